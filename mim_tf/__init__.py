@@ -1,0 +1,1 @@
+"""MIM-Net in TensorFlow: text-guided image manipulation."""

@@ -1,0 +1,316 @@
+"""Typed configuration: defaults once, here; a YAML file states only what differs.
+
+``load_config("birds.yaml", overrides=["optimizer.learning_rate=1e-4"])`` reads a file (looked up as
+given, then in ``configs/``), applies overrides and checks every key, type and range. Any mistake is one
+line: an unknown key names the nearest known one.
+
+This module imports neither TensorFlow nor anything else of the project but its error type.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from mim_tf.errors import UserError
+
+CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "configs"
+
+
+def _number(value: Any) -> Any:
+    """PyYAML reads ``1e-4`` as a string; make it the number it was meant to be."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Weight = Annotated[float, BeforeValidator(_number), Field(ge=0)]
+Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Index = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Section):
+    """Which pictures and captions."""
+
+    source: Literal["birds", "cub"] = Field(
+        "birds", description="procedural birds, or CUB-200-2011 in its official layout"
+    )
+    root: Path | None = Field(None, description="folder of the data set (not for birds)")
+    count: Count = Field(8192, description="procedural birds only: pictures in the training split")
+    captions: Count = Field(10, description="procedural birds only: captions a picture")
+    seed: Index = Field(0, description="procedural birds only: which birds")
+    crop_to_box: bool = Field(True, description="crop CUB to its bounding boxes, as AttnGAN does")
+    augment: bool = Field(True, description="random crop and flip of training pictures")
+    max_words: Annotated[int, Field(ge=1, le=128)] = Field(
+        24, description="longer captions are cut at the end"
+    )
+    min_word_count: Count = Field(1, description="rarer words of the training captions are unknown")
+    word_vectors: Path | None = Field(
+        None, description="GloVe or fastText text file; none: words are learned from scratch"
+    )
+    swap_words: tuple[str, ...] = Field(
+        (),
+        description="words that may replace each other in a caption (colours): used to write the "
+        "false captions of back-translation and of D_T; empty: captions of other pictures",
+    )
+
+
+class ModelConfig(Section):
+    """The networks, Eq. 1 to 13."""
+
+    coarse_size: Annotated[int, Field(ge=16, le=512)] = Field(32, description="I_c, pixels")
+    fine_size: Annotated[int, Field(ge=16, le=1024)] = Field(64, description="I_f, pixels")
+    encoder: Literal["small", "vgg16", "vgg19"] = Field("small", description="Enc")
+    encoder_layer: str = Field("block3_conv3", description="VGG layer whose output is v^i and v^b")
+    encoder_weights: str = Field(
+        "imagenet", description="VGG weights: imagenet, none, or the path of a weights file"
+    )
+    channels: Annotated[int, Field(ge=4, multiple_of=4)] = Field(
+        64, description="l with the small encoder; VGG brings its own"
+    )
+    word_dim: Count = Field(64, description="word embedding; word vectors bring their own")
+    text_dim: Annotated[int, Field(ge=2, multiple_of=2)] = Field(128, description="d of h_i")
+    memory: bool = Field(True, description="off: the paper's baseline without memory")
+    slots: Count = Field(64, description="n, the number of memories in Eq. 1")
+    temperature: Annotated[float, BeforeValidator(_number), Field(gt=0)] = Field(
+        1.0, description="the logits of Eq. 2 are divided by it"
+    )
+    tlu: bool = Field(True, description="off: alpha = 1/2 everywhere")
+    tlu_affine: bool = Field(True, description="learned slope and offset inside Eq. 9")
+    fine: bool = Field(True, description="off: coarse stage only (Table 1, 'Ours 128')")
+    compose: bool = Field(
+        True, description="I = alpha G + (1 - alpha) I_in in image space, besides Eq. 7"
+    )
+    refine_alpha: bool = Field(True, description="FIR sharpens alpha at its own size")
+    structure_skip: bool = Field(True, description="Dec_f also sees the boundary at full size")
+    decoder_channels: Annotated[int, Field(ge=4, multiple_of=4)] = Field(
+        32, description="width of Dec_c and Dec_f"
+    )
+    discriminator_channels: Annotated[int, Field(ge=4, multiple_of=4)] = Field(
+        32, description="width of the first layer of D_I and D_T; each next is wider"
+    )
+
+
+class StageWeights(Section):
+    """One weight for each i in {ICM, FIR} of Eq. 20 and 21."""
+
+    coarse: Weight = 1.0
+    fine: Weight = 1.0
+
+
+def _both(value: float) -> StageWeights:
+    return StageWeights(coarse=value, fine=value)
+
+
+class LossConfig(Section):
+    """The weights of Eq. 20 and 21; the paper publishes none."""
+
+    rec: StageWeights = Field(_both(10.0), description="lambda_rec of Eq. 20")
+    rec_norm: Literal["l1", "l2"] = Field("l2", description="norm in Eq. 14; the paper's is l2")
+    drawn: Weight = Field(
+        0.5,
+        description="L_rec also on the drawn picture before composition, this share of lambda_rec; "
+        "without it alpha can close before anything worth showing is drawn",
+    )
+    p: Weight = Field(0.3, description="lambda_p of Eq. 20; 0: without L_p")
+    m: StageWeights = Field(_both(0.1), description="lambda_m of Eq. 20; 0: without L_m")
+    I: StageWeights = Field(_both(0.05), description="lambda_I of Eq. 20")  # noqa: E741
+    T: StageWeights = Field(_both(0.1), description="lambda_T of Eq. 20")
+    beta: StageWeights = Field(_both(1.0), description="beta of Eq. 21")
+    D_T_fake: Weight = Field(0.0, description="Eq. 17's negative of D_T: a fake, its caption")
+    D_T_mismatched: Weight = Field(
+        1.0, description="TAGAN's negative of D_T: a real picture, a false caption"
+    )
+    reality: Literal["log", "hinge"] = Field("hinge", description="form of D_I's losses")
+    alpha: Weight = Field(0.0, description="prior: weight of mean(alpha)")
+
+
+class OptimizerConfig(Section):
+    """Adam, one for the generator and one for the discriminators."""
+
+    learning_rate: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = 1e-3
+    discriminator_learning_rate: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = (
+        4e-4
+    )
+    beta_1: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)] = 0.5
+    beta_2: Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1)] = 0.999
+    clip_norm: Annotated[float, BeforeValidator(_number), Field(gt=0)] | None = Field(
+        1.0, description="global norm at which gradients are clipped; null: never"
+    )
+    decay: bool = Field(
+        True, description="let the rate fall to nothing over the last half of training"
+    )
+
+
+class TrainConfig(Section):
+    """The schedule of Sec. 3.5's two stages."""
+
+    batch_size: Annotated[int, Field(ge=2)] = 32
+    steps: Count | None = Field(None, description="reconstruction steps; or give epochs")
+    epochs: Count | None = Field(None, description="passes over the training pictures")
+    seed: Index = 0
+    perturb: Share = Field(
+        0.25, description="share of the pictures that are recoloured in places before Enc sees them"
+    )
+    regions: Count = Field(4, description="places that are recoloured in such a picture")
+    back_translate: Share = Field(
+        0.5, description="share that the model itself has edited before Enc sees them"
+    )
+    back_translate_start: Index = Field(
+        400, description="step from which the model edits well enough for that"
+    )
+    blind: Share = Field(
+        0.5, description="share of the reconstructions that draw from boundary and text alone"
+    )
+    discriminator_start: Index = Field(0, description="step from which D_I and D_T learn")
+    adversarial_start: Index = Field(0, description="step from which the generator hears them")
+    adversarial_every: Count = Field(1, description="adversarial steps happen every so many steps")
+    ema: Share = Field(0.995, description="decay of the generator's averaged weights")
+    log_every: Count = 20
+    sample_every: Count = 500
+    checkpoint_every: Count = 500
+    keep_checkpoints: Count = 2
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainConfig:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give exactly one of train.steps and train.epochs")
+        if self.perturb + self.back_translate > 1:
+            raise ValueError("train.perturb and train.back_translate together exceed 1")
+        return self
+
+
+class Config(Section):
+    """All sections of a run's configuration."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    train: TrainConfig = Field(default_factory=lambda: TrainConfig(steps=3000))
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Config:
+        if self.model.fine_size < self.model.coarse_size:
+            raise ValueError("model.fine_size is smaller than model.coarse_size")
+        if self.data.source != "birds" and self.data.root is None:
+            raise ValueError(f"data.root is needed for data.source={self.data.source}")
+        return self
+
+
+def known_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """Every dotted key that holds a value: ``data.source``, ``loss.rec.coarse``, ..."""
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from known_keys(field.annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def find_config(name: str | Path) -> Path:
+    """The file as given, else in ``configs/``, with or without ``.yaml``."""
+    given = Path(name)
+    for path in (given, CONFIG_FOLDER / given, CONFIG_FOLDER / f"{given}.yaml"):
+        if path.is_file():
+            return path
+    choices = ", ".join(sorted(path.name for path in CONFIG_FOLDER.glob("*.yaml")))
+    raise UserError(f"no config {given}, neither here nor in {CONFIG_FOLDER}; there are: {choices}")
+
+
+def load_config(*names: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read, override, check.
+
+    Args:
+        names: YAML files, looked up as given and then in ``configs/``; each goes over the former.
+        overrides: ``section.key=value`` strings; the value is read as YAML.
+
+    Raises:
+        UserError: one line naming the file or override, the key, and what is wrong with it.
+    """
+    paths = [find_config(name) for name in names]
+    tree: dict[str, Any] = {}
+    for path in paths:
+        _lay_over(tree, _read(path))
+    for override in overrides:
+        _override(tree, override)
+    return parse_config(tree, " + ".join(map(str, paths)))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: expected sections like 'train:', found {type(tree).__name__}")
+    return tree
+
+
+def _lay_over(tree: dict[str, Any], layer: dict[str, Any]) -> None:
+    for key, value in layer.items():
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            _lay_over(tree[key], value)
+        else:
+            tree[key] = value
+
+
+def parse_config(tree: dict[str, Any], origin: str) -> Config:
+    """Check a tree of sections; ``origin`` names it in the error."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(f"{origin}: {_explain(error)}") from None
+
+
+def dump_config(config: Config) -> str:
+    """The whole configuration as YAML, every value stated, for the run directory."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {override!r}: expected section.key=value")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise UserError(f"--set {override!r}: {section} is no section")
+    try:
+        tree[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"--set {override!r}: {text!r} is not a YAML value") from None
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    # Union branches put the branch's type name into the location; keys are all a user wants.
+    location = [
+        str(part) for part in first["loc"] if not str(part).startswith(("function", "const"))
+    ]
+    key = ".".join(location)
+    if first["type"] == "extra_forbidden":
+        known = list(known_keys()) + list(Config.model_fields)
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+        return f"unknown key {key}; did you mean {near[0]}?"
+    message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
+    shown = "" if isinstance(first["input"], dict) else f" (got {first['input']!r})"
+    return f"{key}: {message[0].lower()}{message[1:]}{shown}"

@@ -1,0 +1,1 @@
+"""Data sets: pictures, captions and the words they are made of."""

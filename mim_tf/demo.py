@@ -1,0 +1,143 @@
+"""The demo: train on procedural birds, edit unseen ones, show and score them.
+
+``python -m mim_tf.demo --output demo`` writes ``demo/run`` (a run directory), ``demo/edits.png``,
+``demo/metrics.json`` and ``demo/index.html``. Run again, it goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import html
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mim_tf.config import load_config
+from mim_tf.errors import UserError, entry_point
+
+_SHOWN = 16  # birds on the page
+_SCORED = 500  # birds behind the table
+_ROWS = (
+    ("accuracy", "attribute accuracy, mentioned parts (chance 0.125)", "0"),
+    ("accuracy_wings", "- wings", "0"),
+    ("accuracy_belly", "- belly", "0"),
+    ("accuracy_crown", "- crown", "0"),
+    ("accuracy_tail", "- tail", "0"),
+    ("kept", "unmentioned parts that kept their colour", "1"),
+    ("psnr", "PSNR to the true edit, dB", "{psnr_copy:.2f}"),
+    ("background", "mean absolute difference on the true background, of 1.0", "0"),
+    ("iou", "IoU of alpha > 1/2 with the parts that were to change", "0"),
+)
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m mim_tf.demo", description="Train and show.")
+    parser.add_argument("--config", metavar="NAME", nargs="+", default=["birds.yaml"])
+    parser.add_argument("--output", metavar="DIR", type=Path, default=Path("demo"))
+    parser.add_argument(
+        "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="override"
+    )
+    return parser.parse_args(argv)
+
+
+@entry_point
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _arguments(argv)
+    config = load_config(*arguments.config, overrides=arguments.set)
+    if config.data.source != "birds":
+        raise UserError("the demo needs data.source=birds: only they have a known truth")
+
+    from mim_tf.data.sources import load_source
+    from mim_tf.editor import Editor
+    from mim_tf.run import Run
+    from mim_tf.trainer import start_run, train
+
+    started = time.monotonic()
+    path = arguments.output / "run"
+    if (path / "config.yaml").exists():
+        run = Run.open(path)
+        if run.config != config:
+            raise UserError(
+                f"{path} was started with another configuration; remove {arguments.output}, "
+                "or choose another --output"
+            )
+        print(f"going on with {path}", file=sys.stderr)
+        source = load_source(config, "train")
+    else:
+        source = load_source(config, "train")
+        run = start_run(path, config, source)
+    train(run, source)
+    minutes = (time.monotonic() - started) / 60
+    _show(Editor(run), arguments.output, minutes)
+    return 0
+
+
+def _show(editor, output: Path, minutes: float) -> None:
+    from mim_tf import images, truth
+    from mim_tf.data.sources import bird_seed
+    from mim_tf.run import replace_text
+
+    seed, size = bird_seed(editor.run.config, "test"), editor.size
+    print(f"scoring {_SCORED} unseen birds", file=sys.stderr)
+
+    def edit(pictures: np.ndarray, captions: list[str]):
+        edits = editor.edit_many(list(pictures), captions)
+        return np.stack([one.picture for one in edits]), np.stack([one.alpha for one in edits])
+
+    scores = truth.score(edit, seed, _SCORED, size)
+    shown = list(truth.requests(seed, _SHOWN, size))
+    edits = editor.edit_many([one.picture for one in shown], [one.caption for one in shown])
+    rows = [
+        [request.picture, one.alpha, one.picture, request.truth]
+        for request, one in zip(shown, edits, strict=True)
+    ]
+    titles = ["before", "alpha", "after", "truth"]
+    sheet = images.labelled_grid(rows, titles, [one.caption for one in shown], scale=2)
+    images.write(output / "edits.png", sheet)
+    replace_text(output / "metrics.json", json.dumps(scores, indent=2))
+    page = output / "index.html"
+    replace_text(page, _page(scores, images.encode_png(sheet), minutes))
+    print(_table(scores))
+    print(f"\npictures: {output / 'edits.png'}\npage:     {page}")
+
+
+def _table(scores: dict[str, float]) -> str:
+    lines = [f"{'unseen birds: ' + str(scores['count']):62}{'edited':>8}{'copied':>8}"]
+    for key, title, copied in _ROWS:
+        lines.append(f"{title:62}{scores[key]:8.3f}{copied.format(**scores):>8}")
+    return "\n".join(lines)
+
+
+def _page(scores: dict[str, float], sheet: bytes, minutes: float) -> str:
+    cells = "\n".join(
+        f"<tr><td>{html.escape(title)}</td><td>{scores[key]:.3f}</td>"
+        f"<td>{copied.format(**scores)}</td></tr>"
+        for key, title, copied in _ROWS
+    )
+    picture = base64.b64encode(sheet).decode()
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>mim_tf: what the demo learned</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto }}
+table {{ border-collapse: collapse }} td, th {{ padding: .2rem .8rem; text-align: left }}
+tr + tr {{ border-top: 1px solid #ccc }} img {{ max-width: 100%; image-rendering: pixelated }}
+</style>
+<h1>What the demo learned</h1>
+<p>Trained from nothing for {minutes:.1f} minutes on pictures with captions. Each row is a bird it
+has never seen and a caption that asks for other colours; <b>alpha</b> is where it chose to draw.
+The truth is known because the birds are drawn by a program; training never sees it.</p>
+<table><tr><th>{int(scores["count"])} unseen birds</th><th>edited</th><th>input copied</th></tr>
+{cells}</table>
+<p><img alt="before, alpha, after, truth" src="data:image/png;base64,{picture}"></p>
+</html>
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""Editor: the one inference path. Editing, evaluation, the demo and export all go through it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from mim_tf import images
+from mim_tf.run import Run
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One edited picture.
+
+    Attributes:
+        picture: uint8 [H, W, 3]: F x F, or the original's size with ``keep_size``.
+        alpha: float32 [F, F, 1] in [0, 1], how much of each pixel is newly drawn.
+        coarse: uint8 [C, C, 3], the first stage's picture.
+        boundary: float32 [F, F, 1] in [0, 1], the structure the model saw.
+    """
+
+    picture: np.ndarray
+    alpha: np.ndarray
+    coarse: np.ndarray
+    boundary: np.ndarray
+
+
+class Editor:
+    """Edits pictures with the averaged generator of a run or a preset.
+
+    Args:
+        run: whose generator, vocabulary and sizes to use.
+
+    Attributes:
+        size: side of the squares that :meth:`edit_squares` takes and gives.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.generator = run.load_generator()
+        self.size = run.config.model.fine_size
+        self._stage = "fine" if run.config.model.fine else "coarse"
+        self._forward = tf.function(self._graph, reduce_retracing=True)
+
+    def _graph(self, picture, tokens):
+        out = self.generator({"picture": picture, "tokens": tokens}, training=False)
+        edited = images.resize(out["images"][self._stage], self.size)
+        alpha = images.resize(out["alphas"][self._stage], self.size)
+        if not self.generator.compose:
+            alpha = tf.ones_like(alpha)  # without composition every pixel is newly drawn
+        return edited, alpha, out["images"]["coarse"], images.boundary(picture)
+
+    def edit(self, picture: np.ndarray, caption: str, keep_size: bool = False) -> Edit:
+        """Edit one picture of any size: its largest centred square is what the model sees.
+
+        Args:
+            picture: uint8 [H, W, 3].
+            caption: what it should look like.
+            keep_size: put the change back into the original at its own resolution.
+
+        Raises:
+            UserError: the caption is empty or has no known word.
+        """
+        return self.edit_many([picture], [caption], keep_size)[0]
+
+    def edit_many(
+        self, pictures: Sequence[np.ndarray], captions: Sequence[str], keep_size: bool = False
+    ) -> list[Edit]:
+        """Edit several pictures, each by its caption; see :meth:`edit`."""
+        tokens = self.tokens(captions)
+        crops = [images.fit(picture) for picture in pictures]
+        squares = tf.concat(
+            [
+                images.resize(images.to_signed(images.square_crop(picture, crop))[None], self.size)
+                for picture, crop in zip(pictures, crops, strict=True)
+            ],
+            axis=0,
+        )
+        edited, alpha, coarse, boundary = (
+            one.numpy() for one in self._forward(squares, tf.constant(tokens))
+        )
+        results = []
+        for index, picture in enumerate(pictures):
+            if keep_size:
+                result = images.same_size_composite(
+                    picture, squares[index].numpy(), edited[index], alpha[index], crops[index]
+                )
+            else:
+                result = images.to_uint8(edited[index])
+            results.append(
+                Edit(result, alpha[index], images.to_uint8(coarse[index]), boundary[index])
+            )
+        return results
+
+    def tokens(self, captions: Sequence[str]) -> np.ndarray:
+        """Token ids int32 [B, T] of captions that somebody typed."""
+        words = self.run.config.data.max_words
+        return np.stack([self.run.vocabulary.encode_request(one, words) for one in captions])

@@ -1,0 +1,322 @@
+"""The generator: MTFG, TLU, ICM and FIR, one class a box of Fig. 3 and 4, in their order.
+
+Dimensions: B batch, T words (padded), n memories, d text features, l texture channels,
+N x M feature map, C = coarse size, F = fine size. Pictures are in [-1, 1], alpha in [0, 1].
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from mim_tf.encoders import ImageEncoder, TextEncoder, word_mask
+from mim_tf.images import boundary
+from mim_tf.layers import Residual, activate, conv, masked_mean, resize
+
+
+def _loud():
+    """Initialiser of the projections of texture features.
+
+    h^ and h- are averages of many memories, and differ little from caption to caption at first;
+    at the usual scale the structure would drown them and the words be learned far later.
+    """
+    return keras.initializers.VarianceScaling(30.0)
+
+
+class MTFG(keras.Model):
+    """Memory-based Texture Feature Generation, Sec. 3.1, Eq. 1 to 3.
+
+    Args:
+        slots: n.
+        channels: l; Eq. 7 mixes memories with image features, so it must be theirs.
+        text_dim: d.
+        temperature: divides the logits of Eq. 2. Deviation: the paper has none (1.0).
+        memory: False gives the paper's baseline, ``h^_i = W h_i`` with no memory at all.
+    """
+
+    def __init__(
+        self, slots: int, channels: int, text_dim: int, temperature: float, memory: bool, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        self.slots, self.channels, self.text_dim = slots, channels, text_dim
+        self.temperature = temperature
+        if memory:
+            self.without = None
+            self.key = keras.layers.Dense(text_dim, use_bias=False, name="W")
+            self.memory = self.add_weight(
+                shape=(slots, channels),
+                initializer=keras.initializers.RandomNormal(stddev=1.0),
+                name="memory",
+            )  # Eq. 1
+        else:
+            self.without = keras.layers.Dense(channels, name="baseline")
+            self.memory = None
+
+    def attend(self, h):
+        """Eq. 2: ``h`` [B, T, d] -> ``a`` [B, T, n], each row summing to 1."""
+        keys = self.key(self.memory)  # [n, d]
+        return ops.softmax(ops.matmul(h, ops.transpose(keys)) / self.temperature, axis=-1)
+
+    def read(self, a):
+        """Eq. 3: ``a`` [B, T, n] -> ``h^`` [B, T, l]."""
+        return ops.matmul(a, self.memory)
+
+    def call(self, h, training=False):
+        """``h`` [B, T, d] -> ``h_hat`` [B, T, l] and ``attention`` [B, T, n] (n = 1 without)."""
+        if self.without is not None:
+            return {"h_hat": self.without(h), "attention": ops.ones_like(h[..., :1])}
+        a = self.attend(h)
+        return {"h_hat": self.read(a), "attention": a}
+
+
+class TLU(keras.Model):
+    """Target Localization Unit, Sec. 3.3, Eq. 9.
+
+    Args:
+        channels: l.
+        affine: learn a slope and an offset for the logit, from 1 / sqrt(l) and 0. Deviation: the
+            bare ``sigmoid(v^c . h-)`` starts saturated, and closed for good where it starts below
+            zero; later it rests at 1/2 wherever the two are unrelated.
+    """
+
+    def __init__(self, channels: int, affine: bool, **kwargs) -> None:
+        super().__init__(**kwargs)
+        start = keras.initializers.Constant(channels**-0.5 if affine else 1.0)
+        self.slope = self.add_weight(shape=(), initializer=start, trainable=affine, name="slope")
+        self.offset = self.add_weight(
+            shape=(), initializer="zeros", trainable=affine, name="offset"
+        )
+
+    def call(self, inputs, training=False):
+        """``v_c`` [B, N, M, l] and ``h_bar`` [B, l] -> the logit of alpha [B, N, M, 1]."""
+        h_bar = inputs["h_bar"][:, None, None, :]
+        return self.slope * ops.sum(inputs["v_c"] * h_bar, axis=-1, keepdims=True) + self.offset
+
+
+class ICM(keras.Model):
+    """Initial Coarse Manipulation, Sec. 3.2, Eq. 5 to 8.
+
+    Args:
+        channels: l.
+        size: C, of the coarse picture.
+        decoder_channels: width of Dec_c.
+        tlu: False fuses ``v^c`` and ``v^i`` half and half and calls alpha 1 (the ablation).
+        tlu_affine: see :class:`TLU`.
+    """
+
+    def __init__(
+        self, channels: int, size: int, decoder_channels: int, tlu: bool, tlu_affine: bool, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        self.size = size
+        self.w_v = conv(channels, 1, name="W_v")
+        self.w_h = keras.layers.Dense(
+            channels, use_bias=False, kernel_initializer=_loud(), name="W_h"
+        )
+        self.f_r = Residual(channels, name="f_r")
+        self.tlu = TLU(channels, tlu_affine) if tlu else None
+        self.decode_in = conv(decoder_channels, name="Dec_c_in")
+        self.decode_mid = Residual(decoder_channels, name="Dec_c_mid")
+        self.decode_out = conv(3, kernel_initializer="glorot_uniform", name="Dec_c_out")
+
+    def call(self, inputs, training=False):
+        """One coarse edit.
+
+        Args:
+            inputs: ``v_i``, ``v_b`` [B, N, M, l] and ``h_bar`` [B, l]; in training also
+                ``blind`` [B], 1 where Eq. 7 must do without ``v^i``.
+
+        Returns:
+            ``v_u`` [B, C, C, l], ``logit`` of alpha [B, N, M, 1] (None without TLU) and the drawn
+            picture ``drawn`` [B, C, C, 3].
+        """
+        v_i, h_bar = inputs["v_i"], inputs["h_bar"]
+        # Eq. 5 as two projections: W_r [v^b, h-] = W_v v^b + W_h h-.
+        v = self.w_v(inputs["v_b"]) + self.w_h(h_bar)[:, None, None, :]
+        v_c = self.f_r(v)  # Eq. 6
+        if self.tlu is None:
+            logit, fused = None, (v_c + v_i) / 2
+        else:
+            logit = self.tlu({"v_c": v_c, "h_bar": h_bar}, training=training)  # Eq. 9
+            alpha = ops.sigmoid(logit)
+            if "blind" in inputs:
+                alpha = ops.maximum(alpha, inputs["blind"][:, None, None, None])
+            fused = alpha * v_c + (1 - alpha) * v_i
+        v_u = resize(fused, self.size)  # Eq. 7
+        x = self.decode_mid(self.decode_in(activate(v_u)))
+        drawn = ops.tanh(self.decode_out(activate(x)))  # Eq. 8
+        return {"v_u": v_u, "logit": logit, "drawn": drawn}
+
+
+class FIR(keras.Model):
+    """Fine-grain Image Refinement, Sec. 3.4, Eq. 10 and 11.
+
+    Args:
+        size: F, of the fine picture.
+        decoder_channels: width of Dec_f.
+        structure_skip: Dec_f also gets the boundary at full size. Deviation: the paper's
+            gets ``v^u`` and ``h^f`` alone.
+        refine_alpha: Dec_f adds to the logit of alpha. Deviation: the paper has one alpha.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        decoder_channels: int,
+        structure_skip: bool,
+        refine_alpha: bool,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.size = size
+        # A 1x1 convolution commutes with U: project [v^u, h^f] first, enlarge after.
+        self.project_v = conv(decoder_channels, 1, name="Dec_f_v")
+        self.project_h = conv(
+            decoder_channels, 1, use_bias=False, kernel_initializer=_loud(), name="Dec_f_h"
+        )
+        self.skip = conv(decoder_channels, 3, name="Dec_f_skip") if structure_skip else None
+        self.decode_mid = Residual(decoder_channels, name="Dec_f_mid")
+        self.decode_out = conv(3, kernel_initializer="glorot_uniform", name="Dec_f_out")
+        self.refine = (
+            conv(1, kernel_initializer="zeros", name="Dec_f_alpha") if refine_alpha else None
+        )
+
+    def call(self, inputs, training=False):
+        """One refinement.
+
+        Args:
+            inputs: ``v_u`` [B, C, C, l], ``h_hat`` [B, T, l], ``mask`` [B, T], ``boundary``
+                [B, F, F, 1] and ``logit`` [B, N, M, 1] or None.
+
+        Returns:
+            ``logit`` of alpha [B, F, F, 1] (None without TLU) and ``drawn`` [B, F, F, 3].
+        """
+        v_u, h_hat, mask, logit = (inputs[key] for key in ("v_u", "h_hat", "mask", "logit"))
+        size, channels = v_u.shape[1], v_u.shape[-1]
+        flat = ops.reshape(v_u, (-1, size * size, channels))  # [B, CC, l]
+        gate = ops.sigmoid(ops.matmul(flat, ops.transpose(h_hat, (0, 2, 1))))  # [B, CC, T]
+        gate = gate * (mask / ops.sum(mask, axis=1, keepdims=True))[:, None, :]
+        h_f = ops.reshape(ops.matmul(gate, h_hat), (-1, size, size, channels))  # Eq. 10
+        x = resize(self.project_v(activate(v_u)) + self.project_h(h_f), self.size)
+        if self.skip is not None:
+            x = x + self.skip(inputs["boundary"])
+        x = activate(self.decode_mid(x))
+        drawn = ops.tanh(self.decode_out(x))  # Eq. 11
+        if logit is not None:
+            logit = resize(logit, self.size)
+            if self.refine is not None:
+                logit = logit + self.refine(x)
+        return {"logit": logit, "drawn": drawn}
+
+
+class Generator(keras.Model):
+    """Fig. 3: a picture and a caption in, the edited picture out, coarse and fine.
+
+    Three steps that other code may take one by one: :meth:`read` the caption, :meth:`see` the
+    picture, :meth:`paint`.
+
+    Args:
+        vocabulary_size: number of token ids.
+        vectors: pretrained word embeddings [vocabulary_size, any] or None.
+        compose: ``I = alpha drawn + (1 - alpha) I_in`` at each stage's own size. Deviation: Eq. 7
+            alone mixes features, and a decoder can undo a constant mixture.
+        fine: False leaves out FIR.
+        Others: as in :class:`mim_tf.config.ModelConfig`.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocabulary_size: int,
+        vectors=None,
+        coarse_size: int,
+        fine_size: int,
+        encoder: str,
+        encoder_layer: str,
+        encoder_weights: str,
+        channels: int,
+        word_dim: int,
+        text_dim: int,
+        memory: bool,
+        slots: int,
+        temperature: float,
+        tlu: bool,
+        tlu_affine: bool,
+        fine: bool,
+        compose: bool,
+        refine_alpha: bool,
+        structure_skip: bool,
+        decoder_channels: int,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.coarse_size, self.fine_size, self.compose = coarse_size, fine_size, compose and tlu
+        self.text_encoder = TextEncoder(vocabulary_size, word_dim, text_dim, vectors)
+        self.enc = ImageEncoder(encoder, channels, encoder_layer, encoder_weights, fine_size)
+        channels = self.enc.channels
+        self.mtfg = MTFG(slots, channels, text_dim, temperature, memory)
+        self.icm = ICM(channels, coarse_size, decoder_channels, tlu, tlu_affine)
+        self.fir = FIR(fine_size, decoder_channels, structure_skip, refine_alpha) if fine else None
+
+    def read(self, tokens, training=False):
+        """``tokens`` [B, T] -> ``h_hat`` [B, T, l], ``attention`` [B, T, n], ``mask`` [B, T]."""
+        h = self.text_encoder(tokens, training=training)
+        return {**self.mtfg(h, training=training), "mask": word_mask(tokens)}
+
+    def see(self, picture, training=False):
+        """``picture`` [B, F, F, 3] -> itself, ``boundary`` [B, F, F, 1], ``v_i``, ``v_b``."""
+        seen = {"picture": picture, "boundary": boundary(picture)}
+        return {**seen, **self.enc(seen, training=training)}
+
+    def paint(self, seen, h_hat, mask, training=False):
+        """Draw the texture ``h_hat`` [B, T, l] on what was seen (and ``blind``, see ICM).
+
+        Returns:
+            ``images``, ``drawn`` (the same before composition) and ``alphas``: dictionaries with
+            ``coarse`` and (unless FIR is off) ``fine``: [B, C, C, 3], or 1 for alpha, and
+            [B, F, F, 3]; ``h_bar``
+            [B, l]; ``alpha`` [B, N, M, 1] of Eq. 9; ``v_i``.
+        """
+        h_bar = masked_mean(h_hat, mask)  # Eq. 4, averaged as the text says
+        coarse = self.icm({**seen, "h_bar": h_bar}, training=training)
+        logit = coarse["logit"]
+        stages = {"coarse": (coarse["drawn"], _resized(logit, self.coarse_size))}
+        if self.fir is not None:
+            fine = self.fir(
+                {"v_u": coarse["v_u"], "h_hat": h_hat, "mask": mask, "logit": logit,
+                 "boundary": seen["boundary"]},
+                training=training,
+            )  # fmt: skip
+            stages["fine"] = (fine["drawn"], fine["logit"])
+        images, alphas = {}, {}
+        for stage, (picture, stage_logit) in stages.items():
+            if stage_logit is None:
+                alphas[stage] = ops.ones_like(picture[..., :1])
+            else:
+                alphas[stage] = ops.sigmoid(stage_logit)
+            if self.compose:
+                original = resize(seen["picture"], picture.shape[1])
+                picture = alphas[stage] * picture + (1 - alphas[stage]) * original
+            images[stage] = picture
+        v_i = seen["v_i"]
+        alpha = ops.ones_like(v_i[..., :1]) if logit is None else ops.sigmoid(logit)
+        return {
+            "images": images,
+            "drawn": {stage: picture for stage, (picture, _) in stages.items()},
+            "alphas": alphas,
+            "alpha": alpha,
+            "h_bar": h_bar,
+            "v_i": v_i,
+        }
+
+    def call(self, inputs, training=False):
+        """``picture`` [B, F, F, 3] and ``tokens`` [B, T] -> what :meth:`paint` returns, and
+        the ``attention`` [B, T, n]."""
+        words = self.read(inputs["tokens"], training=training)
+        seen = self.see(inputs["picture"], training=training)
+        painted = self.paint(seen, words["h_hat"], words["mask"], training=training)
+        return {**painted, "attention": words["attention"]}
+
+
+def _resized(logit, size: int):
+    return None if logit is None else resize(logit, size)

@@ -1,0 +1,51 @@
+"""Blocks without paper names."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+
+def conv(filters: int, kernel: int = 3, strides: int = 1, **kwargs) -> keras.layers.Conv2D:
+    """A 'same' convolution, He-initialised for the leaky ReLU that follows it."""
+    kwargs.setdefault("kernel_initializer", "he_normal")
+    return keras.layers.Conv2D(filters, kernel, strides, padding="same", **kwargs)
+
+
+def activate(x):
+    """Leaky ReLU, slope 0.2: on every mobile GPU's list, and it keeps gradients alive."""
+    return ops.leaky_relu(x, 0.2)
+
+
+def resize(x, size: int):
+    """``[B, H, W, C]`` -> ``[B, size, size, C]``, bilinear; the paper's U when it enlarges."""
+    if x.shape[1] == size and x.shape[2] == size:
+        return x
+    return ops.image.resize(x, (size, size), interpolation="bilinear")
+
+
+def masked_mean(x, mask):
+    """Mean over axis 1 of the entries that ``mask`` keeps.
+
+    Args:
+        x: ``[B, T, C]``.
+        mask: ``[B, T]`` of 0 and 1 floats with at least one 1 in each row.
+    """
+    weights = ops.expand_dims(mask, -1)
+    return ops.sum(x * weights, axis=1) / ops.sum(weights, axis=1)
+
+
+class Residual(keras.layers.Layer):
+    """``x + f(x)``, ``f`` two 3x3 convolutions with activations before them."""
+
+    def __init__(self, filters: int, dilation: int = 1, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.first = conv(filters, dilation_rate=dilation)
+        self.second = conv(filters, dilation_rate=dilation, kernel_initializer="zeros")
+
+    def build(self, input_shape) -> None:
+        self.first.build(input_shape)
+        self.second.build(input_shape)
+
+    def call(self, x):
+        return x + self.second(activate(self.first(activate(x))))

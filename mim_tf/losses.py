@@ -1,0 +1,93 @@
+"""The losses of Sec. 3.5, Eq. 14 to 19, in the paper's order: pure functions of tensors.
+
+Each returns one value a sample, ``[B]``; the mean over the batch and the weighted sums (Eq. 20 and
+21) are MIMNet's. Norms are means over entries, not sums, so that weights do not depend on sizes.
+D_I is given as a logit, D_T as ``log D_T``.
+"""
+
+from __future__ import annotations
+
+import math
+
+from keras import ops
+
+
+def _mean_per_sample(x):
+    return ops.mean(x, axis=tuple(range(1, len(x.shape))))
+
+
+def L_rec(image, reconstruction, norm: str = "l2"):  # noqa: N802
+    """Eq. 14 for one stage: ``|| I - G(I, T) ||``.
+
+    Args:
+        image, reconstruction: [B, S, S, 3].
+        norm: ``l2`` is the paper's, as a mean of squares; ``l1`` the mean absolute difference.
+    """
+    difference = image - reconstruction
+    return _mean_per_sample(ops.square(difference) if norm == "l2" else ops.abs(difference))
+
+
+def L_p(v_i, alpha, h_bar):  # noqa: N802
+    """Eq. 15: ``|| sum(v^i alpha) / sum(alpha) - h- ||_1``.
+
+    Args:
+        v_i: [B, N, M, l].
+        alpha: [B, N, M, 1].
+        h_bar: [B, l].
+    """
+    total = ops.maximum(ops.sum(alpha, axis=(1, 2)), 1e-6)  # [B, 1]
+    pseudo = ops.sum(v_i * alpha, axis=(1, 2)) / total
+    return _mean_per_sample(ops.abs(pseudo - h_bar))
+
+
+def L_m(logit, form: str = "log"):  # noqa: N802
+    """Eq. 16 for one stage: D_I should call a picture painted with random memories real."""
+    return L_I(logit, form)
+
+
+def L_D_reality(real_logit, fake_logit, form: str = "log"):  # noqa: N802
+    """The first two terms of Eq. 17: ``-log D_I(I) - log(1 - D_I(G))``.
+
+    Args:
+        real_logit, fake_logit: [B].
+        form: ``log`` is the paper's; ``hinge`` puts margins in place of the logarithms.
+    """
+    if form == "hinge":
+        return ops.relu(1 - real_logit) + ops.relu(1 + fake_logit)
+    return ops.softplus(-real_logit) + ops.softplus(fake_logit)
+
+
+def L_D_text(  # noqa: N802
+    log_real, log_fake, log_mismatched, fake_weight: float, mismatched_weight: float
+):
+    """The last two terms of Eq. 17, with a choice of negatives.
+
+    ``-log D_T(I, T) - w_fake log(1 - D_T(G, T^)) - w_mismatched log(1 - D_T(I, T^))``: the
+    paper's negative is the fake with its own caption, TAGAN's the real picture with a false one.
+    """
+    loss = -log_real
+    if fake_weight:
+        loss = loss - fake_weight * log1mexp(log_fake)
+    if mismatched_weight:
+        loss = loss - mismatched_weight * log1mexp(log_mismatched)
+    return loss
+
+
+def L_I(logit, form: str = "log"):  # noqa: N802
+    """Eq. 18 for one stage: ``-log D_I(G(I, T^))``, or its hinge form ``-logit``."""
+    return -logit if form == "hinge" else ops.softplus(-logit)
+
+
+def L_T(log_fake):  # noqa: N802
+    """Eq. 19 for one stage: ``-log D_T(G(I, T^), T^)``."""
+    return -log_fake
+
+
+def log1mexp(x):
+    """``log(1 - exp(x))`` for ``x <= 0``, exact near both ends, finite at 0."""
+    x = ops.minimum(x, -1e-6)
+    near = x > -math.log(2.0)
+    # Each branch sees only arguments that are safe for it, so that no gradient is NaN.
+    near_x = ops.where(near, x, -1.0)
+    far_x = ops.where(near, -1.0, x)
+    return ops.where(near, ops.log(-ops.expm1(near_x)), ops.log1p(-ops.exp(far_x)))

@@ -1,0 +1,338 @@
+"""MIMNet: the generator, four discriminators, and the two training stages of Sec. 3.5.
+
+Dimensions: B batch (of this replica), T words (padded), S a stage's size. Pictures in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from mim_tf import losses
+from mim_tf.config import Config
+from mim_tf.discriminators import D_I, D_T
+from mim_tf.generator import Generator
+from mim_tf.layers import resize
+from mim_tf.perturb import recolour_regions
+
+
+def make_generator(config: Config, vocabulary_size: int, vectors=None) -> Generator:
+    """A built generator as the configuration asks for."""
+    options = config.model.model_dump(exclude={"discriminator_channels"})
+    generator = Generator(vocabulary_size=vocabulary_size, vectors=vectors, **options)
+    size = config.model.fine_size
+    generator(
+        {
+            "picture": tf.zeros([1, size, size, 3]),
+            "tokens": tf.ones([1, config.data.max_words], tf.int32),
+        }
+    )
+    return generator
+
+
+class MIMNet(keras.Model):
+    """Everything that learns, with both optimizers and the averaged generator.
+
+    Args:
+        config: loss weights, schedule, sizes.
+        vocabulary_size: number of token ids.
+        replicas: how many copies share the global batch; losses are divided by it because
+            gradients are summed over replicas.
+        vectors: pretrained word embeddings [vocabulary_size, any] or None.
+    """
+
+    def __init__(self, config: Config, vocabulary_size: int, replicas: int = 1, vectors=None):
+        super().__init__()
+        self.config = config
+        self.replicas = replicas
+        self.generator = make_generator(config, vocabulary_size, vectors)
+        self.averaged = make_generator(config, vocabulary_size)
+        self.averaged.set_weights(self.generator.get_weights())
+        self.averaged.trainable = False
+        model = config.model
+        sizes = {"coarse": model.coarse_size, "fine": model.fine_size}
+        self.stages = ("coarse", "fine") if model.fine else ("coarse",)
+        self.d_i = {stage: D_I(sizes[stage], model.discriminator_channels) for stage in self.stages}
+        self.d_t = {
+            stage: D_T(
+                sizes[stage], model.discriminator_channels, vocabulary_size,
+                model.word_dim, model.text_dim, vectors,
+            )
+            for stage in self.stages
+        }  # fmt: skip
+        tokens = tf.ones([1, config.data.max_words], tf.int32)
+        for stage in self.stages:
+            picture = tf.zeros([1, sizes[stage], sizes[stage], 3])
+            self.d_i[stage](picture)
+            self.d_t[stage]({"picture": picture, "tokens": tokens})
+        # Both optimizers are built now, so that a checkpoint is complete from step 0.
+        options = config.optimizer
+        self.generator_optimizer = self._adam(options.learning_rate)
+        self.discriminator_optimizer = self._adam(options.discriminator_learning_rate)
+        self.generator_optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer.build(self.discriminator_variables)
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+
+    def checkpoint(self) -> tf.train.Checkpoint:
+        """All state of training, by name: networks, average, optimizers, step."""
+        networks = {"generator": self.generator, "averaged": self.averaged}
+        networks |= {f"d_i_{stage}": self.d_i[stage] for stage in self.stages}
+        networks |= {f"d_t_{stage}": self.d_t[stage] for stage in self.stages}
+        return tf.train.Checkpoint(
+            generator_optimizer=self.generator_optimizer,
+            discriminator_optimizer=self.discriminator_optimizer,
+            step=self.step,
+            **networks,
+        )
+
+    def _adam(self, learning_rate: float) -> keras.optimizers.Adam:
+        options = self.config.optimizer
+        return keras.optimizers.Adam(
+            learning_rate, options.beta_1, options.beta_2, global_clipnorm=options.clip_norm
+        )
+
+    @property
+    def discriminator_variables(self) -> list:
+        networks: list[keras.Model] = [*self.d_i.values(), *self.d_t.values()]
+        return [variable for network in networks for variable in network.trainable_variables]
+
+    @property
+    def adversarial_variables(self) -> list:
+        """What the adversarial stage may move: the generator without its memory (Sec. 3.5.2)."""
+        memory = self.generator.mtfg.memory
+        return [one for one in self.generator.trainable_variables if one is not memory]
+
+    def call(self, inputs, training=False):
+        """The averaged generator's edit; see :meth:`Generator.call`."""
+        return self.averaged(inputs, training=False)
+
+    def train_step(self, batch, discriminate: bool = True, adversary: bool = True):
+        """Both stages of Sec. 3.5 on one batch.
+
+        Args:
+            batch: ``picture`` [B, F, F, 3], ``tokens`` (the picture's own caption), ``mismatched``
+                (another picture's caption) and ``swapped`` (its own made false), each [B, T].
+            discriminate: the discriminators learn.
+            adversary: the generator hears them (L_I, L_T, L_m).
+
+        Returns:
+            The losses under the paper's names, scalars of this replica.
+        """
+        logs = self.reconstruction_step(batch, random_memory=adversary)
+        if discriminate:
+            logs |= self.adversarial_step(batch, update_generator=adversary)
+        return logs
+
+    # Reconstruction stage, Sec. 3.5.2: the only one that updates the memory.
+
+    def reconstruction_step(self, batch, random_memory: bool = True):
+        """L_rec, L_p, L_m and the prior on alpha; updates the generator with its memory."""
+        weights = self.config.loss
+        picture, tokens = batch["picture"], batch["tokens"]
+        disturbed, clean = self._disturb(batch)
+        random_memory = (
+            random_memory
+            and self.generator.mtfg.memory is not None
+            and any(getattr(weights.m, stage) for stage in self.stages)
+        )
+        terms: dict[str, tf.Tensor] = {}
+        logs: dict[str, tf.Tensor] = {}
+        with tf.GradientTape() as tape:
+            words = self.generator.read(tokens, training=True)
+            seen = self.generator.see(disturbed, training=True)
+            seen["blind"] = self._blind(clean.shape[0])
+            out = self.generator.paint(seen, words["h_hat"], words["mask"], training=True)
+            for stage in self.stages:
+                image = out["images"][stage]
+                target = resize(picture, image.shape[1])
+                loss = losses.L_rec(target, image, weights.rec_norm)
+                logs[f"L_rec_{stage}"] = loss
+                terms[f"L_rec_{stage}"] = getattr(weights.rec, stage) * loss
+                if weights.drawn and self.generator.compose:
+                    loss = losses.L_rec(target, out["drawn"][stage], weights.rec_norm)
+                    logs[f"L_rec_drawn_{stage}"] = loss
+                    terms[f"L_rec_drawn_{stage}"] = (
+                        weights.drawn * getattr(weights.rec, stage) * loss
+                    )
+            # L_p wants the features of the true picture, so only undisturbed samples count; a
+            # trained Enc must not answer it by shrinking its features.
+            logs["L_p"] = clean * losses.L_p(
+                tf.stop_gradient(out["v_i"]), out["alpha"], out["h_bar"]
+            )
+            terms["L_p"] = weights.p * logs["L_p"]
+            logs["alpha"] = tf.reduce_mean(out["alphas"][self.stages[-1]], axis=[1, 2, 3])
+            terms["alpha"] = weights.alpha * logs["alpha"]
+            if random_memory:
+                del seen["blind"]
+                fake = self.generator.paint(
+                    seen, self._random_texture(words["mask"]), words["mask"], training=True
+                )
+                for stage in self.stages:
+                    logit = self.d_i[stage](fake["images"][stage], training=True)
+                    loss = losses.L_m(logit, weights.reality)
+                    logs[f"L_m_{stage}"] = loss
+                    terms[f"L_m_{stage}"] = getattr(weights.m, stage) * loss
+            total = self._total(terms)
+        variables = self.generator.trainable_variables
+        self.generator_optimizer.apply(tape.gradient(total, variables), variables)
+        if self.config.model.memory:
+            attention = tf.maximum(words["attention"], 1e-9)
+            entropy = -tf.reduce_sum(attention * tf.math.log(attention), axis=-1)
+            logs["attention_entropy"] = tf.reduce_sum(entropy * words["mask"], 1) / tf.reduce_sum(
+                words["mask"], 1
+            )
+        return self._means(logs)
+
+    def _disturb(self, batch):
+        """What Enc sees in the reconstruction stage, and which samples are left as they are.
+
+        Deviation: the paper feeds the picture itself, which copying reconstructs. The first
+        ``back_translate`` share of the batch is replaced by the averaged generator's own edit of
+        it with a false caption: its background is untouched and only the caption tells the old
+        colours. The next ``perturb`` share has some regions recoloured, which needs no model that
+        can edit yet.
+
+        Returns:
+            pictures [B, F, F, 3] and ``clean`` [B]: 1 where the picture is undisturbed.
+        """
+        picture, train = batch["picture"], self.config.train
+        size = picture.shape[0]
+        if size is None:
+            raise ValueError("batches must have a static size")
+        edited = round(train.back_translate * size)
+        turned = round(train.perturb * size)
+        parts = []
+        if edited:
+
+            def edit():
+                out = self.averaged(
+                    {"picture": picture[:edited], "tokens": batch["swapped"][:edited]},
+                    training=False,
+                )
+                return resize(out["images"][self.stages[-1]], picture.shape[1])
+
+            # Before the model can edit, the same samples are recoloured instead.
+            ready = self.step >= train.back_translate_start
+            parts.append(tf.cond(ready, edit, lambda: self._recolour(picture[:edited], 0)))
+        if turned:
+            parts.append(self._recolour(picture[edited : edited + turned], 1))
+        parts.append(picture[edited + turned :])
+        clean = tf.concat([tf.zeros([edited + turned]), tf.ones([size - edited - turned])], 0)
+        return tf.stop_gradient(tf.concat(parts, axis=0)), clean
+
+    def _blind(self, size: int):
+        """[B]: 1 for the samples that are drawn from boundary and text alone, at random.
+
+        Deviation: where Eq. 7 always offers ``v^i``, decoding it is learned long before the words.
+        """
+        draws = tf.random.stateless_uniform([size], self._seed(3))
+        return tf.cast(draws < self.config.train.blind, tf.float32)
+
+    def _recolour(self, picture, stream: int):
+        return recolour_regions(picture, self.config.train.regions, self._seed(stream))
+
+    def _random_texture(self, mask):
+        """Eq. 16's ``a~``: a uniformly random point of the simplex for each word."""
+        shape = [mask.shape[0], mask.shape[1], self.config.model.slots]
+        exponential = -tf.math.log(
+            tf.random.stateless_uniform(shape, self._seed(2), minval=1e-7, maxval=1.0)
+        )
+        attention = exponential / tf.reduce_sum(exponential, axis=-1, keepdims=True)
+        return self.generator.mtfg.read(attention)
+
+    def _seed(self, stream: int):
+        """A fresh random seed for each step, use and replica: resuming repeats nothing."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        base = tf.stack([tf.constant(self.config.train.seed, tf.int64), self.step])
+        base = tf.random.experimental.stateless_fold_in(base, stream)
+        return tf.random.experimental.stateless_fold_in(base, replica)
+
+    # Adversarial stage, Sec. 3.5.3: the memory is frozen.
+
+    def adversarial_step(self, batch, update_generator: bool = True):
+        """First the discriminators (Eq. 17, 21), then the generator without its memory
+        (Eq. 18 to 20)."""
+        weights = self.config.loss
+        logs: dict[str, tf.Tensor] = {}
+        with tf.GradientTape() as tape:
+            out = self.generator(
+                {"picture": batch["picture"], "tokens": batch["mismatched"]}, training=True
+            )
+            fakes = out["images"]
+            with tape.stop_recording():
+                logs |= self._discriminator_step(batch, fakes)
+            terms = {}
+            for stage in self.stages:
+                logit = self.d_i[stage](fakes[stage], training=True)
+                log_match = self.d_t[stage](
+                    {"picture": fakes[stage], "tokens": batch["mismatched"]}, training=True
+                )
+                logs[f"L_I_{stage}"] = losses.L_I(logit, weights.reality)
+                logs[f"L_T_{stage}"] = losses.L_T(log_match)
+                terms[f"L_I_{stage}"] = getattr(weights.I, stage) * logs[f"L_I_{stage}"]
+                terms[f"L_T_{stage}"] = getattr(weights.T, stage) * logs[f"L_T_{stage}"]
+            terms["alpha"] = weights.alpha * tf.reduce_mean(
+                out["alphas"][self.stages[-1]], axis=[1, 2, 3]
+            )
+            total = self._total(terms)
+        if update_generator:
+            variables = self.adversarial_variables
+            self.generator_optimizer.apply(tape.gradient(total, variables), variables)
+        return self._means(logs)
+
+    def _discriminator_step(self, batch, fakes):
+        weights = self.config.loss
+        half = batch["picture"].shape[0] // 2
+        # Real pictures with false captions: half are hard (the same parts in other colours).
+        false = tf.concat([batch["swapped"][:half], batch["mismatched"][half:]], axis=0)
+        logs, terms = {}, {}
+        with tf.GradientTape() as tape:
+            for stage in self.stages:
+                fake = tf.stop_gradient(fakes[stage])
+                real = resize(batch["picture"], fake.shape[1])
+                d_i, d_t = self.d_i[stage], self.d_t[stage]
+                reality = losses.L_D_reality(
+                    d_i(real, training=True), d_i(fake, training=True), weights.reality
+                )
+                log_real = d_t({"picture": real, "tokens": batch["tokens"]}, training=True)
+                log_fake = d_t({"picture": fake, "tokens": batch["mismatched"]}, training=True)
+                log_false = d_t({"picture": real, "tokens": false}, training=True)
+                text = losses.L_D_text(
+                    log_real, log_fake, log_false, weights.D_T_fake, weights.D_T_mismatched
+                )
+                logs[f"L_D_{stage}"] = reality + text
+                logs[f"D_T_accuracy_{stage}"] = tf.cast(log_real > log_false, tf.float32)
+                terms[f"L_D_{stage}"] = getattr(weights.beta, stage) * (reality + text)
+            total = self._total(terms)
+        variables = self.discriminator_variables
+        self.discriminator_optimizer.apply(tape.gradient(total, variables), variables)
+        return logs
+
+    def _total(self, terms):
+        """Eq. 20 or 21: the weighted terms' mean over the global batch, checked to be finite."""
+        means = [
+            tf.debugging.check_numerics(tf.reduce_mean(term), name) for name, term in terms.items()
+        ]
+        return tf.add_n(means) / self.replicas
+
+    @staticmethod
+    def _means(logs):
+        return {name: tf.reduce_mean(value) for name, value in logs.items()}
+
+    def after_step(self) -> None:
+        """Count the step and average the generator (EMA); outside the replicas."""
+        self.step.assign_add(1)
+        step = tf.cast(self.step, tf.float32)
+        # Early on the average follows quickly, so that it does not remember the initial weights.
+        decay = tf.minimum(self.config.train.ema, (1 + step) / (10 + step))
+        for mean, current in zip(self.averaged.weights, self.generator.weights, strict=True):
+            mean.assign(mean.value + (1 - decay) * (current.value - mean.value))
+
+    def set_progress(self, progress: float) -> None:
+        """Set both learning rates for this share of training done, in [0, 1]."""
+        options = self.config.optimizer
+        factor = min(1.0, 2 * (1 - progress)) if options.decay else 1.0
+        self.generator_optimizer.learning_rate.assign(options.learning_rate * factor)
+        self.discriminator_optimizer.learning_rate.assign(
+            options.discriminator_learning_rate * factor
+        )

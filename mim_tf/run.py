@@ -1,0 +1,170 @@
+"""The run directory: the contract between training and every later command.
+
+``runs/<name>/{config.yaml, vocabulary.json, checkpoints/, generator.weights.h5, log.jsonl,
+samples/, tensorboard/}``. A preset under ``presets/`` is the first two and the weights alone.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import yaml
+
+from mim_tf.config import Config, dump_config, parse_config
+from mim_tf.errors import UserError
+from mim_tf.generator import Generator
+from mim_tf.mimnet import MIMNet, make_generator
+from mim_tf.text import Vocabulary
+
+PRESETS = Path(__file__).resolve().parent.parent / "presets"
+CONFIG, VOCABULARY, WEIGHTS = "config.yaml", "vocabulary.json", "generator.weights.h5"
+
+
+class Run:
+    """One run directory.
+
+    Attributes:
+        path: the directory.
+        config, vocabulary: as saved in it.
+    """
+
+    def __init__(self, path: Path, config: Config, vocabulary: Vocabulary) -> None:
+        self.path, self.config, self.vocabulary = path, config, vocabulary
+
+    @classmethod
+    def create(cls, path: Path, config: Config, vocabulary: Vocabulary) -> Run:
+        """Start a run in an empty or new directory.
+
+        Raises:
+            UserError: the directory already holds a run, or cannot be written.
+        """
+        if (path / CONFIG).exists():
+            raise UserError(
+                f"{path} already holds a run; continue it with --resume, "
+                "or choose another directory with --run"
+            )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            vocabulary.save(path / VOCABULARY)
+            replace_text(path / CONFIG, dump_config(config))
+        except OSError as error:
+            raise UserError(f"cannot write the run directory {path}: {error.strerror}") from None
+        return cls(path, config, vocabulary)
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Open an existing run or preset.
+
+        Raises:
+            UserError: not a run directory, or one of its files is broken.
+        """
+        file = path / CONFIG
+        if not file.is_file():
+            raise UserError(f"{path} is no run directory: it has no {CONFIG}")
+        try:
+            tree = yaml.safe_load(file.read_text("utf-8"))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError):
+            raise UserError(f"{file} cannot be read as YAML") from None
+        if not isinstance(tree, dict):
+            raise UserError(f"{file} holds no sections")
+        return cls(path, parse_config(tree, str(file)), Vocabulary.load(path / VOCABULARY))
+
+    @classmethod
+    def preset(cls, name: str) -> Run:
+        """Open a preset that ships with the project.
+
+        Raises:
+            UserError: there is none of that name; the message lists them.
+        """
+        path = PRESETS / name
+        if not (path / CONFIG).is_file():
+            names = ", ".join(sorted(one.parent.name for one in PRESETS.glob(f"*/{CONFIG}")))
+            raise UserError(f"no preset {name}; there are: {names or 'none'}")
+        return cls.open(path)
+
+    # Checkpoints: everything that training needs to go on as if it had never stopped.
+
+    def checkpoints(self, model: MIMNet) -> tf.train.CheckpointManager:
+        """The manager of this run's checkpoints of ``model``."""
+        return tf.train.CheckpointManager(
+            model.checkpoint(),
+            str(self.path / "checkpoints"),
+            max_to_keep=self.config.train.keep_checkpoints,
+            checkpoint_name="step",
+        )
+
+    def restore(self, manager: tf.train.CheckpointManager) -> bool:
+        """Load the newest checkpoint into the manager's model; False when there is none.
+
+        Raises:
+            UserError: it does not fit the model.
+        """
+        newest = manager.latest_checkpoint
+        if newest is None:
+            return False
+        try:
+            manager.checkpoint.restore(newest).assert_consumed()
+        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            raise UserError(
+                f"{newest} does not fit this configuration and vocabulary "
+                f"({len(self.vocabulary)} ids): {str(error).splitlines()[0]}"
+            ) from None
+        return True
+
+    # The averaged generator, all that inference needs.
+
+    def save_generator(self, generator: Generator) -> None:
+        """Write the generator's weights whole or not at all."""
+        temporary = self.path / f".partial.{WEIGHTS}"
+        generator.save_weights(temporary)
+        temporary.replace(self.path / WEIGHTS)
+
+    def load_generator(self) -> Generator:
+        """The averaged generator with its trained weights.
+
+        Raises:
+            UserError: training has not written them yet, or they do not fit the configuration or
+                the vocabulary.
+        """
+        file = self.path / WEIGHTS
+        if not file.is_file():
+            raise UserError(
+                f"{self.path} has no {WEIGHTS} yet; training writes it with its first checkpoint"
+            )
+        # Whatever Enc's weights came from, they are in the file.
+        model = self.config.model.model_copy(update={"encoder_weights": "none"})
+        config = self.config.model_copy(update={"model": model})
+        generator = make_generator(config, len(self.vocabulary))
+        try:
+            generator.load_weights(file)
+        except (ValueError, OSError, KeyError) as error:
+            raise UserError(
+                f"{file} does not fit {CONFIG} and {VOCABULARY} ({len(self.vocabulary)} ids): "
+                f"{' '.join(str(error).split())[:200]}; restore the files that were made together"
+            ) from None
+        return generator
+
+    # The log.
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Append one JSON line to ``log.jsonl``."""
+        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def trim_log(self, step: int) -> None:
+        """Drop the rows after ``step``: a resumed run will write them again."""
+        file = self.path / "log.jsonl"
+        if file.exists():
+            rows = file.read_text("utf-8").splitlines(keepends=True)
+            kept = [row for row in rows if row.endswith("\n") and json.loads(row)["step"] <= step]
+            replace_text(file, "".join(kept))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    temporary = path.with_name(f".partial.{path.name}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

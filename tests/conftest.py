@@ -1,0 +1,48 @@
+"""Shared fixtures: a model small enough to build in a second, and a run of it."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+# Two logical devices let one machine test what two replicas do; set before any operation runs.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+from mim_tf.config import Config, parse_config  # noqa: E402
+
+TINY = {
+    "data": {"source": "birds", "count": 12, "captions": 2, "max_words": 16,
+             "swap_words": ["red", "blue", "green", "white", "black"]},
+    "model": {"coarse_size": 16, "fine_size": 32, "channels": 8, "word_dim": 8, "text_dim": 8,
+              "slots": 6, "decoder_channels": 4, "discriminator_channels": 4},
+    "train": {"batch_size": 4, "steps": 4, "log_every": 1, "sample_every": 2,
+              "checkpoint_every": 2, "back_translate_start": 1},
+}  # fmt: skip
+
+
+def tiny_config(**sections) -> Config:
+    """The tiny configuration with some keys changed: ``tiny_config(model={"memory": False})``."""
+    tree = {name: {**values, **sections.get(name, {})} for name, values in TINY.items()}
+    tree |= {name: values for name, values in sections.items() if name not in tree}
+    return parse_config(tree, "test")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory) -> Path:
+    """The directory of a tiny run, trained for four steps."""
+    from mim_tf.data.sources import load_source
+    from mim_tf.trainer import start_run, train
+
+    config = tiny_config()
+    source = load_source(config, "train")
+    path = tmp_path_factory.mktemp("runs") / "tiny"
+    train(start_run(path, config, source), source)
+    return path

@@ -1,0 +1,108 @@
+"""The configuration: defaults, overrides, and one clear line for every mistake."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mim_tf import config as configuration
+from mim_tf.config import CONFIG_FOLDER, dump_config, known_keys, load_config, parse_config
+from mim_tf.errors import UserError
+
+PACKAGE = Path(configuration.__file__).parent
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG_FOLDER.glob("*.yaml")), ids=lambda path: path.name)
+def test_shipped_configs_are_valid(path):
+    layers = ["birds.yaml", path] if path.name == "paper.yaml" else [path]
+    load_config(*layers)
+
+
+def test_layers_go_over_each_other_key_by_key():
+    config = load_config("birds.yaml", "paper.yaml")
+    assert config.data == load_config("birds.yaml").data
+    assert not config.model.compose and config.train.perturb == 0
+
+
+def test_a_name_is_looked_up_in_configs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert (
+        load_config("birds.yaml")
+        == load_config("birds")
+        == load_config(CONFIG_FOLDER / "birds.yaml")
+    )
+
+
+def test_a_dumped_config_reads_back_equal():
+    config = load_config("birds.yaml")
+    import yaml
+
+    assert parse_config(yaml.safe_load(dump_config(config)), "dump") == config
+
+
+def test_overrides_are_yaml_values():
+    config = load_config(
+        "birds.yaml", overrides=["optimizer.learning_rate=1e-4", "model.memory=false"]
+    )
+    assert config.optimizer.learning_rate == 1e-4 and config.model.memory is False
+
+
+def test_scientific_notation_in_a_file_is_a_number(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text("optimizer:\n  learning_rate: 2e-4\n")
+    assert load_config(file).optimizer.learning_rate == 2e-4
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["train.batchsize=4"], "unknown key train.batchsize; did you mean train.batch_size?"),
+        (["trian.seed=4"], "unknown key trian; did you mean train?"),
+        (["loss.rec.corse=4"], "unknown key loss.rec.corse; did you mean loss.rec.coarse?"),
+        (["train.batch_size=0"], "train.batch_size: "),
+        (["train.batch_size=many"], "train.batch_size: "),
+        (["optimizer.learning_rate=fast"], "optimizer.learning_rate: "),
+        (["train.perturb=0.8", "train.back_translate=0.8"], "together exceed 1"),
+        (["train.epochs=3"], "exactly one of train.steps and train.epochs"),
+        (["model.coarse_size=128"], "model.fine_size is smaller than model.coarse_size"),
+        (["data.source=cub"], "data.root is needed"),
+        (["nonsense"], "expected section.key=value"),
+        (["train=[1"], "is not a YAML value"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(overrides, expected):
+    with pytest.raises(UserError, match=re.escape(expected)) as caught:
+        load_config("birds.yaml", overrides=overrides)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("- 1\n- 2\n", "expected sections"), ("a: [1\n", "not valid YAML"), ("train: 3\n", "train")],
+)
+def test_a_broken_file_is_one_clear_line(tmp_path, text, expected):
+    file = tmp_path / "a.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=expected) as caught:
+        load_config(file)
+    assert str(file) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_unknown_config_lists_those_that_exist():
+    with pytest.raises(UserError, match=r"birds\.yaml"):
+        load_config("nothing.yaml")
+
+
+def test_every_field_is_read_somewhere():
+    sources = [path for path in PACKAGE.rglob("*.py") if path.name != "config.py"]
+    code = "\n".join(path.read_text() for path in sources)
+    # ModelConfig is handed over whole, as keyword arguments of Generator.
+    unread = [
+        key
+        for key in known_keys()
+        if not re.search(rf"\b{key.split('.')[1]}\b", code)
+        or (not key.startswith(("model.", "loss.")) and f".{key.split('.')[-1]}" not in code)
+    ]
+    assert not unread

@@ -1,0 +1,179 @@
+"""Editing through the command line and the Editor."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mim_tf import images
+from mim_tf.edit import main
+from mim_tf.editor import Editor
+from mim_tf.run import Run
+
+TEXT = "this bird has blue wings"
+
+
+@pytest.fixture(scope="module")
+def editor(tiny_run):
+    return Editor(Run.open(tiny_run))
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    rng = np.random.default_rng(0)
+    images.write(path, rng.integers(0, 256, (50, 70, 3)).astype(np.uint8))
+    return path
+
+
+def run(*arguments) -> int:
+    return main([str(one) for one in arguments])
+
+
+def test_one_picture_to_one_file(tiny_run, photo, tmp_path, capsys):
+    output = tmp_path / "out" / "edited.jpg"
+    assert run("--run", tiny_run, "--image", photo, "--text", TEXT, "--output", output) == 0
+    assert images.read(output).shape == (32, 32, 3)
+    assert capsys.readouterr().out.split() == [str(output)]
+
+
+def test_keep_size_and_alpha(tiny_run, photo, tmp_path):
+    output = tmp_path / "edited.png"
+    assert run("--run", tiny_run, "--image", photo, "--text", TEXT, "--output", output,
+               "--keep-size", "--show-alpha") == 0  # fmt: skip
+    edited, original = images.read(output), images.read(photo)
+    assert edited.shape == original.shape
+    # Only the centred square can change.
+    np.testing.assert_array_equal(edited[:, :10], original[:, :10])
+    np.testing.assert_array_equal(edited[:, 60:], original[:, 60:])
+    assert images.read(tmp_path / "edited-alpha.png").shape == (32, 32, 3)
+
+
+def test_a_folder_and_several_captions(tiny_run, tmp_path):
+    for name in ("a.png", "b.webp"):
+        images.write(tmp_path / "in" / name, np.full((40, 40, 3), 99, np.uint8))
+    out = tmp_path / "out"
+    texts = [TEXT, "a red bird", TEXT]
+    assert (
+        run("--run", tiny_run, "--image", tmp_path / "in", "--text", *texts, "--output", out) == 0
+    )
+    assert sorted(path.name for path in out.iterdir()) == [
+        "a-a-red-bird.png",
+        "a-this-bird-has-blue-wings.png",
+        "b-a-red-bird.png",
+        "b-this-bird-has-blue-wings.png",
+    ]
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(tiny_run, tmp_path):
+    for folder in ("x", "y"):
+        images.write(tmp_path / folder / "a.png", np.full((40, 40, 3), 99, np.uint8))
+    out = tmp_path / "out"
+    paths = [tmp_path / "x" / "a.png", tmp_path / "y" / "a.png"]
+    assert run("--run", tiny_run, "--image", *paths, "--text", TEXT, "--output", out) == 0
+    assert len(list(out.iterdir())) == 2
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "I;16", "1", "LA"])
+def test_every_mode_is_edited(editor, mode):
+    pixels = Image.fromarray(
+        np.arange(48 * 40 * 3, dtype=np.uint32).reshape(48, 40, 3).astype("u1")
+    )
+    image = (
+        Image.fromarray(np.arange(48 * 40, dtype=np.uint16).reshape(48, 40) * 30)
+        if mode == "I;16"
+        else pixels.convert(mode)
+    )
+    buffer = io.BytesIO()
+    image.save(buffer, "TIFF" if mode == "CMYK" else "PNG")
+    edit = editor.edit(images.decode(buffer.getvalue(), mode), TEXT, keep_size=True)
+    assert edit.picture.shape == (48, 40, 3)
+
+
+def test_batches_equal_single_edits(editor):
+    rng = np.random.default_rng(1)
+    pictures = [rng.integers(0, 256, (32 + 8 * n, 40, 3)).astype(np.uint8) for n in range(3)]
+    captions = [TEXT, "a bird with a red tail", "white belly"]
+    together = editor.edit_many(pictures, captions)
+    for one, picture, caption in zip(together, pictures, captions, strict=True):
+        alone = editor.edit(picture, caption)
+        assert np.abs(one.picture.astype(int) - alone.picture.astype(int)).max() <= 1
+
+
+def test_where_alpha_is_zero_the_original_stays(editor):
+    picture = np.random.default_rng(2).integers(0, 256, (90, 90, 3)).astype(np.uint8)
+    offset = editor.generator.icm.tlu.offset
+    before = offset.numpy()
+    offset.assign(-100.0)
+    try:
+        np.testing.assert_array_equal(editor.edit(picture, TEXT, keep_size=True).picture, picture)
+    finally:
+        offset.assign(before)
+
+
+def truncated_jpeg() -> bytes:
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(buffer, "JPEG")
+    return buffer.getvalue()[:700]
+
+
+def bomb() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("1", (20000, 20000)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "empty"),
+        (b"hello", "not a picture"),
+        (truncated_jpeg(), "truncated"),
+        (bomb(), "limit"),
+    ],
+    ids=["empty", "text", "truncated", "bomb"],
+)
+def test_a_bad_picture_is_one_line_and_exit_1(tiny_run, tmp_path, capsys, content, expected):
+    bad, output = tmp_path / "bad.jpg", tmp_path / "out.png"
+    bad.write_bytes(content)
+    assert run("--run", tiny_run, "--image", bad, "--text", TEXT, "--output", output) == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and str(bad) in errors[0] and expected in errors[0]
+    assert not output.exists()
+
+
+def test_one_bad_picture_does_not_keep_the_others(tiny_run, photo, tmp_path, capsys):
+    (tmp_path / "bad.png").write_bytes(b"no")
+    out = tmp_path / "out"
+    paths = [tmp_path / "bad.png", photo]
+    assert run("--run", tiny_run, "--image", *paths, "--text", TEXT, "--output", out) == 1
+    assert len(list(out.iterdir())) == 1 and "bad.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"--text": "..."}, "has no words"),
+        ({"--text": "zebra quagga"}, "no word of the caption"),
+        ({"--run": "nowhere"}, "is no run directory"),
+        ({"--image": "missing.png"}, "missing.png"),
+        ({"--output": "out.tiff"}, "suffix"),
+        ({"--output": "/proc/none/out.png"}, "cannot be written"),
+    ],
+    ids=str,
+)
+def test_a_bad_request_is_one_line_and_exit_1(tiny_run, photo, tmp_path, capsys, change, expected):
+    request = {"--run": tiny_run, "--image": photo, "--text": TEXT, "--output": tmp_path / "o.png"}
+    assert run(*(part for pair in (request | change).items() for part in pair)) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("error: ") and expected in lines[-1]
+
+
+def test_an_unknown_preset_is_one_line(photo, tmp_path, capsys):
+    assert run("--preset", "nothing", "--image", photo, "--text", TEXT,
+               "--output", tmp_path / "o.png") == 1  # fmt: skip
+    assert "no preset nothing" in capsys.readouterr().err

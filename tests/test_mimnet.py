@@ -1,0 +1,152 @@
+"""The two training stages: which variables move, what they depend on, what a checkpoint holds."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import tiny_config
+
+from mim_tf.mimnet import MIMNet
+
+VOCABULARY = 9
+
+
+def make(**sections) -> MIMNet:
+    keras.utils.set_random_seed(0)
+    return MIMNet(tiny_config(**sections), VOCABULARY)
+
+
+def batch(size=4, seed=0):
+    shape = [size, 16]
+    draws = [
+        tf.random.stateless_uniform(shape, [seed, k], 2, VOCABULARY, tf.int32) for k in range(3)
+    ]
+    names = ("tokens", "mismatched", "swapped")
+    picture = tf.random.stateless_uniform([size, 32, 32, 3], [seed, 9], -1.0, 1.0)
+    return {"picture": picture, **dict(zip(names, draws, strict=True))}
+
+
+def values(variables):
+    return [np.array(one) for one in variables]
+
+
+def moved(before, variables):
+    return [not np.array_equal(a, b) for a, b in zip(before, values(variables), strict=True)]
+
+
+def test_reconstruction_moves_the_memory_and_no_discriminator():
+    model = make()
+    memory, judges = values([model.generator.mtfg.memory]), values(model.discriminator_variables)
+    model.reconstruction_step(batch())
+    assert moved(memory, [model.generator.mtfg.memory]) == [True]
+    assert not any(moved(judges, model.discriminator_variables))
+
+
+def test_the_adversarial_stage_moves_everything_but_the_memory():
+    model = make()
+    # Zero-initialised last layers block gradients behind them on the very first step.
+    model.reconstruction_step(batch())
+    model.adversarial_step(batch())
+    others = model.adversarial_variables
+    memory, before = values([model.generator.mtfg.memory]), values(others)
+    model.adversarial_step(batch(seed=1))
+    assert moved(memory, [model.generator.mtfg.memory]) == [False]
+    still = [one.path for one, yes in zip(others, moved(before, others), strict=True) if not yes]
+    assert not still
+    assert len(others) == len(model.generator.trainable_variables) - 1
+
+
+def test_discriminators_move_only_when_they_are_trained():
+    model = make()
+    generator, judges = model.generator.trainable_variables, model.discriminator_variables
+    before = values(generator), values(judges)
+    model.adversarial_step(batch(), update_generator=False)
+    assert not any(moved(before[0], generator))
+    assert all(moved(before[1], judges))
+
+
+@pytest.mark.parametrize("fake", [0.0, 1.0])
+@pytest.mark.parametrize("mismatched", [0.0, 1.0])
+def test_the_negatives_of_d_t_are_switches(fake, mismatched):
+    model = make(loss={"D_T_fake": fake, "D_T_mismatched": mismatched})
+    logs = model.adversarial_step(batch())
+    assert np.isfinite(logs["L_D_fine"])
+
+
+def test_losses_without_weight_have_no_part_in_the_gradient():
+    """Without L_p and L_m, the reconstruction step does not depend on D_I or on clean samples."""
+    weights = {"p": 0, "m": {"coarse": 0, "fine": 0}}
+    one, other = make(loss=weights), make(loss=weights)
+    for variable in other.d_i["fine"].trainable_variables:
+        variable.assign(variable + 1.0)
+    for model in (one, other):
+        logs = model.reconstruction_step(batch())
+        assert not any(name.startswith("L_m") for name in logs)
+    for a, b in zip(one.generator.weights, other.generator.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_l_m_reaches_the_memory_through_d_i():
+    options = {"rec": {"coarse": 0, "fine": 0}, "p": 0, "alpha": 0}
+    model = make(loss=options)
+    before = values([model.generator.mtfg.memory])
+    model.reconstruction_step(batch())
+    assert moved(before, [model.generator.mtfg.memory]) == [True]
+
+
+def test_two_replicas_make_the_update_of_one():
+    # Plain gradient descent would show it as well; Adam's first step only shows signs, so take two.
+    options = {"back_translate": 0, "perturb": 0}
+    loss = {"m": {"coarse": 0, "fine": 0}}
+
+    def trained(strategy):
+        with strategy.scope():
+            keras.utils.set_random_seed(0)
+            model = MIMNet(
+                tiny_config(train=options, loss=loss), VOCABULARY, strategy.num_replicas_in_sync
+            )
+
+        @tf.function
+        def step(data):
+            strategy.run(model.train_step, args=(data, True, True))
+            model.after_step()
+
+        whole = tf.data.Dataset.from_tensors(batch()).repeat(2).unbatch().batch(4, True)
+        for data in strategy.experimental_distribute_dataset(whole):
+            step(data)
+        return model
+
+    one = trained(tf.distribute.get_strategy())
+    two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+    for a, b in zip(one.averaged.weights, two.averaged.weights, strict=True):
+        np.testing.assert_allclose(np.array(a), np.array(b), atol=2e-4, err_msg=a.path)
+
+
+def test_the_average_follows_the_generator():
+    model = make()
+    start = np.array(model.generator.mtfg.memory)
+    model.reconstruction_step(batch())
+    model.after_step()
+    decay = 2 / 11  # (1 + step) / (10 + step) after the first step
+    expected = decay * start + (1 - decay) * np.array(model.generator.mtfg.memory)
+    np.testing.assert_allclose(model.averaged.mtfg.memory, expected, rtol=1e-5)
+
+
+def test_disturbed_samples_are_those_that_the_shares_name():
+    model = make(train={"back_translate": 0.25, "perturb": 0.25, "back_translate_start": 0})
+    data = batch()
+    pictures, clean = model._disturb(data)
+    same = [np.array_equal(a, b) for a, b in zip(pictures, data["picture"], strict=True)]
+    assert list(clean.numpy()) == [0, 0, 1, 1]
+    assert same == [False, False, True, True]
+
+
+def test_learning_rates_decay_over_the_last_half():
+    model = make()
+    rates = []
+    for progress in (0.0, 0.5, 0.75, 1.0):
+        model.set_progress(progress)
+        rates.append(float(model.generator_optimizer.learning_rate.numpy()))
+    np.testing.assert_allclose(rates, np.array([1, 1, 0.5, 0]) * 1e-3, rtol=1e-5)
