@@ -1,7 +1,7 @@
 """Typed configuration: defaults once, here; a YAML file states only what differs.
 
-``load_config("birds.yaml", overrides=["optimizer.learning_rate=1e-4"])`` reads a file (looked up as
-given, then in ``configs/``), applies overrides and checks every key, type and range. Any mistake is one
+``load_config("birds.yaml", overrides=["train.seed=1"])`` reads a file (looked up as given, then in
+``configs/``), applies overrides and checks every key, type and range. Any mistake is one
 line: an unknown key names the nearest known one.
 
 This module imports neither TensorFlow nor anything else of the project but its error type.
@@ -91,12 +91,16 @@ class ModelConfig(Section):
     )
     tlu: bool = Field(True, description="off: alpha = 1/2 everywhere")
     tlu_affine: bool = Field(True, description="learned slope and offset inside Eq. 9")
+    fuse: bool = Field(False, description="Eq. 7 mixes v^i in; off: composition alone keeps it")
     fine: bool = Field(True, description="off: coarse stage only (Table 1, 'Ours 128')")
     compose: bool = Field(
         True, description="I = alpha G + (1 - alpha) I_in in image space, besides Eq. 7"
     )
     refine_alpha: bool = Field(True, description="FIR sharpens alpha at its own size")
-    structure_skip: bool = Field(True, description="Dec_f also sees the boundary at full size")
+    structure_skip: bool = Field(True, description="Dec_f also sees the structure at full size")
+    structure_picture: bool = Field(
+        True, description="v^b also sees the picture, its colours scrambled"
+    )
     decoder_channels: Annotated[int, Field(ge=4, multiple_of=4)] = Field(
         32, description="width of Dec_c and Dec_f"
     )
@@ -166,15 +170,18 @@ class TrainConfig(Section):
     perturb: Share = Field(
         0.25, description="share of the pictures that are recoloured in places before Enc sees them"
     )
-    regions: Count = Field(4, description="places that are recoloured in such a picture")
+    regions: Count = Field(2, description="places that are recoloured in such a picture")
+    candidates: Count = Field(
+        4, description="recolourings to choose from, by what D_T finds to fit the caption least"
+    )
     back_translate: Share = Field(
         0.5, description="share that the model itself has edited before Enc sees them"
     )
     back_translate_start: Index = Field(
         400, description="step from which the model edits well enough for that"
     )
-    blind: Share = Field(
-        0.5, description="share of the reconstructions that draw from boundary and text alone"
+    warm_up: Index = Field(
+        1000, description="steps, before all others, in which D_T alone learns on real pictures"
     )
     discriminator_start: Index = Field(0, description="step from which D_I and D_T learn")
     adversarial_start: Index = Field(0, description="step from which the generator hears them")

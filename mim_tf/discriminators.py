@@ -69,13 +69,17 @@ class D_T(keras.Model):  # noqa: N801 - the paper's name
 
     def call(self, inputs, training=False):
         """``picture`` [B, S, S, 3] and ``tokens`` [B, T] -> ``log D_T`` [B], at most 0."""
-        tokens = inputs["tokens"]
+        feature = self.f(inputs["picture"], training=training)
+        return self.judge(feature, inputs["tokens"], training=training)
+
+    def judge(self, feature, tokens, training=False):
+        """``feature`` f(I) [B, K] and ``tokens`` [B, T] -> ``log D_T`` [B]: several captions may
+        be held against one picture."""
         mask = word_mask(tokens)
         h = self.text_encoder(tokens, training=training)  # [B, T, d], padded rows zero
         count = ops.sum(mask, axis=1, keepdims=True)
         mean = ops.sum(h, axis=1) / count
         similarity = ops.sum(h * mean[:, None, :], axis=-1)  # [B, T]
         weights = ops.softmax(similarity - 1e9 * (1 - mask), axis=-1)  # alpha_i of Eq. 13
-        feature = self.f(inputs["picture"], training=training)
         score = ops.sum(self.w(h) * feature[:, None, :], axis=-1) + self.b(h)[..., 0]
         return ops.sum(weights * ops.log_sigmoid(score), axis=-1)

@@ -14,7 +14,7 @@ from keras import ops
 
 from mim_tf.errors import UserError
 from mim_tf.images import from_signed
-from mim_tf.layers import Residual, activate, conv, resize
+from mim_tf.layers import Norm, Residual, activate, conv, resize
 
 # Means of ImageNet's channels (BGR) that keras.applications' VGG weights expect subtracted.
 _VGG_MEANS = (103.939, 116.779, 123.68)
@@ -81,6 +81,7 @@ class SmallEncoder(keras.Model):
         self.down = [conv(channels, strides=2) for _ in range(2 if deep else 0)]
         self.down_blocks = [Residual(channels) for _ in self.down]
         self.up_blocks = [Residual(channels) for _ in self.down]
+        self.norm = Norm()
 
     def call(self, picture, training=False):
         """``picture`` [B, H, W, C] -> [B, H/2, W/2, l]."""
@@ -91,7 +92,7 @@ class SmallEncoder(keras.Model):
             x = block(down(activate(x)))
         for skip, block in zip(reversed(passed), self.up_blocks, strict=True):
             x = block(resize(x, skip.shape[1]) + skip)
-        return x
+        return self.norm(x)
 
 
 class VGGEncoder(keras.Model):
@@ -134,7 +135,7 @@ class VGGEncoder(keras.Model):
 
 
 class ImageEncoder(keras.Model):
-    """Enc: ``v^i`` of the picture and ``v^b`` of its boundary image.
+    """Enc: ``v^i`` of the picture and ``v^b`` of its structure.
 
     Args:
         kind: ``small``, ``vgg16`` or ``vgg19``.
@@ -159,25 +160,28 @@ class ImageEncoder(keras.Model):
             self.scale = 1 / 32
         else:
             self.of_picture = SmallEncoder(channels, deep=False)
-            self.of_boundary = SmallEncoder(channels, deep=True)
+            self.of_structure = SmallEncoder(channels, deep=True)
             self.channels = channels
 
     def call(self, inputs, training=False):
         """Features of both.
 
         Args:
-            inputs: ``picture`` [B, H, W, 3] in [-1, 1] and ``boundary`` [B, H, W, 1] in [0, 1].
+            inputs: ``picture`` [B, H, W, 3] in [-1, 1] and ``structure``: the boundary [B, H, W, 1]
+                in [0, 1], or [B, H, W, 4] with a picture behind it, which is what a VGG then sees.
 
         Returns:
             ``v_i`` and ``v_b``, each [B, N, M, l].
         """
-        picture, boundary = inputs["picture"], inputs["boundary"]
+        picture, structure = inputs["picture"], inputs["structure"]
         if not self.frozen:
             return {
                 "v_i": self.of_picture(picture, training=training),
-                "v_b": self.of_boundary(boundary, training=training),
+                "v_b": self.of_structure(structure, training=training),
             }
-        both = ops.concatenate([picture, ops.repeat(boundary * 2 - 1, 3, axis=-1)], axis=0)
+        if structure.shape[-1] == 1:
+            structure = ops.repeat(structure * 2 - 1, 3, axis=-1)
+        both = ops.concatenate([picture, structure[..., -3:]], axis=0)
         v = self.vgg(both) * self.scale
         v_i, v_b = ops.split(v, 2, axis=0)
         return {"v_i": v_i, "v_b": v_b}

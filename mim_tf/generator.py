@@ -23,6 +23,11 @@ def _loud():
     return keras.initializers.VarianceScaling(30.0)
 
 
+def _quiet():
+    """Initialiser of the last layers: a tanh that starts saturated never leaves its corner."""
+    return keras.initializers.VarianceScaling(0.01)
+
+
 class MTFG(keras.Model):
     """Memory-based Texture Feature Generation, Sec. 3.1, Eq. 1 to 3.
 
@@ -102,13 +107,22 @@ class ICM(keras.Model):
         decoder_channels: width of Dec_c.
         tlu: False fuses ``v^c`` and ``v^i`` half and half and calls alpha 1 (the ablation).
         tlu_affine: see :class:`TLU`.
+        fuse: False leaves ``v^i`` out of Eq. 7. Deviation: with it, decoding the old colours is
+            learned long before the words; composition brings the background back as well.
     """
 
     def __init__(
-        self, channels: int, size: int, decoder_channels: int, tlu: bool, tlu_affine: bool, **kwargs
+        self,
+        channels: int,
+        size: int,
+        decoder_channels: int,
+        tlu: bool,
+        tlu_affine: bool,
+        fuse: bool,
+        **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        self.size = size
+        self.size, self.fuse = size, fuse
         self.w_v = conv(channels, 1, name="W_v")
         self.w_h = keras.layers.Dense(
             channels, use_bias=False, kernel_initializer=_loud(), name="W_h"
@@ -117,14 +131,13 @@ class ICM(keras.Model):
         self.tlu = TLU(channels, tlu_affine) if tlu else None
         self.decode_in = conv(decoder_channels, name="Dec_c_in")
         self.decode_mid = Residual(decoder_channels, name="Dec_c_mid")
-        self.decode_out = conv(3, kernel_initializer="glorot_uniform", name="Dec_c_out")
+        self.decode_out = conv(3, kernel_initializer=_quiet(), name="Dec_c_out")
 
     def call(self, inputs, training=False):
         """One coarse edit.
 
         Args:
-            inputs: ``v_i``, ``v_b`` [B, N, M, l] and ``h_bar`` [B, l]; in training also
-                ``blind`` [B], 1 where Eq. 7 must do without ``v^i``.
+            inputs: ``v_i``, ``v_b`` [B, N, M, l] and ``h_bar`` [B, l].
 
         Returns:
             ``v_u`` [B, C, C, l], ``logit`` of alpha [B, N, M, 1] (None without TLU) and the drawn
@@ -139,9 +152,7 @@ class ICM(keras.Model):
         else:
             logit = self.tlu({"v_c": v_c, "h_bar": h_bar}, training=training)  # Eq. 9
             alpha = ops.sigmoid(logit)
-            if "blind" in inputs:
-                alpha = ops.maximum(alpha, inputs["blind"][:, None, None, None])
-            fused = alpha * v_c + (1 - alpha) * v_i
+            fused = alpha * v_c + (1 - alpha) * v_i if self.fuse else v_c
         v_u = resize(fused, self.size)  # Eq. 7
         x = self.decode_mid(self.decode_in(activate(v_u)))
         drawn = ops.tanh(self.decode_out(activate(x)))  # Eq. 8
@@ -154,7 +165,7 @@ class FIR(keras.Model):
     Args:
         size: F, of the fine picture.
         decoder_channels: width of Dec_f.
-        structure_skip: Dec_f also gets the boundary at full size. Deviation: the paper's
+        structure_skip: Dec_f also gets the structure at full size. Deviation: the paper's
             gets ``v^u`` and ``h^f`` alone.
         refine_alpha: Dec_f adds to the logit of alpha. Deviation: the paper has one alpha.
     """
@@ -176,7 +187,7 @@ class FIR(keras.Model):
         )
         self.skip = conv(decoder_channels, 3, name="Dec_f_skip") if structure_skip else None
         self.decode_mid = Residual(decoder_channels, name="Dec_f_mid")
-        self.decode_out = conv(3, kernel_initializer="glorot_uniform", name="Dec_f_out")
+        self.decode_out = conv(3, kernel_initializer=_quiet(), name="Dec_f_out")
         self.refine = (
             conv(1, kernel_initializer="zeros", name="Dec_f_alpha") if refine_alpha else None
         )
@@ -185,8 +196,8 @@ class FIR(keras.Model):
         """One refinement.
 
         Args:
-            inputs: ``v_u`` [B, C, C, l], ``h_hat`` [B, T, l], ``mask`` [B, T], ``boundary``
-                [B, F, F, 1] and ``logit`` [B, N, M, 1] or None.
+            inputs: ``v_u`` [B, C, C, l], ``h_hat`` [B, T, l], ``mask`` [B, T], ``structure``
+                [B, F, F, 1 or 4] and ``logit`` [B, N, M, 1] or None.
 
         Returns:
             ``logit`` of alpha [B, F, F, 1] (None without TLU) and ``drawn`` [B, F, F, 3].
@@ -199,7 +210,7 @@ class FIR(keras.Model):
         h_f = ops.reshape(ops.matmul(gate, h_hat), (-1, size, size, channels))  # Eq. 10
         x = resize(self.project_v(activate(v_u)) + self.project_h(h_f), self.size)
         if self.skip is not None:
-            x = x + self.skip(inputs["boundary"])
+            x = x + self.skip(inputs["structure"])
         x = activate(self.decode_mid(x))
         drawn = ops.tanh(self.decode_out(x))  # Eq. 11
         if logit is not None:
@@ -221,6 +232,8 @@ class Generator(keras.Model):
         compose: ``I = alpha drawn + (1 - alpha) I_in`` at each stage's own size. Deviation: Eq. 7
             alone mixes features, and a decoder can undo a constant mixture.
         fine: False leaves out FIR.
+        structure_picture: ``v^b`` also sees the picture, its colours scrambled by a wave.
+            Deviation: the paper's sees the boundary alone.
         Others: as in :class:`mim_tf.config.ModelConfig`.
     """
 
@@ -242,20 +255,23 @@ class Generator(keras.Model):
         temperature: float,
         tlu: bool,
         tlu_affine: bool,
+        fuse: bool,
         fine: bool,
         compose: bool,
         refine_alpha: bool,
         structure_skip: bool,
+        structure_picture: bool,
         decoder_channels: int,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        self.structure_picture = structure_picture
         self.coarse_size, self.fine_size, self.compose = coarse_size, fine_size, compose and tlu
         self.text_encoder = TextEncoder(vocabulary_size, word_dim, text_dim, vectors)
         self.enc = ImageEncoder(encoder, channels, encoder_layer, encoder_weights, fine_size)
         channels = self.enc.channels
         self.mtfg = MTFG(slots, channels, text_dim, temperature, memory)
-        self.icm = ICM(channels, coarse_size, decoder_channels, tlu, tlu_affine)
+        self.icm = ICM(channels, coarse_size, decoder_channels, tlu, tlu_affine, fuse)
         self.fir = FIR(fine_size, decoder_channels, structure_skip, refine_alpha) if fine else None
 
     def read(self, tokens, training=False):
@@ -263,13 +279,32 @@ class Generator(keras.Model):
         h = self.text_encoder(tokens, training=training)
         return {**self.mtfg(h, training=training), "mask": word_mask(tokens)}
 
-    def see(self, picture, training=False):
-        """``picture`` [B, F, F, 3] -> itself, ``boundary`` [B, F, F, 1], ``v_i``, ``v_b``."""
-        seen = {"picture": picture, "boundary": boundary(picture)}
+    def see(self, picture, shape_of=None, waves=None, training=False):
+        """Encode a picture.
+
+        Args:
+            picture: [B, F, F, 3], whose texture ``v^i`` holds and composition keeps.
+            shape_of: [B, F, F, 3], whose structure ``v^b`` holds; the picture itself unless given.
+            waves: ``matrix`` [B, 3, 3] and ``phase`` [B, 3], through which training sends the
+                colours of the structure; one fixed wave unless given.
+
+        Returns:
+            ``picture``, ``structure`` [B, F, F, 1 or 4], ``v_i`` and ``v_b`` [B, N, M, l].
+        """
+        shape_of = picture if shape_of is None else shape_of
+        structure = boundary(shape_of)
+        if self.structure_picture:
+            if waves is None:
+                colours = ops.sin(2 * shape_of)
+            else:
+                turned = ops.einsum("bhwc,bcd->bhwd", shape_of, waves["matrix"])
+                colours = ops.sin(turned + waves["phase"][:, None, None, :])
+            structure = ops.concatenate([structure, colours], axis=-1)
+        seen = {"picture": picture, "structure": structure}
         return {**seen, **self.enc(seen, training=training)}
 
     def paint(self, seen, h_hat, mask, training=False):
-        """Draw the texture ``h_hat`` [B, T, l] on what was seen (and ``blind``, see ICM).
+        """Draw the texture ``h_hat`` [B, T, l] on what was seen.
 
         Returns:
             ``images``, ``drawn`` (the same before composition) and ``alphas``: dictionaries with
@@ -284,7 +319,7 @@ class Generator(keras.Model):
         if self.fir is not None:
             fine = self.fir(
                 {"v_u": coarse["v_u"], "h_hat": h_hat, "mask": mask, "logit": logit,
-                 "boundary": seen["boundary"]},
+                 "structure": seen["structure"]},
                 training=training,
             )  # fmt: skip
             stages["fine"] = (fine["drawn"], fine["logit"])

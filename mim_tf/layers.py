@@ -35,17 +35,33 @@ def masked_mean(x, mask):
     return ops.sum(x * weights, axis=1) / ops.sum(weights, axis=1)
 
 
-class Residual(keras.layers.Layer):
-    """``x + f(x)``, ``f`` two 3x3 convolutions with activations before them."""
+class Norm(keras.layers.Layer):
+    """Divide each position's channels by their root mean square, times a learned scale.
 
-    def __init__(self, filters: int, dilation: int = 1, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.first = conv(filters, dilation_rate=dilation)
-        self.second = conv(filters, dilation_rate=dilation, kernel_initializer="zeros")
+    Knows neither batch nor picture: training and inference do the same.
+    """
 
     def build(self, input_shape) -> None:
+        self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
+
+    def call(self, x):
+        mean = ops.mean(ops.square(x), axis=-1, keepdims=True)
+        return x * ops.rsqrt(mean + 1e-6) * self.scale
+
+
+class Residual(keras.layers.Layer):
+    """``x + f(x)``: ``f`` normalises, then twice activates and convolves 3x3."""
+
+    def __init__(self, filters: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.norm = Norm()
+        self.first = conv(filters)
+        self.second = conv(filters, kernel_initializer="zeros")
+
+    def build(self, input_shape) -> None:
+        self.norm.build(input_shape)
         self.first.build(input_shape)
         self.second.build(input_shape)
 
     def call(self, x):
-        return x + self.second(activate(self.first(activate(x))))
+        return x + self.second(activate(self.first(activate(self.norm(x)))))

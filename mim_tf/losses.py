@@ -16,15 +16,19 @@ def _mean_per_sample(x):
     return ops.mean(x, axis=tuple(range(1, len(x.shape))))
 
 
-def L_rec(image, reconstruction, norm: str = "l2"):  # noqa: N802
+def L_rec(image, reconstruction, norm: str = "l2", where=None):  # noqa: N802
     """Eq. 14 for one stage: ``|| I - G(I, T) ||``.
 
     Args:
         image, reconstruction: [B, S, S, 3].
         norm: ``l2`` is the paper's, as a mean of squares; ``l1`` the mean absolute difference.
+        where: [B, S, S, 1] weights of the pixels' mean; all alike unless given.
     """
     difference = image - reconstruction
-    return _mean_per_sample(ops.square(difference) if norm == "l2" else ops.abs(difference))
+    error = ops.square(difference) if norm == "l2" else ops.abs(difference)
+    if where is None:
+        return _mean_per_sample(error)
+    return _mean_per_sample(error * where) / ops.maximum(_mean_per_sample(where), 1e-6)
 
 
 def L_p(v_i, alpha, h_bar):  # noqa: N802

@@ -13,7 +13,7 @@ from mim_tf.config import Config
 from mim_tf.discriminators import D_I, D_T
 from mim_tf.generator import Generator
 from mim_tf.layers import resize
-from mim_tf.perturb import recolour_regions
+from mim_tf.perturb import random_waves, recolour_regions
 
 
 def make_generator(config: Config, vocabulary_size: int, vectors=None) -> Generator:
@@ -51,6 +51,7 @@ class MIMNet(keras.Model):
         self.averaged.trainable = False
         model = config.model
         sizes = {"coarse": model.coarse_size, "fine": model.fine_size}
+        self.sizes = sizes
         self.stages = ("coarse", "fine") if model.fine else ("coarse",)
         self.d_i = {stage: D_I(sizes[stage], model.discriminator_channels) for stage in self.stages}
         self.d_t = {
@@ -87,9 +88,7 @@ class MIMNet(keras.Model):
 
     def _adam(self, learning_rate: float) -> keras.optimizers.Adam:
         options = self.config.optimizer
-        return keras.optimizers.Adam(
-            learning_rate, options.beta_1, options.beta_2, global_clipnorm=options.clip_norm
-        )
+        return keras.optimizers.Adam(learning_rate, options.beta_1, options.beta_2)
 
     @property
     def discriminator_variables(self) -> list:
@@ -111,13 +110,15 @@ class MIMNet(keras.Model):
 
         Args:
             batch: ``picture`` [B, F, F, 3], ``tokens`` (the picture's own caption), ``mismatched``
-                (another picture's caption) and ``swapped`` (its own made false), each [B, T].
+                (another picture's), ``swapped`` (its own made false) and ``false`` (either of the
+                two), each [B, T].
             discriminate: the discriminators learn.
             adversary: the generator hears them (L_I, L_T, L_m).
 
         Returns:
             The losses under the paper's names, scalars of this replica.
         """
+        batch = self._static(batch)
         logs = self.reconstruction_step(batch, random_memory=adversary)
         if discriminate:
             logs |= self.adversarial_step(batch, update_generator=adversary)
@@ -130,6 +131,10 @@ class MIMNet(keras.Model):
         weights = self.config.loss
         picture, tokens = batch["picture"], batch["tokens"]
         disturbed, clean = self._disturb(batch)
+        where = {
+            stage: _difference(resize(picture, size), resize(disturbed, size))
+            for stage, size in self.sizes.items()
+        }
         random_memory = (
             random_memory
             and self.generator.mtfg.memory is not None
@@ -139,8 +144,8 @@ class MIMNet(keras.Model):
         logs: dict[str, tf.Tensor] = {}
         with tf.GradientTape() as tape:
             words = self.generator.read(tokens, training=True)
-            seen = self.generator.see(disturbed, training=True)
-            seen["blind"] = self._blind(clean.shape[0])
+            # The structure is the true picture's: no trace of the disturbance may be seen in it.
+            seen = self.generator.see(disturbed, picture, self._waves(4), training=True)
             out = self.generator.paint(seen, words["h_hat"], words["mask"], training=True)
             for stage in self.stages:
                 image = out["images"][stage]
@@ -149,7 +154,7 @@ class MIMNet(keras.Model):
                 logs[f"L_rec_{stage}"] = loss
                 terms[f"L_rec_{stage}"] = getattr(weights.rec, stage) * loss
                 if weights.drawn and self.generator.compose:
-                    loss = losses.L_rec(target, out["drawn"][stage], weights.rec_norm)
+                    loss = losses.L_rec(target, out["drawn"][stage], weights.rec_norm, where[stage])
                     logs[f"L_rec_drawn_{stage}"] = loss
                     terms[f"L_rec_drawn_{stage}"] = (
                         weights.drawn * getattr(weights.rec, stage) * loss
@@ -163,7 +168,6 @@ class MIMNet(keras.Model):
             logs["alpha"] = tf.reduce_mean(out["alphas"][self.stages[-1]], axis=[1, 2, 3])
             terms["alpha"] = weights.alpha * logs["alpha"]
             if random_memory:
-                del seen["blind"]
                 fake = self.generator.paint(
                     seen, self._random_texture(words["mask"]), words["mask"], training=True
                 )
@@ -173,8 +177,7 @@ class MIMNet(keras.Model):
                     logs[f"L_m_{stage}"] = loss
                     terms[f"L_m_{stage}"] = getattr(weights.m, stage) * loss
             total = self._total(terms)
-        variables = self.generator.trainable_variables
-        self.generator_optimizer.apply(tape.gradient(total, variables), variables)
+        self._update(self.generator_optimizer, tape, total, self.generator.trainable_variables)
         if self.config.model.memory:
             attention = tf.maximum(words["attention"], 1e-9)
             entropy = -tf.reduce_sum(attention * tf.math.log(attention), axis=-1)
@@ -197,8 +200,6 @@ class MIMNet(keras.Model):
         """
         picture, train = batch["picture"], self.config.train
         size = picture.shape[0]
-        if size is None:
-            raise ValueError("batches must have a static size")
         edited = round(train.back_translate * size)
         turned = round(train.perturb * size)
         parts = []
@@ -213,23 +214,45 @@ class MIMNet(keras.Model):
 
             # Before the model can edit, the same samples are recoloured instead.
             ready = self.step >= train.back_translate_start
-            parts.append(tf.cond(ready, edit, lambda: self._recolour(picture[:edited], 0)))
+            parts.append(
+                tf.cond(
+                    ready,
+                    edit,
+                    lambda: self._recolour(picture[:edited], batch["tokens"][:edited], 100),
+                )
+            )
         if turned:
-            parts.append(self._recolour(picture[edited : edited + turned], 1))
+            chosen = slice(edited, edited + turned)
+            parts.append(self._recolour(picture[chosen], batch["tokens"][chosen], 200))
         parts.append(picture[edited + turned :])
         clean = tf.concat([tf.zeros([edited + turned]), tf.ones([size - edited - turned])], 0)
         return tf.stop_gradient(tf.concat(parts, axis=0)), clean
 
-    def _blind(self, size: int):
-        """[B]: 1 for the samples that are drawn from boundary and text alone, at random.
+    def _waves(self, stream: int):
+        return random_waves(self.config.train.batch_size // self.replicas, self._seed(stream))
 
-        Deviation: where Eq. 7 always offers ``v^i``, decoding it is learned long before the words.
+    def _recolour(self, picture, tokens, stream: int):
+        """Recoloured in places that the caption speaks of, as far as D_T can tell.
+
+        Of some random recolourings the one is taken that D_T finds to fit the caption least.
         """
-        draws = tf.random.stateless_uniform([size], self._seed(3))
-        return tf.cast(draws < self.config.train.blind, tf.float32)
-
-    def _recolour(self, picture, stream: int):
-        return recolour_regions(picture, self.config.train.regions, self._seed(stream))
+        train, d_t = self.config.train, self.d_t[self.stages[-1]]
+        candidates = tf.stack(
+            [
+                recolour_regions(picture, train.regions, self._seed(stream + draw))
+                for draw in range(train.candidates)
+            ]
+        )  # [K, b, F, F, 3]
+        if train.candidates == 1:
+            return candidates[0]
+        size = self.sizes[self.stages[-1]]
+        fits = [
+            d_t({"picture": resize(one, size), "tokens": tokens}, training=False)
+            for one in tf.unstack(candidates)
+        ]
+        worst = tf.argmin(tf.stack(fits), axis=0, output_type=tf.int32)  # [b]
+        each = tf.range(picture.shape[0])
+        return tf.gather_nd(candidates, tf.stack([worst, each], axis=1))
 
     def _random_texture(self, mask):
         """Eq. 16's ``a~``: a uniformly random point of the simplex for each word."""
@@ -255,9 +278,9 @@ class MIMNet(keras.Model):
         weights = self.config.loss
         logs: dict[str, tf.Tensor] = {}
         with tf.GradientTape() as tape:
-            out = self.generator(
-                {"picture": batch["picture"], "tokens": batch["mismatched"]}, training=True
-            )
+            words = self.generator.read(batch["mismatched"], training=True)
+            seen = self.generator.see(batch["picture"], waves=self._waves(5), training=True)
+            out = self.generator.paint(seen, words["h_hat"], words["mask"], training=True)
             fakes = out["images"]
             with tape.stop_recording():
                 logs |= self._discriminator_step(batch, fakes)
@@ -276,37 +299,71 @@ class MIMNet(keras.Model):
             )
             total = self._total(terms)
         if update_generator:
-            variables = self.adversarial_variables
-            self.generator_optimizer.apply(tape.gradient(total, variables), variables)
+            self._update(self.generator_optimizer, tape, total, self.adversarial_variables)
         return self._means(logs)
 
     def _discriminator_step(self, batch, fakes):
         weights = self.config.loss
-        half = batch["picture"].shape[0] // 2
-        # Real pictures with false captions: half are hard (the same parts in other colours).
-        false = tf.concat([batch["swapped"][:half], batch["mismatched"][half:]], axis=0)
-        logs, terms = {}, {}
+        logs: dict[str, tf.Tensor] = {}
+        terms: dict[str, tf.Tensor] = {}
         with tf.GradientTape() as tape:
             for stage in self.stages:
                 fake = tf.stop_gradient(fakes[stage])
                 real = resize(batch["picture"], fake.shape[1])
-                d_i, d_t = self.d_i[stage], self.d_t[stage]
+                d_i = self.d_i[stage]
                 reality = losses.L_D_reality(
                     d_i(real, training=True), d_i(fake, training=True), weights.reality
                 )
-                log_real = d_t({"picture": real, "tokens": batch["tokens"]}, training=True)
-                log_fake = d_t({"picture": fake, "tokens": batch["mismatched"]}, training=True)
-                log_false = d_t({"picture": real, "tokens": false}, training=True)
-                text = losses.L_D_text(
-                    log_real, log_fake, log_false, weights.D_T_fake, weights.D_T_mismatched
-                )
+                text = self._text_loss(stage, batch, real, logs, fake)
                 logs[f"L_D_{stage}"] = reality + text
-                logs[f"D_T_accuracy_{stage}"] = tf.cast(log_real > log_false, tf.float32)
                 terms[f"L_D_{stage}"] = getattr(weights.beta, stage) * (reality + text)
             total = self._total(terms)
-        variables = self.discriminator_variables
-        self.discriminator_optimizer.apply(tape.gradient(total, variables), variables)
+        self._update(self.discriminator_optimizer, tape, total, self.discriminator_variables)
         return logs
+
+    def _text_loss(self, stage: str, batch, real, logs, fake=None):
+        """The text terms of Eq. 17 for one stage; without fakes, TAGAN's terms alone."""
+        weights, d_t = self.config.loss, self.d_t[stage]
+        feature = d_t.f(real, training=True)
+        log_real = d_t.judge(feature, batch["tokens"], training=True)
+        log_false = d_t.judge(feature, batch["false"], training=True)
+        logs[f"D_T_accuracy_{stage}"] = tf.cast(log_real > log_false, tf.float32)
+        if fake is None or not weights.D_T_fake:
+            return losses.L_D_text(log_real, None, log_false, 0.0, weights.D_T_mismatched)
+        log_fake = d_t({"picture": fake, "tokens": batch["mismatched"]}, training=True)
+        return losses.L_D_text(
+            log_real, log_fake, log_false, weights.D_T_fake, weights.D_T_mismatched
+        )
+
+    # Warm-up, before both stages. Deviation: the paper has none.
+
+    def matching_step(self, batch):
+        """D_T alone learns which captions fit real pictures, so that L_T says something from the
+        generator's first step on."""
+        batch = self._static(batch)
+        logs: dict[str, tf.Tensor] = {}
+        terms: dict[str, tf.Tensor] = {}
+        with tf.GradientTape() as tape:
+            for stage in self.stages:
+                real = resize(batch["picture"], self.sizes[stage])
+                terms[f"L_D_{stage}"] = self._text_loss(stage, batch, real, logs)
+                logs[f"L_D_{stage}"] = terms[f"L_D_{stage}"]
+            total = self._total(terms)
+        networks: list[keras.Model] = list(self.d_t.values())
+        variables = [one for network in networks for one in network.trainable_variables]
+        self._update(self.discriminator_optimizer, tape, total, variables)
+        return self._means(logs)
+
+    def start_text_encoder(self) -> None:
+        """Start the generator's Bi-LSTM from D_T's, which knows the captions by now."""
+        learned = self.d_t[self.stages[-1]].text_encoder.get_weights()
+        self.generator.text_encoder.set_weights(learned)
+        self.averaged.text_encoder.set_weights(learned)
+
+    def _static(self, batch):
+        """A batch whose size, this replica's share, is known to the graph."""
+        size = self.config.train.batch_size // self.replicas
+        return {name: tf.ensure_shape(x, [size, *x.shape[1:]]) for name, x in batch.items()}
 
     def _total(self, terms):
         """Eq. 20 or 21: the weighted terms' mean over the global batch, checked to be finite."""
@@ -314,6 +371,19 @@ class MIMNet(keras.Model):
             tf.debugging.check_numerics(tf.reduce_mean(term), name) for name, term in terms.items()
         ]
         return tf.add_n(means) / self.replicas
+
+    def _update(self, optimizer, tape, total, variables) -> None:
+        """One step of an optimizer, by the clipped gradient of the whole global batch."""
+        gradients = tape.gradient(total, variables)
+        if self.replicas > 1:
+            context = tf.distribute.get_replica_context()
+            gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        if self.config.optimizer.clip_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.config.optimizer.clip_norm)
+        if self.replicas > 1:  # the optimizer is about to sum them over the replicas
+            gradients = [gradient / self.replicas for gradient in gradients]
+        optimizer.apply(gradients, variables)
 
     @staticmethod
     def _means(logs):
@@ -336,3 +406,9 @@ class MIMNet(keras.Model):
         self.discriminator_optimizer.learning_rate.assign(
             options.discriminator_learning_rate * factor
         )
+
+
+def _difference(pictures, disturbed):
+    """[B, S, S, 1] in [0.02, 1.02]: where a picture was disturbed; a little of everywhere."""
+    change = tf.reduce_max(tf.abs(pictures - disturbed), axis=-1, keepdims=True)
+    return tf.minimum(2 * change, 1.0) + 0.02

@@ -35,7 +35,7 @@ def build_vocabulary(source: Source, config: Config) -> Vocabulary:
 
 
 def total_steps(config: Config, pictures: int) -> int:
-    """Reconstruction steps of the whole training."""
+    """Steps of the whole training, warm-up included."""
     if config.train.steps is not None:
         return config.train.steps
     assert config.train.epochs is not None  # checked by Config
@@ -101,7 +101,7 @@ class _Loop:
         self.run_directory, self.model, self.manager = run, model, manager
         self.config, self.strategy, self.samples = run.config, strategy, samples
         self.writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
-        self._steps: dict[tuple[bool, bool], Callable] = {}
+        self._steps: dict[tuple[str | bool, ...], Callable] = {}
         self._edit = tf.function(model.call)
         self._means: dict[str, list[float]] = {}
 
@@ -132,24 +132,28 @@ class _Loop:
 
     def _step(self, batch, step: int) -> dict[str, tf.Tensor]:
         train = self.config.train
+        if step < train.warm_up:
+            return self._function("matching_step")(batch)
+        if step == train.warm_up > 0:
+            self.model.start_text_encoder()
         discriminate = step >= train.discriminator_start and step % train.adversarial_every == 0
         adversary = discriminate and step >= train.adversarial_start
-        return self._function(discriminate, adversary)(batch)
+        return self._function("train_step", discriminate, adversary)(batch)
 
-    def _function(self, discriminate: bool, adversary: bool) -> Callable:
+    def _function(self, method: str, *flags: bool) -> Callable:
         """The graph of one kind of step, traced once."""
-        if (discriminate, adversary) not in self._steps:
+        if (method, *flags) not in self._steps:
             model, strategy = self.model, self.strategy
 
             @tf.function
             def step(batch):
-                logs = strategy.run(model.train_step, args=(batch, discriminate, adversary))
+                logs = strategy.run(getattr(model, method), args=(batch, *flags))
                 model.after_step()
                 mean = tf.distribute.ReduceOp.MEAN
                 return {key: strategy.reduce(mean, value, axis=None) for key, value in logs.items()}
 
-            self._steps[discriminate, adversary] = step
-        return self._steps[discriminate, adversary]
+            self._steps[method, *flags] = step
+        return self._steps[method, *flags]
 
     def _collect(self, logs: dict[str, tf.Tensor]) -> None:
         for name, value in logs.items():

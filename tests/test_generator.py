@@ -70,7 +70,7 @@ def test_eq_9_is_the_bare_dot_product_unless_affine():
 
 
 def test_eq_5_equals_one_projection_of_the_concatenation():
-    icm = ICM(channels=4, size=3, decoder_channels=4, tlu=True, tlu_affine=False)
+    icm = ICM(channels=4, size=3, decoder_channels=4, tlu=True, tlu_affine=False, fuse=True)
     v_b, h_bar = tf.random.normal([2, 3, 3, 4]), tf.random.normal([2, 4])
     icm({"v_i": v_b, "v_b": v_b, "h_bar": h_bar})
     ours = icm.w_v(v_b) + icm.w_h(h_bar)[:, None, None, :]
@@ -80,7 +80,7 @@ def test_eq_5_equals_one_projection_of_the_concatenation():
 
 
 def test_eq_7_mixes_by_alpha_and_keeps_v_i_where_alpha_is_zero():
-    icm = ICM(channels=4, size=3, decoder_channels=4, tlu=True, tlu_affine=True)
+    icm = ICM(channels=4, size=3, decoder_channels=4, tlu=True, tlu_affine=True, fuse=True)
     v_i, v_b = tf.random.normal([1, 3, 3, 4]), tf.random.normal([1, 3, 3, 4])
     inputs = {"v_i": v_i, "v_b": v_b, "h_bar": tf.random.normal([1, 4])}
     icm(inputs)
@@ -141,7 +141,7 @@ def test_another_caption_gives_another_picture():
 @pytest.mark.parametrize(
     "switch",
     [{"memory": False}, {"tlu": False}, {"fine": False}, {"compose": False},
-     {"refine_alpha": False}, {"structure_skip": False}, {"tlu_affine": False}],
+     {"refine_alpha": False}, {"structure_skip": False}, {"tlu_affine": False}, {"fuse": True}, {"structure_picture": False}],
     ids=str,
 )  # fmt: skip
 def test_every_switch_builds_and_has_its_shapes(switch):

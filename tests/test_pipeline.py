@@ -55,7 +55,7 @@ def test_mismatched_captions_are_never_the_pictures_own():
     sampler = make_sampler(train={"batch_size": 2}, data={"augment": False})
     own = [{tuple(row) for row in rows} for rows in sampler.tokens]
     for position in range(200):
-        picture, paired, mismatched, _ = sampler(position)
+        picture, paired, mismatched, *_ = sampler(position)
         index = int(picture.min())
         assert tuple(paired) in own[index] and tuple(mismatched) not in own[index]
 
@@ -64,7 +64,8 @@ def test_swapped_captions_change_swappable_words_alone(sampler):
     swap = set(sampler.swap_ids)
     assert len(swap) == 5
     for position in range(60):
-        _, paired, mismatched, swapped = sampler(position)
+        _, paired, mismatched, swapped, false = sampler(position)
+        assert any(np.array_equal(false, one) for one in (mismatched, swapped))
         if swap.isdisjoint(paired):
             np.testing.assert_array_equal(swapped, mismatched)
             continue

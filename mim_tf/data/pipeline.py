@@ -16,6 +16,9 @@ from mim_tf.errors import UserError
 from mim_tf.images import to_signed
 from mim_tf.text import UNKNOWN, Vocabulary
 
+# The picture's own caption; another picture's; its own made false; either of the latter two.
+CAPTIONS = ("tokens", "mismatched", "swapped", "false")
+
 # Random crops are taken from pictures this much larger: AttnGAN's 304 for 256.
 _MARGIN = 304 / 256
 
@@ -43,9 +46,8 @@ class Sampler:
         self._pictures: dict[int, np.ndarray] = {}
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
-    def __call__(self, position: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Picture uint8 [F, F, 3] and the tokens int32 [T] of its caption, of another picture's,
-        and of its own made false."""
+    def __call__(self, position: int) -> tuple[np.ndarray, ...]:
+        """Picture uint8 [F, F, 3] and four captions' tokens int32 [T], named in CAPTIONS."""
         rng = np.random.default_rng([self.config.train.seed, 1, position])
         index = self._index(position)
         captions = self.tokens[index]
@@ -54,7 +56,11 @@ class Sampler:
         mismatched = others[rng.integers(len(others))]
         swapped = self._swap(paired, rng)
         picture = self._crop(self._picture(index), rng)
-        return picture, paired, mismatched, mismatched if swapped is None else swapped
+        if swapped is None:
+            swapped = mismatched
+        # D_T's false captions: half are hard (the same parts in other colours).
+        false = swapped if rng.random() < 0.5 else mismatched
+        return picture, paired, mismatched, swapped, false
 
     def _index(self, position: int) -> int:
         epoch, place = divmod(position, len(self.source))
@@ -96,21 +102,20 @@ class Sampler:
 def training_batches(sampler: Sampler, first_step: int, last_step: int) -> tf.data.Dataset:
     """Batches for the steps ``first_step`` to ``last_step - 1``.
 
-    Each is a dictionary: ``picture`` float32 [B, F, F, 3] in [-1, 1]; ``tokens``, ``mismatched``
-    and ``swapped`` int32 [B, T].
+    Each is a dictionary: ``picture`` float32 [B, F, F, 3] in [-1, 1] and int32 [B, T] of each of
+    CAPTIONS.
     """
     config = sampler.config
     batch, size, words = config.train.batch_size, config.model.fine_size, config.data.max_words
 
     def sample(position):
         picture, *captions = tf.numpy_function(
-            sampler, [position], [tf.uint8, tf.int32, tf.int32, tf.int32]
+            sampler, [position], [tf.uint8] + [tf.int32] * len(CAPTIONS)
         )
         picture.set_shape([size, size, 3])
         for tokens in captions:
             tokens.set_shape([words])
-        names = ("tokens", "mismatched", "swapped")
-        return {"picture": to_signed(picture), **dict(zip(names, captions, strict=True))}
+        return {"picture": to_signed(picture), **dict(zip(CAPTIONS, captions, strict=True))}
 
     positions = tf.data.Dataset.range(first_step * batch, last_step * batch)
     # One caller at a time: the sampler keeps a cache, and Python runs one thread anyway.
