@@ -75,16 +75,22 @@ class MIMNet(keras.Model):
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
 
     def checkpoint(self) -> tf.train.Checkpoint:
-        """All state of training, by name: networks, average, optimizers, step."""
-        networks = {"generator": self.generator, "averaged": self.averaged}
-        networks |= {f"d_i_{stage}": self.d_i[stage] for stage in self.stages}
-        networks |= {f"d_t_{stage}": self.d_t[stage] for stage in self.stages}
-        return tf.train.Checkpoint(
-            generator_optimizer=self.generator_optimizer,
-            discriminator_optimizer=self.discriminator_optimizer,
-            step=self.step,
-            **networks,
-        )
+        """All state of training: networks, average, optimizers, step.
+
+        Variables are listed one by one: TensorFlow's own walk through Keras models passes over
+        layers that are kept in lists, without a word.
+        """
+        parts = {
+            "generator": self.generator.weights,
+            "averaged": self.averaged.weights,
+            "generator_optimizer": self.generator_optimizer.variables,
+            "discriminator_optimizer": self.discriminator_optimizer.variables,
+        }
+        for stage in self.stages:
+            parts[f"d_i_{stage}"] = self.d_i[stage].weights
+            parts[f"d_t_{stage}"] = self.d_t[stage].weights
+        variables = {name: [one.value for one in part] for name, part in parts.items()}
+        return tf.train.Checkpoint(step=self.step, **variables)
 
     def _adam(self, learning_rate: float) -> keras.optimizers.Adam:
         options = self.config.optimizer

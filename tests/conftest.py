@@ -25,7 +25,7 @@ TINY = {
               "slots": 6, "decoder_channels": 4, "discriminator_channels": 4},
     "train": {"batch_size": 4, "steps": 4, "log_every": 1, "sample_every": 2,
               "checkpoint_every": 2, "back_translate_start": 3,
-              "warm_up": 1},
+              "warm_up": 1, "candidates": 2, "regions": 1},
 }  # fmt: skip
 
 

@@ -79,6 +79,15 @@ def test_resumed_equals_unbroken(tiny_run, source, tmp_path, monkeypatch):
     assert rows(whole) == rows(run)
 
 
+def test_the_weights_file_holds_the_averaged_generator(tiny_run):
+    run = Run.open(tiny_run)
+    saved = state(run)
+    for index, weight in enumerate(run.load_generator().weights):
+        name = f"averaged/{index}/.ATTRIBUTES/VARIABLE_VALUE"
+        np.testing.assert_array_equal(saved.pop(name), weight, err_msg=weight.path)
+    assert not any(name.startswith("averaged/") for name in saved)
+
+
 def test_an_interrupted_run_keeps_its_last_step(source, tmp_path, monkeypatch):
     run = start_run(tmp_path / "interrupted", tiny_config(), source)
     take_step = trainer._Loop._step
@@ -102,7 +111,7 @@ def test_the_same_seed_gives_the_same_losses_and_another_does_not(tiny_run, sour
     train(other, source)
     first = rows(Run.open(tiny_run))[0]
     assert rows(same)[0] == first
-    assert rows(other)[0]["L_rec_fine"] != first["L_rec_fine"]
+    assert rows(other)[0]["L_D_fine"] != first["L_D_fine"]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(source, tmp_path, monkeypatch):
@@ -115,7 +124,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(source, tmp_path, monkeypatch):
         weights.assign(weights * np.nan)
 
     monkeypatch.setattr(MIMNet, "__init__", spoiled)
-    with pytest.raises(UserError, match=r"L_rec\w*_fine is not finite at step 1"):
+    with pytest.raises(UserError, match=r"L_rec\w*_fine is not finite at step 2"):
         train(run, source)
     assert not (run.path / "generator.weights.h5").exists()
 
