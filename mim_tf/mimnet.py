@@ -380,7 +380,11 @@ class MIMNet(keras.Model):
 
     def _update(self, optimizer, tape, total, variables) -> None:
         """One step of an optimizer, by the clipped gradient of the whole global batch."""
-        gradients = tape.gradient(total, variables)
+        # A switch may leave a network out of the loss; its gradient is zero then, not missing.
+        gradients = [
+            tf.zeros_like(variable.value) if gradient is None else gradient
+            for gradient, variable in zip(tape.gradient(total, variables), variables, strict=True)
+        ]
         if self.replicas > 1:
             context = tf.distribute.get_replica_context()
             gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]

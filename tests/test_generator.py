@@ -138,12 +138,20 @@ def test_another_caption_gives_another_picture():
     assert np.abs(out[0] - out[1]).max() > 1e-3
 
 
-@pytest.mark.parametrize(
-    "switch",
-    [{"memory": False}, {"tlu": False}, {"fine": False}, {"compose": False},
-     {"refine_alpha": False}, {"structure_skip": False}, {"tlu_affine": False}, {"fuse": True}, {"structure_picture": False}],
-    ids=str,
-)  # fmt: skip
+SWITCHES = [
+    {"memory": False},
+    {"tlu": False},
+    {"fine": False},
+    {"compose": False},
+    {"refine_alpha": False},
+    {"structure_skip": False},
+    {"structure_picture": False},
+    {"tlu_affine": False},
+    {"fuse": True},
+]
+
+
+@pytest.mark.parametrize("switch", SWITCHES, ids=str)
 def test_every_switch_builds_and_has_its_shapes(switch):
     generator = make_generator(tiny_config(model=switch), 9)
     out = generator({"picture": picture(), "tokens": tokens(SHORT)})

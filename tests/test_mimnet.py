@@ -45,7 +45,7 @@ def test_reconstruction_moves_the_memory_and_no_discriminator():
 
 
 def test_the_adversarial_stage_moves_everything_but_the_memory():
-    model = make()
+    model = make(model={"fuse": True})
     # Zero-initialised last layers block gradients behind them on the very first step.
     model.reconstruction_step(batch())
     model.adversarial_step(batch())
@@ -113,14 +113,18 @@ def test_l_m_reaches_the_memory_through_d_i():
 
 
 def test_two_replicas_make_the_update_of_one():
+    # Random draws are each replica's own, so this run makes none.
     options = {"back_translate": 0, "perturb": 0}
+    structure = {"structure_picture": False}
     loss = {"m": {"coarse": 0, "fine": 0}}
 
     def trained(strategy):
         with strategy.scope():
             keras.utils.set_random_seed(0)
             model = MIMNet(
-                tiny_config(train=options, loss=loss), VOCABULARY, strategy.num_replicas_in_sync
+                tiny_config(train=options, loss=loss, model=structure),
+                VOCABULARY,
+                strategy.num_replicas_in_sync,
             )
             # Adam divides by the gradient's size: it would turn rounding into whole steps.
             model.generator_optimizer = keras.optimizers.SGD(0.1)
