@@ -51,8 +51,8 @@ class MIMNet(keras.Model):
         self.averaged.trainable = False
         model = config.model
         sizes = {"coarse": model.coarse_size, "fine": model.fine_size}
-        self.sizes = sizes
         self.stages = ("coarse", "fine") if model.fine else ("coarse",)
+        self.sizes = {stage: sizes[stage] for stage in self.stages}
         self.d_i = {stage: D_I(sizes[stage], model.discriminator_channels) for stage in self.stages}
         self.d_t = {
             stage: D_T(
