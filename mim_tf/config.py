@@ -98,8 +98,9 @@ class ModelConfig(Section):
     )
     refine_alpha: bool = Field(True, description="FIR sharpens alpha at its own size")
     structure_skip: bool = Field(True, description="Dec_f also sees the structure at full size")
-    structure_picture: bool = Field(
-        True, description="v^b also sees the picture, its colours scrambled"
+    word_gates: bool = Field(
+        True,
+        description="Eq. 5 hears at each place the words that speak of it; off: their average h-",
     )
     decoder_channels: Annotated[int, Field(ge=4, multiple_of=4)] = Field(
         32, description="width of Dec_c and Dec_f"
@@ -130,6 +131,11 @@ class LossConfig(Section):
         description="L_rec also on the drawn picture before composition, this share of lambda_rec; "
         "without it alpha can close before anything worth showing is drawn",
     )
+    match: Weight = Field(
+        1.0,
+        description="L_match, the contrastive form of L_p that finds the places words speak of; "
+        "needs model.word_gates",
+    )
     p: Weight = Field(0.3, description="lambda_p of Eq. 20; 0: without L_p")
     m: StageWeights = Field(_both(0.1), description="lambda_m of Eq. 20; 0: without L_m")
     I: StageWeights = Field(_both(0.05), description="lambda_I of Eq. 20")  # noqa: E741
@@ -150,6 +156,9 @@ class OptimizerConfig(Section):
     discriminator_learning_rate: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = (
         4e-4
     )
+    warm_up_learning_rate: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = Field(
+        4e-3, description="of the warm-up's own Adam"
+    )
     beta_1: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)] = 0.5
     beta_2: Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1)] = 0.999
     clip_norm: Annotated[float, BeforeValidator(_number), Field(gt=0)] | None = Field(
@@ -167,21 +176,18 @@ class TrainConfig(Section):
     steps: Count | None = Field(None, description="reconstruction steps; or give epochs")
     epochs: Count | None = Field(None, description="passes over the training pictures")
     seed: Index = 0
-    perturb: Share = Field(
-        0.25, description="share of the pictures that are recoloured in places before Enc sees them"
-    )
-    regions: Count = Field(2, description="places that are recoloured in such a picture")
-    candidates: Count = Field(
-        4, description="recolourings to choose from, by what D_T finds to fit the caption least"
-    )
-    back_translate: Share = Field(
-        0.5, description="share that the model itself has edited before Enc sees them"
-    )
-    back_translate_start: Index = Field(
-        400, description="step from which the model edits well enough for that"
-    )
     warm_up: Index = Field(
-        1000, description="steps, before all others, in which D_T alone learns on real pictures"
+        1500, description="steps, before all others, of L_match alone; the memory starts from them"
+    )
+    perturb: Share = Field(
+        1.0,
+        description="share of the pictures whose mentioned parts are recoloured, by the model's "
+        "own drawing of a false caption, before reconstruction",
+    )
+    draw_first: Index = Field(
+        0,
+        description="steps after the warm-up in which L_rec sees the drawn pictures alone, for "
+        "alpha would close while there is nothing to show",
     )
     discriminator_start: Index = Field(0, description="step from which D_I and D_T learn")
     adversarial_start: Index = Field(0, description="step from which the generator hears them")
@@ -196,8 +202,6 @@ class TrainConfig(Section):
     def _one_length(self) -> TrainConfig:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give exactly one of train.steps and train.epochs")
-        if self.perturb + self.back_translate > 1:
-            raise ValueError("train.perturb and train.back_translate together exceed 1")
         return self
 
 
@@ -214,6 +218,14 @@ class Config(Section):
     def _sizes(self) -> Config:
         if self.model.fine_size < self.model.coarse_size:
             raise ValueError("model.fine_size is smaller than model.coarse_size")
+        model, train = self.model, self.train
+        if not (model.fuse or (model.compose and model.tlu)):
+            raise ValueError(
+                "with model.fuse off, model.compose and model.tlu must be on: nothing else brings "
+                "the picture's background back"
+            )
+        if train.warm_up and not (model.word_gates and self.loss.match):
+            raise ValueError("train.warm_up needs model.word_gates and loss.match")
         if self.data.source != "birds" and self.data.root is None:
             raise ValueError(f"data.root is needed for data.source={self.data.source}")
         return self

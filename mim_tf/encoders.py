@@ -167,21 +167,22 @@ class ImageEncoder(keras.Model):
         """Features of both.
 
         Args:
-            inputs: ``picture`` [B, H, W, 3] in [-1, 1] and ``structure``: the boundary [B, H, W, 1]
-                in [0, 1], or [B, H, W, 4] with a picture behind it, which is what a VGG then sees.
+            inputs: ``picture`` [B, H, W, 3] in [-1, 1] and ``structure``, its boundary
+                [B, H, W, 1] in [0, 1].
 
         Returns:
             ``v_i`` and ``v_b``, each [B, N, M, l].
         """
         picture, structure = inputs["picture"], inputs["structure"]
         if not self.frozen:
-            return {
-                "v_i": self.of_picture(picture, training=training),
-                "v_b": self.of_structure(structure, training=training),
-            }
-        if structure.shape[-1] == 1:
-            structure = ops.repeat(structure * 2 - 1, 3, axis=-1)
-        both = ops.concatenate([picture, structure[..., -3:]], axis=0)
-        v = self.vgg(both) * self.scale
-        v_i, v_b = ops.split(v, 2, axis=0)
+            v_b = self.of_structure(structure, training=training)
+            return {"v_i": self.of_texture(picture, training=training), "v_b": v_b}
+        both = ops.concatenate([picture, ops.repeat(structure * 2 - 1, 3, axis=-1)], axis=0)
+        v_i, v_b = ops.split(self.of_texture(both, training=training), 2, axis=0)
         return {"v_i": v_i, "v_b": v_b}
+
+    def of_texture(self, picture, training=False):
+        """``v_i`` alone."""
+        if self.frozen:
+            return self.vgg(picture) * self.scale
+        return self.of_picture(picture, training=training)

@@ -28,6 +28,10 @@ def _quiet():
     return keras.initializers.VarianceScaling(0.01)
 
 
+_FEW_PLACES = 3.0  # offset of the word gates: closed to a twentieth where nothing is known
+_UNSPOKEN = 0.25  # of the gates' sum: what weighs against the words where none speaks of a place
+
+
 class MTFG(keras.Model):
     """Memory-based Texture Feature Generation, Sec. 3.1, Eq. 1 to 3.
 
@@ -98,6 +102,41 @@ class TLU(keras.Model):
         return self.slope * ops.sum(inputs["v_c"] * h_bar, axis=-1, keepdims=True) + self.offset
 
 
+class WordGate(keras.Model):
+    """Which places each word speaks of: Eq. 10's gate, one stage early and on ``v^b``.
+
+    Deviation: the paper's ICM hears the average ``h-`` alone, in which nothing says which colour
+    belongs to which part. A word speaks of few places, hence the offset: where the gate is small,
+    normalising it over the picture makes a softmax of it.
+
+    Args:
+        channels: l.
+    """
+
+    def __init__(self, channels: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.query = conv(channels, 1, use_bias=False, name="W_q")
+        self.scale = channels**-0.5
+
+    def call(self, inputs, training=False):
+        """``v_b`` [B, N, M, l] and ``h_hat`` [B, T, l] -> gates in 0..1, [B, NM, T]."""
+        words = ops.transpose(inputs["h_hat"], (0, 2, 1))
+        return ops.sigmoid(ops.matmul(self._places(inputs["v_b"]), words) - _FEW_PLACES)
+
+    def all_pairs(self, v_b, h_hat):
+        """Every picture against every caption: [B, N, M, l] and [J, T, l] -> [B, NM, J, T]."""
+        captions, words, channels = h_hat.shape
+        logits = ops.matmul(
+            self._places(v_b), ops.transpose(ops.reshape(h_hat, (captions * words, channels)))
+        )
+        places = logits.shape[1]
+        return ops.sigmoid(ops.reshape(logits, (-1, places, captions, words)) - _FEW_PLACES)
+
+    def _places(self, v_b):
+        _, height, width, channels = v_b.shape
+        return ops.reshape(self.query(v_b), (-1, height * width, channels)) * self.scale
+
+
 class ICM(keras.Model):
     """Initial Coarse Manipulation, Sec. 3.2, Eq. 5 to 8.
 
@@ -109,6 +148,7 @@ class ICM(keras.Model):
         tlu_affine: see :class:`TLU`.
         fuse: False leaves ``v^i`` out of Eq. 7. Deviation: with it, decoding the old colours is
             learned long before the words; composition brings the background back as well.
+        word_gates: Eq. 5 hears at each place the words that speak of it, see :class:`WordGate`.
     """
 
     def __init__(
@@ -119,10 +159,12 @@ class ICM(keras.Model):
         tlu: bool,
         tlu_affine: bool,
         fuse: bool,
+        word_gates: bool,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         self.size, self.fuse = size, fuse
+        self.gate = WordGate(channels) if word_gates else None
         self.w_v = conv(channels, 1, name="W_v")
         self.w_h = keras.layers.Dense(
             channels, use_bias=False, kernel_initializer=_loud(), name="W_h"
@@ -137,7 +179,8 @@ class ICM(keras.Model):
         """One coarse edit.
 
         Args:
-            inputs: ``v_i``, ``v_b`` [B, N, M, l] and ``h_bar`` [B, l].
+            inputs: ``v_i``, ``v_b`` [B, N, M, l], ``h_bar`` [B, l], ``h_hat`` [B, T, l] and
+                ``mask`` [B, T].
 
         Returns:
             ``v_u`` [B, C, C, l], ``logit`` of alpha [B, N, M, 1] (None without TLU) and the drawn
@@ -145,7 +188,7 @@ class ICM(keras.Model):
         """
         v_i, h_bar = inputs["v_i"], inputs["h_bar"]
         # Eq. 5 as two projections: W_r [v^b, h-] = W_v v^b + W_h h-.
-        v = self.w_v(inputs["v_b"]) + self.w_h(h_bar)[:, None, None, :]
+        v = self.w_v(inputs["v_b"]) + self.w_h(self._texture(inputs))
         v_c = self.f_r(v)  # Eq. 6
         if self.tlu is None:
             logit, fused = None, (v_c + v_i) / 2
@@ -158,6 +201,16 @@ class ICM(keras.Model):
         drawn = ops.tanh(self.decode_out(activate(x)))  # Eq. 8
         return {"v_u": v_u, "logit": logit, "drawn": drawn}
 
+    def _texture(self, inputs):
+        """The texture of each place: [B, N, M, l] of the words that speak of it, or ``h-``."""
+        if self.gate is None:
+            return inputs["h_bar"][:, None, None, :]
+        v_b, h_hat = inputs["v_b"], inputs["h_hat"]
+        gate = self.gate({"v_b": v_b, "h_hat": h_hat}) * inputs["mask"][:, None, :]
+        total = ops.sum(gate, axis=-1, keepdims=True) + _UNSPOKEN
+        spoken = ops.matmul(gate / total, h_hat)  # [B, NM, l]
+        return ops.reshape(spoken, (-1, v_b.shape[1], v_b.shape[2], h_hat.shape[-1]))
+
 
 class FIR(keras.Model):
     """Fine-grain Image Refinement, Sec. 3.4, Eq. 10 and 11.
@@ -168,6 +221,7 @@ class FIR(keras.Model):
         structure_skip: Dec_f also gets the structure at full size. Deviation: the paper's
             gets ``v^u`` and ``h^f`` alone.
         refine_alpha: Dec_f adds to the logit of alpha. Deviation: the paper has one alpha.
+        slope: factor inside Eq. 10's sigmoid, as in :class:`TLU`; 1 is the paper's.
     """
 
     def __init__(
@@ -176,10 +230,11 @@ class FIR(keras.Model):
         decoder_channels: int,
         structure_skip: bool,
         refine_alpha: bool,
+        slope: float,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        self.size = size
+        self.size, self.slope = size, slope
         # A 1x1 convolution commutes with U: project [v^u, h^f] first, enlarge after.
         self.project_v = conv(decoder_channels, 1, name="Dec_f_v")
         self.project_h = conv(
@@ -197,7 +252,7 @@ class FIR(keras.Model):
 
         Args:
             inputs: ``v_u`` [B, C, C, l], ``h_hat`` [B, T, l], ``mask`` [B, T], ``structure``
-                [B, F, F, 1 or 4] and ``logit`` [B, N, M, 1] or None.
+                [B, F, F, 1] and ``logit`` [B, N, M, 1] or None.
 
         Returns:
             ``logit`` of alpha [B, F, F, 1] (None without TLU) and ``drawn`` [B, F, F, 3].
@@ -205,7 +260,8 @@ class FIR(keras.Model):
         v_u, h_hat, mask, logit = (inputs[key] for key in ("v_u", "h_hat", "mask", "logit"))
         size, channels = v_u.shape[1], v_u.shape[-1]
         flat = ops.reshape(v_u, (-1, size * size, channels))  # [B, CC, l]
-        gate = ops.sigmoid(ops.matmul(flat, ops.transpose(h_hat, (0, 2, 1))))  # [B, CC, T]
+        gate = ops.matmul(flat, ops.transpose(h_hat, (0, 2, 1))) * self.slope
+        gate = ops.sigmoid(gate)  # [B, CC, T]
         gate = gate * (mask / ops.sum(mask, axis=1, keepdims=True))[:, None, :]
         h_f = ops.reshape(ops.matmul(gate, h_hat), (-1, size, size, channels))  # Eq. 10
         x = resize(self.project_v(activate(v_u)) + self.project_h(h_f), self.size)
@@ -232,8 +288,6 @@ class Generator(keras.Model):
         compose: ``I = alpha drawn + (1 - alpha) I_in`` at each stage's own size. Deviation: Eq. 7
             alone mixes features, and a decoder can undo a constant mixture.
         fine: False leaves out FIR.
-        structure_picture: ``v^b`` also sees the picture, its colours scrambled by a wave.
-            Deviation: the paper's sees the boundary alone.
         Others: as in :class:`mim_tf.config.ModelConfig`.
     """
 
@@ -256,93 +310,85 @@ class Generator(keras.Model):
         tlu: bool,
         tlu_affine: bool,
         fuse: bool,
+        word_gates: bool,
         fine: bool,
         compose: bool,
         refine_alpha: bool,
         structure_skip: bool,
-        structure_picture: bool,
         decoder_channels: int,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        self.structure_picture = structure_picture
         self.coarse_size, self.fine_size, self.compose = coarse_size, fine_size, compose and tlu
         self.text_encoder = TextEncoder(vocabulary_size, word_dim, text_dim, vectors)
         self.enc = ImageEncoder(encoder, channels, encoder_layer, encoder_weights, fine_size)
         channels = self.enc.channels
         self.mtfg = MTFG(slots, channels, text_dim, temperature, memory)
-        self.icm = ICM(channels, coarse_size, decoder_channels, tlu, tlu_affine, fuse)
-        self.fir = FIR(fine_size, decoder_channels, structure_skip, refine_alpha) if fine else None
+        self.icm = ICM(channels, coarse_size, decoder_channels, tlu, tlu_affine, fuse, word_gates)
+        slope = channels**-0.5 if tlu_affine else 1.0
+        self.fir = (
+            FIR(fine_size, decoder_channels, structure_skip, refine_alpha, slope) if fine else None
+        )
 
     def read(self, tokens, training=False):
         """``tokens`` [B, T] -> ``h_hat`` [B, T, l], ``attention`` [B, T, n], ``mask`` [B, T]."""
         h = self.text_encoder(tokens, training=training)
         return {**self.mtfg(h, training=training), "mask": word_mask(tokens)}
 
-    def see(self, picture, shape_of=None, waves=None, training=False):
-        """Encode a picture.
-
-        Args:
-            picture: [B, F, F, 3], whose texture ``v^i`` holds and composition keeps.
-            shape_of: [B, F, F, 3], whose structure ``v^b`` holds; the picture itself unless given.
-            waves: ``matrix`` [B, 3, 3] and ``phase`` [B, 3], through which training sends the
-                colours of the structure; one fixed wave unless given.
+    def see(self, picture, training=False):
+        """Encode a picture [B, F, F, 3].
 
         Returns:
-            ``picture``, ``structure`` [B, F, F, 1 or 4], ``v_i`` and ``v_b`` [B, N, M, l].
+            ``picture``, ``structure`` (its boundary) [B, F, F, 1], ``v_i`` and ``v_b``
+            [B, N, M, l].
         """
-        shape_of = picture if shape_of is None else shape_of
-        structure = boundary(shape_of)
-        if self.structure_picture:
-            if waves is None:
-                colours = ops.sin(2 * shape_of)
-            else:
-                turned = ops.einsum("bhwc,bcd->bhwd", shape_of, waves["matrix"])
-                colours = ops.sin(turned + waves["phase"][:, None, None, :])
-            structure = ops.concatenate([structure, colours], axis=-1)
-        seen = {"picture": picture, "structure": structure}
+        seen = {"picture": picture, "structure": boundary(picture)}
         return {**seen, **self.enc(seen, training=training)}
 
-    def paint(self, seen, h_hat, mask, training=False):
-        """Draw the texture ``h_hat`` [B, T, l] on what was seen.
+    def see_other_texture(self, seen, picture, training=False):
+        """What was seen, with the texture of another picture [B, F, F, 3] of the same structure."""
+        v_i = self.enc.of_texture(picture, training=training) if self.icm.fuse else seen["v_i"]
+        return {**seen, "picture": picture, "v_i": v_i}
+
+    def draw(self, seen, h_hat, mask, training=False):
+        """Draw the texture ``h_hat`` [B, T, l] on what was seen, before composition.
 
         Returns:
-            ``images``, ``drawn`` (the same before composition) and ``alphas``: dictionaries with
-            ``coarse`` and (unless FIR is off) ``fine``: [B, C, C, 3], or 1 for alpha, and
-            [B, F, F, 3]; ``h_bar``
-            [B, l]; ``alpha`` [B, N, M, 1] of Eq. 9; ``v_i``.
+            ``drawn`` and ``alphas``: dictionaries with ``coarse`` and (unless FIR is off) ``fine``:
+            [B, C, C, 3], or 1 for alpha, and [B, F, F, 3]; ``h_bar`` [B, l]; ``alpha``
+            [B, N, M, 1] of Eq. 9.
         """
         h_bar = masked_mean(h_hat, mask)  # Eq. 4, averaged as the text says
-        coarse = self.icm({**seen, "h_bar": h_bar}, training=training)
+        told = {"h_bar": h_bar, "h_hat": h_hat, "mask": mask}
+        coarse = self.icm({**seen, **told}, training=training)
         logit = coarse["logit"]
-        stages = {"coarse": (coarse["drawn"], _resized(logit, self.coarse_size))}
+        drawn = {"coarse": coarse["drawn"]}
+        logits = {"coarse": _resized(logit, self.coarse_size)}
         if self.fir is not None:
             fine = self.fir(
                 {"v_u": coarse["v_u"], "h_hat": h_hat, "mask": mask, "logit": logit,
                  "structure": seen["structure"]},
                 training=training,
             )  # fmt: skip
-            stages["fine"] = (fine["drawn"], fine["logit"])
-        images, alphas = {}, {}
-        for stage, (picture, stage_logit) in stages.items():
-            if stage_logit is None:
-                alphas[stage] = ops.ones_like(picture[..., :1])
-            else:
-                alphas[stage] = ops.sigmoid(stage_logit)
+            drawn["fine"], logits["fine"] = fine["drawn"], fine["logit"]
+        alphas = {stage: _opened(logits[stage], picture) for stage, picture in drawn.items()}
+        alpha = _opened(logit, seen["v_i"])
+        return {"drawn": drawn, "alphas": alphas, "alpha": alpha, "h_bar": h_bar}
+
+    def composed(self, out, picture):
+        """What :meth:`draw` returned, with ``images`` besides: the drawn pictures, laid by alpha
+        over ``picture`` [B, F, F, 3] where the model composes."""
+        images = {}
+        for stage, drawn in out["drawn"].items():
             if self.compose:
-                original = resize(seen["picture"], picture.shape[1])
-                picture = alphas[stage] * picture + (1 - alphas[stage]) * original
-            images[stage] = picture
-        v_i = seen["v_i"]
-        alpha = ops.ones_like(v_i[..., :1]) if logit is None else ops.sigmoid(logit)
-        return {
-            "images": images,
-            "drawn": {stage: picture for stage, (picture, _) in stages.items()},
-            "alphas": alphas,
-            "alpha": alpha,
-            "h_bar": h_bar,
-            "v_i": v_i,
-        }
+                alpha = out["alphas"][stage]
+                drawn = alpha * drawn + (1 - alpha) * resize(picture, drawn.shape[1])
+            images[stage] = drawn
+        return {**out, "images": images}
+
+    def paint(self, seen, h_hat, mask, training=False):
+        """:meth:`draw`, then :meth:`composed` with the picture that was seen."""
+        return self.composed(self.draw(seen, h_hat, mask, training=training), seen["picture"])
 
     def call(self, inputs, training=False):
         """``picture`` [B, F, F, 3] and ``tokens`` [B, T] -> what :meth:`paint` returns, and
@@ -351,6 +397,11 @@ class Generator(keras.Model):
         seen = self.see(inputs["picture"], training=training)
         painted = self.paint(seen, words["h_hat"], words["mask"], training=training)
         return {**painted, "attention": words["attention"]}
+
+
+def _opened(logit, like):
+    """alpha from its logit; 1 everywhere without TLU."""
+    return ops.ones_like(like[..., :1]) if logit is None else ops.sigmoid(logit)
 
 
 def _resized(logit, size: int):

@@ -11,6 +11,8 @@ import math
 
 from keras import ops
 
+_SHARPNESS = 5.0  # factor of L_match's scores
+
 
 def _mean_per_sample(x):
     return ops.mean(x, axis=tuple(range(1, len(x.shape))))
@@ -28,7 +30,7 @@ def L_rec(image, reconstruction, norm: str = "l2", where=None):  # noqa: N802
     error = ops.square(difference) if norm == "l2" else ops.abs(difference)
     if where is None:
         return _mean_per_sample(error)
-    return _mean_per_sample(error * where) / ops.maximum(_mean_per_sample(where), 1e-6)
+    return _mean_per_sample(error * where) / _mean_per_sample(where)
 
 
 def L_p(v_i, alpha, h_bar):  # noqa: N802
@@ -42,6 +44,42 @@ def L_p(v_i, alpha, h_bar):  # noqa: N802
     total = ops.maximum(ops.sum(alpha, axis=(1, 2)), 1e-6)  # [B, 1]
     pseudo = ops.sum(v_i * alpha, axis=(1, 2)) / total
     return _mean_per_sample(ops.abs(pseudo - h_bar))
+
+
+def L_match(gates, v_i, h_hat, mask, hard_gates, hard_h_hat, hard_mask):  # noqa: N802
+    """A contrastive Eq. 15, word by word: its pseudo textures should fit the picture's own caption
+    better than all others.
+
+    Each word's gate takes the mean of ``v^i`` over the places that it speaks of, as alpha does in
+    Eq. 15; how much that mean points along the word's ``h^``, averaged over the words, says how
+    well the caption fits. Cross-entropy over the captions of the batch and the picture's hard
+    negative, and over the pictures of the batch. Deviation: the paper's L_p knows no negatives,
+    and agrees with any texture as long as it is the average.
+
+    Args:
+        gates: [B, NM, B, T] in 0..1, every picture against every caption.
+        v_i: [B, N, M, l].
+        h_hat, mask: [B, T, l] and [B, T], the pictures' own captions in the pictures' order.
+        hard_gates, hard_h_hat, hard_mask: [B, NM, T], [B, T, l], [B, T]: a false caption of each.
+
+    Returns:
+        the loss [B] and whether the own caption beat the hard negative, 0 or 1 [B].
+    """
+    batch, _, _, channels = v_i.shape
+    places = ops.reshape(v_i, (batch, -1, channels))  # [B, NM, l]
+    scale = _SHARPNESS / math.sqrt(channels)
+    # What a word reads at each place, averaged by its gate: no pooled texture is ever built.
+    reads = ops.matmul(places, ops.transpose(ops.reshape(h_hat, (-1, channels))))
+    reads = ops.reshape(reads, (batch, -1, *h_hat.shape[:2]))  # [B, NM, B, T]
+    scores = ops.sum(gates * reads, axis=1) / ops.sum(gates, axis=1) * scale  # [B, B, T]
+    scores = ops.sum(scores * mask, axis=-1) / ops.sum(mask, axis=-1)  # [B, B]
+    reads = ops.matmul(places, ops.transpose(hard_h_hat, (0, 2, 1)))  # [B, NM, T]
+    hard = ops.sum(hard_gates * reads, axis=1) / ops.sum(hard_gates, axis=1) * scale
+    hard = ops.sum(hard * hard_mask, axis=-1) / ops.sum(hard_mask, axis=-1)  # [B]
+    own = ops.diagonal(scores)
+    of_captions = ops.logsumexp(ops.concatenate([scores, hard[:, None]], axis=1), axis=1)
+    of_pictures = ops.logsumexp(scores, axis=0)
+    return of_captions + of_pictures - 2 * own, ops.cast(own > hard, "float32")
 
 
 def L_m(logit, form: str = "log"):  # noqa: N802

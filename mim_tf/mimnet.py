@@ -11,9 +11,12 @@ import tensorflow as tf
 from mim_tf import losses
 from mim_tf.config import Config
 from mim_tf.discriminators import D_I, D_T
+from mim_tf.encoders import word_mask
 from mim_tf.generator import Generator
 from mim_tf.layers import resize
-from mim_tf.perturb import random_waves, recolour_regions
+from mim_tf.memorise import memorise
+
+_EXAGGERATION = 2.0  # of recoloured pictures: an average of guesses is paler than any of them
 
 
 def make_generator(config: Config, vocabulary_size: int, vectors=None) -> Generator:
@@ -72,6 +75,12 @@ class MIMNet(keras.Model):
         self.discriminator_optimizer = self._adam(options.discriminator_learning_rate)
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator_variables)
+        # The warm-up's own: textures without a memory, and an optimizer of its few networks.
+        self.forerunner = keras.layers.Dense(self.generator.enc.channels, name="forerunner")
+        self.forerunner.build((None, None, model.text_dim))
+        self.matches = model.word_gates and config.loss.match > 0
+        self.warm_up_optimizer = self._adam(options.warm_up_learning_rate)
+        self.warm_up_optimizer.build(self.warm_up_variables)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
 
     def checkpoint(self) -> tf.train.Checkpoint:
@@ -89,6 +98,9 @@ class MIMNet(keras.Model):
         for stage in self.stages:
             parts[f"d_i_{stage}"] = self.d_i[stage].weights
             parts[f"d_t_{stage}"] = self.d_t[stage].weights
+        if self.config.train.warm_up:
+            parts["forerunner"] = self.forerunner.weights
+            parts["warm_up_optimizer"] = self.warm_up_optimizer.variables
         variables = {name: [one.value for one in part] for name, part in parts.items()}
         return tf.train.Checkpoint(step=self.step, **variables)
 
@@ -99,6 +111,15 @@ class MIMNet(keras.Model):
     @property
     def discriminator_variables(self) -> list:
         networks: list[keras.Model] = [*self.d_i.values(), *self.d_t.values()]
+        return [variable for network in networks for variable in network.trainable_variables]
+
+    @property
+    def warm_up_variables(self) -> list:
+        """What L_match reaches before there is a memory."""
+        generator = self.generator
+        networks = [generator.enc, generator.text_encoder, self.forerunner]
+        if generator.icm.gate is not None:
+            networks.append(generator.icm.gate)
         return [variable for network in networks for variable in network.trainable_variables]
 
     @property
@@ -133,57 +154,66 @@ class MIMNet(keras.Model):
     # Reconstruction stage, Sec. 3.5.2: the only one that updates the memory.
 
     def reconstruction_step(self, batch, random_memory: bool = True):
-        """L_rec, L_p, L_m and the prior on alpha; updates the generator with its memory."""
-        weights = self.config.loss
+        """L_rec, L_p, L_m, L_match and the prior on alpha; updates the generator, its memory too."""
+        weights, generator = self.config.loss, self.generator
         picture, tokens = batch["picture"], batch["tokens"]
-        disturbed, clean = self._disturb(batch)
-        where = {
-            stage: _difference(resize(picture, size), resize(disturbed, size))
-            for stage, size in self.sizes.items()
-        }
         random_memory = (
             random_memory
-            and self.generator.mtfg.memory is not None
+            and generator.mtfg.memory is not None
             and any(getattr(weights.m, stage) for stage in self.stages)
         )
+        # alpha would close for good while there is nothing worth showing yet.
+        train = self.config.train
+        composing = tf.cast(self.step >= train.warm_up + train.draw_first, tf.float32)
         terms: dict[str, tf.Tensor] = {}
         logs: dict[str, tf.Tensor] = {}
         with tf.GradientTape() as tape:
-            words = self.generator.read(tokens, training=True)
-            # The structure is the true picture's: no trace of the disturbance may be seen in it.
-            seen = self.generator.see(disturbed, picture, self._waves(4), training=True)
-            out = self.generator.paint(seen, words["h_hat"], words["mask"], training=True)
+            words = generator.read(tokens, training=True)
+            seen = generator.see(picture, training=True)
+            out = generator.draw(seen, words["h_hat"], words["mask"], training=True)
+            false = generator.read(batch["swapped"], training=True)
+            with tape.stop_recording():
+                picture_in = self._recolour(seen, out, false)
+            if generator.icm.fuse:
+                seen_in = generator.see_other_texture(seen, picture_in, training=True)
+                out = generator.draw(seen_in, words["h_hat"], words["mask"], training=True)
+            out = generator.composed(out, picture_in)
+            where = {
+                stage: _told(resize(picture_in - picture, size))
+                for stage, size in self.sizes.items()
+            }
             for stage in self.stages:
                 image = out["images"][stage]
                 target = resize(picture, image.shape[1])
                 loss = losses.L_rec(target, image, weights.rec_norm)
                 logs[f"L_rec_{stage}"] = loss
-                terms[f"L_rec_{stage}"] = getattr(weights.rec, stage) * loss
-                if weights.drawn and self.generator.compose:
-                    loss = losses.L_rec(target, out["drawn"][stage], weights.rec_norm, where[stage])
+                terms[f"L_rec_{stage}"] = composing * getattr(weights.rec, stage) * loss
+                if weights.drawn and generator.compose:
+                    loss = losses.L_rec(
+                        target, out["drawn"][stage], weights.rec_norm, where[stage]
+                    )
                     logs[f"L_rec_drawn_{stage}"] = loss
                     terms[f"L_rec_drawn_{stage}"] = (
                         weights.drawn * getattr(weights.rec, stage) * loss
                     )
-            # L_p wants the features of the true picture, so only undisturbed samples count; a
-            # trained Enc must not answer it by shrinking its features.
-            logs["L_p"] = clean * losses.L_p(
-                tf.stop_gradient(out["v_i"]), out["alpha"], out["h_bar"]
-            )
+            # A trained Enc must not answer L_p by shrinking its features.
+            logs["L_p"] = losses.L_p(tf.stop_gradient(seen["v_i"]), out["alpha"], out["h_bar"])
             terms["L_p"] = weights.p * logs["L_p"]
+            if self.matches:
+                logs["L_match"], logs["match_accuracy"] = self._match(seen, words, false)
+                terms["L_match"] = weights.match * logs["L_match"]
             logs["alpha"] = tf.reduce_mean(out["alphas"][self.stages[-1]], axis=[1, 2, 3])
             terms["alpha"] = weights.alpha * logs["alpha"]
             if random_memory:
-                fake = self.generator.paint(
-                    seen, self._random_texture(words["mask"]), words["mask"], training=True
-                )
+                random = self._random_texture(words["mask"])
+                fake = generator.paint(seen, random, words["mask"], training=True)
                 for stage in self.stages:
                     logit = self.d_i[stage](fake["images"][stage], training=True)
                     loss = losses.L_m(logit, weights.reality)
                     logs[f"L_m_{stage}"] = loss
                     terms[f"L_m_{stage}"] = getattr(weights.m, stage) * loss
             total = self._total(terms)
-        self._update(self.generator_optimizer, tape, total, self.generator.trainable_variables)
+        self._update(self.generator_optimizer, tape, total, generator.trainable_variables)
         if self.config.model.memory:
             attention = tf.maximum(words["attention"], 1e-9)
             entropy = -tf.reduce_sum(attention * tf.math.log(attention), axis=-1)
@@ -192,73 +222,31 @@ class MIMNet(keras.Model):
             )
         return self._means(logs)
 
-    def _disturb(self, batch):
-        """What Enc sees in the reconstruction stage, and which samples are left as they are.
+    def _recolour(self, seen, out, false):
+        """The pictures that reconstruction starts from, [B, F, F, 3].
 
-        Deviation: the paper feeds the picture itself, which copying reconstructs. The first
-        ``back_translate`` share of the batch is replaced by the averaged generator's own edit of
-        it with a false caption: its background is untouched and only the caption tells the old
-        colours. The next ``perturb`` share has some regions recoloured, which needs no model that
-        can edit yet.
-
-        Returns:
-            pictures [B, F, F, 3] and ``clean`` [B]: 1 where the picture is undisturbed.
+        Deviation: the paper starts from the picture itself, which copying reconstructs. Here the
+        first ``perturb`` share get the difference between the model's own drawings of a false
+        caption and of the true one (``out``): what the words decide is recoloured, and nothing
+        else. Only the true caption can undo it.
         """
-        picture, train = batch["picture"], self.config.train
-        size = picture.shape[0]
-        edited = round(train.back_translate * size)
-        turned = round(train.perturb * size)
-        parts = []
-        if edited:
+        picture, stage = seen["picture"], self.stages[-1]
+        count = round(self.config.train.perturb * picture.shape[0])
+        if not count:
+            return picture
+        drawn = self.generator.draw(seen, false["h_hat"], false["mask"])["drawn"][stage]
+        change = _EXAGGERATION * resize(drawn - out["drawn"][stage], picture.shape[1])
+        recoloured = tf.clip_by_value(picture + change, -1.0, 1.0)
+        return tf.stop_gradient(tf.concat([recoloured[:count], picture[count:]], axis=0))
 
-            def edit():
-                out = self.averaged(
-                    {"picture": picture[:edited], "tokens": batch["swapped"][:edited]},
-                    training=False,
-                )
-                return resize(out["images"][self.stages[-1]], picture.shape[1])
-
-            # Before the model can edit, the same samples are recoloured instead.
-            ready = self.step >= train.back_translate_start
-            parts.append(
-                tf.cond(
-                    ready,
-                    edit,
-                    lambda: self._recolour(picture[:edited], batch["tokens"][:edited], 100),
-                )
-            )
-        if turned:
-            chosen = slice(edited, edited + turned)
-            parts.append(self._recolour(picture[chosen], batch["tokens"][chosen], 200))
-        parts.append(picture[edited + turned :])
-        clean = tf.concat([tf.zeros([edited + turned]), tf.ones([size - edited - turned])], 0)
-        return tf.stop_gradient(tf.concat(parts, axis=0)), clean
-
-    def _waves(self, stream: int):
-        return random_waves(self.config.train.batch_size // self.replicas, self._seed(stream))
-
-    def _recolour(self, picture, tokens, stream: int):
-        """Recoloured in places that the caption speaks of, as far as D_T can tell.
-
-        Of some random recolourings the one is taken that D_T finds to fit the caption least.
-        """
-        train, d_t = self.config.train, self.d_t[self.stages[-1]]
-        candidates = tf.stack(
-            [
-                recolour_regions(picture, train.regions, self._seed(stream + draw))
-                for draw in range(train.candidates)
-            ]
-        )  # [K, b, F, F, 3]
-        if train.candidates == 1:
-            return candidates[0]
-        size = self.sizes[self.stages[-1]]
-        fits = [
-            d_t({"picture": resize(one, size), "tokens": tokens}, training=False)
-            for one in tf.unstack(candidates)
-        ]
-        worst = tf.argmin(tf.stack(fits), axis=0, output_type=tf.int32)  # [b]
-        each = tf.range(picture.shape[0])
-        return tf.gather_nd(candidates, tf.stack([worst, each], axis=1))
+    def _match(self, seen, words, false):
+        """L_match of the batch; ``words`` are the own captions', ``false`` their hard negatives."""
+        gate, v_b = self.generator.icm.gate, seen["v_b"]
+        gates = gate.all_pairs(v_b, words["h_hat"])
+        hard = gate({"v_b": v_b, "h_hat": false["h_hat"]}, training=True)
+        return losses.L_match(
+            gates, seen["v_i"], words["h_hat"], words["mask"], hard, false["h_hat"], false["mask"]
+        )
 
     def _random_texture(self, mask):
         """Eq. 16's ``a~``: a uniformly random point of the simplex for each word."""
@@ -285,7 +273,7 @@ class MIMNet(keras.Model):
         logs: dict[str, tf.Tensor] = {}
         with tf.GradientTape() as tape:
             words = self.generator.read(batch["mismatched"], training=True)
-            seen = self.generator.see(batch["picture"], waves=self._waves(5), training=True)
+            seen = self.generator.see(batch["picture"], training=True)
             out = self.generator.paint(seen, words["h_hat"], words["mask"], training=True)
             fakes = out["images"]
             with tape.stop_recording():
@@ -343,28 +331,53 @@ class MIMNet(keras.Model):
 
     # Warm-up, before both stages. Deviation: the paper has none.
 
-    def matching_step(self, batch):
-        """D_T alone learns which captions fit real pictures, so that L_T says something from the
-        generator's first step on."""
+    def warm_up_step(self, batch):
+        """L_match alone, on textures that need no memory yet (``h^ = W h``): Enc, the Bi-LSTM and
+        the word gates learn which places words speak of, and what is seen there."""
         batch = self._static(batch)
+        generator = self.generator
         logs: dict[str, tf.Tensor] = {}
-        terms: dict[str, tf.Tensor] = {}
         with tf.GradientTape() as tape:
-            for stage in self.stages:
-                real = resize(batch["picture"], self.sizes[stage])
-                terms[f"L_D_{stage}"] = self._text_loss(stage, batch, real, logs)
-                logs[f"L_D_{stage}"] = terms[f"L_D_{stage}"]
-            total = self._total(terms)
-        networks: list[keras.Model] = list(self.d_t.values())
-        variables = [one for network in networks for one in network.trainable_variables]
-        self._update(self.discriminator_optimizer, tape, total, variables)
+            seen = generator.see(batch["picture"], training=True)
+            words, false = (
+                {
+                    "h_hat": self.forerunner(generator.text_encoder(batch[name], training=True)),
+                    "mask": word_mask(batch[name]),
+                }
+                for name in ("tokens", "swapped")
+            )
+            logs["L_match"], logs["match_accuracy"] = self._match(seen, words, false)
+            total = self._total({"L_match": logs["L_match"]})
+        self._update(self.warm_up_optimizer, tape, total, self.warm_up_variables)
         return self._means(logs)
 
-    def start_text_encoder(self) -> None:
-        """Start the generator's Bi-LSTM from D_T's, which knows the captions by now."""
-        learned = self.d_t[self.stages[-1]].text_encoder.get_weights()
-        self.generator.text_encoder.set_weights(learned)
-        self.averaged.text_encoder.set_weights(learned)
+    def end_warm_up(self, tokens) -> float:
+        """Start the memory from the textures that the warm-up found for the words of some captions.
+
+        Args:
+            tokens: [K, T], of training captions.
+
+        Returns:
+            The share of the textures' variance that the memory misses.
+        """
+        generator, model = self.generator, self.config.model
+        h = generator.text_encoder(tokens)
+        textures = self.forerunner(h).numpy()
+        words = word_mask(tokens).numpy() > 0
+        if generator.mtfg.memory is None:
+            generator.mtfg.without.set_weights(self.forerunner.get_weights())
+            missed = 0.0
+        else:
+            memory, kernel, missed = memorise(
+                h.numpy()[words], textures[words], model.slots, model.temperature,
+                self.config.train.seed,
+            )  # fmt: skip
+            generator.mtfg.memory.assign(memory)
+            generator.mtfg.key.kernel.assign(kernel)
+        self.averaged.set_weights(generator.get_weights())
+        for d_t in self.d_t.values():
+            d_t.text_encoder.set_weights(generator.text_encoder.get_weights())
+        return missed
 
     def _static(self, batch):
         """A batch whose size, this replica's share, is known to the graph."""
@@ -418,7 +431,6 @@ class MIMNet(keras.Model):
         )
 
 
-def _difference(pictures, disturbed):
-    """[B, S, S, 1] in [0.02, 1.02]: where a picture was disturbed; a little of everywhere."""
-    change = tf.reduce_max(tf.abs(pictures - disturbed), axis=-1, keepdims=True)
-    return tf.minimum(2 * change, 1.0) + 0.02
+def _told(change):
+    """[B, S, S, 1] in [0.02, 1.02]: where words decide the colour; a little of everywhere."""
+    return tf.minimum(2 * tf.reduce_max(tf.abs(change), axis=-1, keepdims=True), 1.0) + 0.02

@@ -26,6 +26,7 @@ from mim_tf.run import Run
 from mim_tf.text import Vocabulary, word_vectors
 
 _SAMPLES = 6  # rows of the sample grid
+_MEMORISED = 2000  # captions whose textures the memory starts from
 
 
 def build_vocabulary(source: Source, config: Config) -> Vocabulary:
@@ -87,7 +88,9 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
         print(f"{run.path}: all {last} steps are done", file=sys.stderr)
         return
     batches = strategy.experimental_distribute_dataset(training_batches(sampler, first, last))
-    loop = _Loop(run, model, strategy, manager, _sample_inputs(run, source))
+    captions = [captions[0] for captions in source.captions[:_MEMORISED]]
+    tokens = np.stack([run.vocabulary.encode(one, config.data.max_words) for one in captions])
+    loop = _Loop(run, model, strategy, manager, _sample_inputs(run, source), tokens)
     loop.run(batches, first, last, len(source))
 
 
@@ -97,9 +100,10 @@ def _strategy() -> tf.distribute.Strategy:
 
 
 class _Loop:
-    def __init__(self, run: Run, model: MIMNet, strategy, manager, samples) -> None:
+    def __init__(self, run: Run, model: MIMNet, strategy, manager, samples, captions) -> None:
         self.run_directory, self.model, self.manager = run, model, manager
         self.config, self.strategy, self.samples = run.config, strategy, samples
+        self.captions = captions
         self.writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
         self._steps: dict[tuple[str | bool, ...], Callable] = {}
         self._edit = tf.function(model.call)
@@ -133,9 +137,10 @@ class _Loop:
     def _step(self, batch, step: int) -> dict[str, tf.Tensor]:
         train = self.config.train
         if step < train.warm_up:
-            return self._function("matching_step")(batch)
+            return self._function("warm_up_step")(batch)
         if step == train.warm_up > 0:
-            self.model.start_text_encoder()
+            missed = self.model.end_warm_up(self.captions)
+            print(f"the memory misses {missed:.1%} of the warm-up's textures", file=sys.stderr)
         discriminate = step >= train.discriminator_start and step % train.adversarial_every == 0
         adversary = discriminate and step >= train.adversarial_start
         return self._function("train_step", discriminate, adversary)(batch)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from conftest import tiny_config
 
 from mim_tf.encoders import TextEncoder, word_mask
-from mim_tf.generator import FIR, ICM, MTFG, TLU
+from mim_tf.generator import FIR, ICM, MTFG, TLU, WordGate
 from mim_tf.layers import masked_mean
 from mim_tf.mimnet import make_generator
 
@@ -69,8 +69,15 @@ def test_eq_9_is_the_bare_dot_product_unless_affine():
     assert not bare.trainable_variables and len(affine.trainable_variables) == 2
 
 
+def make_icm(tlu_affine, word_gates=False):
+    return ICM(
+        channels=4, size=3, decoder_channels=4, tlu=True, tlu_affine=tlu_affine, fuse=True,
+        word_gates=word_gates,
+    )  # fmt: skip
+
+
 def test_eq_5_equals_one_projection_of_the_concatenation():
-    icm = ICM(channels=4, size=3, decoder_channels=4, tlu=True, tlu_affine=False, fuse=True)
+    icm = make_icm(tlu_affine=False)
     v_b, h_bar = tf.random.normal([2, 3, 3, 4]), tf.random.normal([2, 4])
     icm({"v_i": v_b, "v_b": v_b, "h_bar": h_bar})
     ours = icm.w_v(v_b) + icm.w_h(h_bar)[:, None, None, :]
@@ -80,7 +87,7 @@ def test_eq_5_equals_one_projection_of_the_concatenation():
 
 
 def test_eq_7_mixes_by_alpha_and_keeps_v_i_where_alpha_is_zero():
-    icm = ICM(channels=4, size=3, decoder_channels=4, tlu=True, tlu_affine=True, fuse=True)
+    icm = make_icm(tlu_affine=True)
     v_i, v_b = tf.random.normal([1, 3, 3, 4]), tf.random.normal([1, 3, 3, 4])
     inputs = {"v_i": v_i, "v_b": v_b, "h_bar": tf.random.normal([1, 4])}
     icm(inputs)
@@ -91,9 +98,32 @@ def test_eq_7_mixes_by_alpha_and_keeps_v_i_where_alpha_is_zero():
     close(icm(inputs)["v_u"], icm.f_r(v))  # Eq. 6
 
 
+def test_word_gates_tell_each_place_the_words_that_speak_of_it():
+    icm = make_icm(tlu_affine=True, word_gates=True)
+    v_b, h_hat = tf.random.normal([1, 2, 2, 4]), tf.random.normal([1, 3, 4])
+    mask = tf.constant([[1.0, 1.0, 0.0]])
+    texture = icm._texture({"v_b": v_b, "h_hat": h_hat, "mask": mask})
+    q = np.einsum("yxl,lm->yxm", v_b.numpy()[0], np.array(icm.gate.query.kernel)[0, 0])
+    for y in range(2):
+        for x in range(2):
+            gates = [1 / (1 + np.exp(3 - q[y, x] @ h_hat.numpy()[0, k] / 2)) for k in range(2)]
+            spoken = sum(g * h_hat.numpy()[0, k] for k, g in enumerate(gates))
+            close(texture[0, y, x], spoken / (sum(gates) + 0.25))
+
+
+def test_gates_of_all_pairs_hold_those_of_the_own_captions():
+    gate = WordGate(4)
+    v_b, h_hat = tf.random.normal([3, 2, 2, 4]), tf.random.normal([3, 5, 4])
+    own = gate({"v_b": v_b, "h_hat": h_hat})
+    every = gate.all_pairs(v_b, h_hat)
+    assert every.shape == (3, 4, 3, 5)
+    for b in range(3):
+        close(every[b, :, b], own[b])
+
+
 def test_eq_10_sums_over_real_words():
     """FIR's h^f, read through an identity projection, against a plain loop."""
-    fir = FIR(size=2, decoder_channels=4, structure_skip=False, refine_alpha=False)
+    fir = FIR(size=2, decoder_channels=4, structure_skip=False, refine_alpha=False, slope=1.0)
     v_u, h_hat = tf.random.normal([1, 2, 2, 4]), tf.random.normal([1, 3, 4])
     mask = tf.constant([[1.0, 1.0, 0.0]])
     inputs = {"v_u": v_u, "h_hat": h_hat, "mask": mask, "boundary": None, "logit": None}
@@ -140,12 +170,12 @@ def test_another_caption_gives_another_picture():
 
 SWITCHES = [
     {"memory": False},
-    {"tlu": False},
+    {"tlu": False, "fuse": True},
     {"fine": False},
-    {"compose": False},
+    {"compose": False, "fuse": True},
     {"refine_alpha": False},
     {"structure_skip": False},
-    {"structure_picture": False},
+    {"word_gates": False},
     {"tlu_affine": False},
     {"fuse": True},
 ]
@@ -153,7 +183,8 @@ SWITCHES = [
 
 @pytest.mark.parametrize("switch", SWITCHES, ids=str)
 def test_every_switch_builds_and_has_its_shapes(switch):
-    generator = make_generator(tiny_config(model=switch), 9)
+    train = {"warm_up": 0} if "word_gates" in switch else {}
+    generator = make_generator(tiny_config(model=switch, train=train), 9)
     out = generator({"picture": picture(), "tokens": tokens(SHORT)})
     stages = {"coarse": 16} if switch == {"fine": False} else {"coarse": 16, "fine": 32}
     assert set(out["images"]) == set(stages)
@@ -167,8 +198,7 @@ def test_vgg_encoder_gives_l_channels_to_memory_and_features():
     config = tiny_config(model={"encoder": "vgg16", "encoder_weights": "none"})
     generator = make_generator(config, 9)
     assert generator.enc.channels == generator.mtfg.memory.shape[1] == 256
-    out = generator({"picture": picture(), "tokens": tokens(SHORT)})
-    assert out["v_i"].shape == (1, 8, 8, 256)
+    assert generator.see(picture())["v_i"].shape == (1, 8, 8, 256)
     vgg = generator.enc.vgg.features.weights
     assert not any(one is weight for one in generator.trainable_variables for weight in vgg)
 

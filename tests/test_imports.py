@@ -14,7 +14,7 @@ PACKAGE = Path(mim_tf.__file__).parent
 # A module may import modules of lower layers, and of its own where that is noted.
 LAYERS = [
     {"errors"},
-    {"config", "images", "layers", "losses", "metrics", "perturb"},
+    {"config", "images", "layers", "losses", "metrics", "memorise"},
     {"text"},
     {"data"},
     {"encoders"},

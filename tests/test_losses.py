@@ -68,3 +68,28 @@ def test_log1mexp_and_its_gradient_are_finite_at_both_ends():
         tape.watch(x)
         y = losses.log1mexp(x)
     assert np.all(np.isfinite(y)) and np.all(np.isfinite(tape.gradient(y, x)))
+
+
+def test_l_match_against_a_plain_loop():
+    rng = np.random.default_rng(0)
+    gates, hard_gates = rng.uniform(0.1, 1, [2, 4, 2, 3]), rng.uniform(0.1, 1, [2, 4, 3])
+    v_i, h_hat, hard_h_hat = (rng.normal(size=s) for s in ([2, 2, 2, 5], [2, 3, 5], [2, 3, 5]))
+    mask, hard_mask = np.array([[1.0, 1, 0], [1, 1, 1]]), np.array([[1.0, 0, 0], [1, 1, 0]])
+
+    def fit(picture, gate, texture, words):
+        total = 0.0
+        for k in np.flatnonzero(words):
+            weights = gate[:, k] / gate[:, k].sum()
+            pseudo = weights @ v_i[picture].reshape(4, 5)  # Eq. 15's, of one word
+            total += pseudo @ texture[k] * 5 / np.sqrt(5)
+        return total / words.sum()
+
+    scores = np.array([[fit(b, gates[b, :, j], h_hat[j], mask[j]) for j in (0, 1)] for b in (0, 1)])
+    hard = np.array([fit(b, hard_gates[b], hard_h_hat[b], hard_mask[b]) for b in (0, 1)])
+    own = np.diagonal(scores)
+    captions = np.log(np.exp(scores).sum(1) + np.exp(hard)) - own
+    pictures = np.log(np.exp(scores).sum(0)) - own
+    arrays = gates, v_i, h_hat, mask, hard_gates, hard_h_hat, hard_mask
+    loss, better = losses.L_match(*(tf.constant(one, tf.float32) for one in arrays))
+    np.testing.assert_allclose(loss, captions + pictures, rtol=1e-4)
+    np.testing.assert_array_equal(better, own > hard)

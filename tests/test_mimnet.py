@@ -68,19 +68,39 @@ def test_discriminators_move_only_when_they_are_trained():
     assert all(moved(before[1], judges))
 
 
-def test_the_warm_up_moves_d_t_alone():
+def test_the_warm_up_moves_what_localises_words_and_nothing_else():
     model = make()
-    text = [one for d_t in model.d_t.values() for one in d_t.trainable_variables]
-    others = [one for d_i in model.d_i.values() for one in d_i.trainable_variables]
-    others += model.generator.trainable_variables
-    before = values(text), values(others)
-    model.matching_step(batch())
-    assert all(moved(before[0], text)) and not any(moved(before[1], others))
-    model.start_text_encoder()
-    learned = model.d_t["fine"].text_encoder.get_weights()
-    for network in (model.generator, model.averaged):
-        for a, b in zip(network.text_encoder.get_weights(), learned, strict=True):
-            np.testing.assert_array_equal(a, b)
+    inside = model.warm_up_variables
+    names = {id(one) for one in inside}
+    others = [one for one in model.generator.trainable_variables if id(one) not in names]
+    others += model.discriminator_variables
+    before = values(inside), values(others)
+    for step in range(2):  # zero-initialised last layers block gradients on the first
+        model.warm_up_step(batch(seed=step))
+    still = [
+        one.path for one, yes in zip(inside, moved(before[0], inside), strict=True) if not yes
+    ]
+    assert not still and not any(moved(before[1], others))
+
+
+def test_the_warm_up_ends_in_a_memory_that_reads_its_textures():
+    model = make(model={"slots": 64, "channels": 8})
+    tokens = batch(size=32)["tokens"]
+    missed = model.end_warm_up(tokens)
+    wanted = model.forerunner(model.generator.text_encoder(tokens)).numpy()
+    read = model.generator.read(tokens)["h_hat"].numpy()
+    assert missed == pytest.approx(((read - wanted) ** 2).mean() / wanted.var((0, 1)).mean(), 1e-3)
+    assert missed < 0.3
+    for a, b in zip(model.averaged.weights, model.generator.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_without_memory_the_warm_up_ends_in_the_projection():
+    model = make(model={"memory": False})
+    tokens = batch()["tokens"]
+    assert model.end_warm_up(tokens) == 0
+    wanted = model.forerunner(model.generator.text_encoder(tokens))
+    np.testing.assert_allclose(model.generator.read(tokens)["h_hat"], wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("fake", [0.0, 1.0])
@@ -92,37 +112,36 @@ def test_the_negatives_of_d_t_are_switches(fake, mismatched):
 
 
 def test_losses_without_weight_have_no_part_in_the_gradient():
-    """Without L_p and L_m, the reconstruction step does not depend on D_I or on clean samples."""
+    """Without L_p and L_m, the reconstruction step does not depend on D_I."""
     weights = {"p": 0, "m": {"coarse": 0, "fine": 0}}
     one, other = make(loss=weights), make(loss=weights)
     for variable in other.d_i["fine"].trainable_variables:
         variable.assign(variable + 1.0)
     for model in (one, other):
         logs = model.reconstruction_step(batch())
-        assert not any(name.startswith("L_m") for name in logs)
+        assert "L_m_fine" not in logs
     for a, b in zip(one.generator.weights, other.generator.weights, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_l_m_reaches_the_memory_through_d_i():
-    options = {"rec": {"coarse": 0, "fine": 0}, "p": 0, "alpha": 0}
-    model = make(loss=options)
+    options = {"rec": {"coarse": 0, "fine": 0}, "p": 0, "alpha": 0, "match": 0}
+    model = make(loss=options, train={"warm_up": 0})
     before = values([model.generator.mtfg.memory])
     model.reconstruction_step(batch())
     assert moved(before, [model.generator.mtfg.memory]) == [True]
 
 
 def test_two_replicas_make_the_update_of_one():
-    # Random draws are each replica's own, so this run makes none.
-    options = {"back_translate": 0, "perturb": 0}
-    structure = {"structure_picture": False}
-    loss = {"m": {"coarse": 0, "fine": 0}}
+    # L_m draws at random and L_match compares within a replica's batch, so neither is on.
+    options = {"warm_up": 0}
+    loss = {"m": {"coarse": 0, "fine": 0}, "match": 0}
 
     def trained(strategy):
         with strategy.scope():
             keras.utils.set_random_seed(0)
             model = MIMNet(
-                tiny_config(train=options, loss=loss, model=structure),
+                tiny_config(train=options, loss=loss),
                 VOCABULARY,
                 strategy.num_replicas_in_sync,
             )
@@ -158,13 +177,35 @@ def test_the_average_follows_the_generator():
     np.testing.assert_allclose(model.averaged.mtfg.memory, expected, rtol=1e-5)
 
 
-def test_disturbed_samples_are_those_that_the_shares_name():
-    model = make(train={"back_translate": 0.25, "perturb": 0.25, "back_translate_start": 0})
+def recoloured(model, swapped):
     data = batch()
-    pictures, clean = model._disturb(data)
-    same = [np.array_equal(a, b) for a, b in zip(pictures, data["picture"], strict=True)]
-    assert list(clean.numpy()) == [0, 0, 1, 1]
+    generator = model.generator
+    seen, words = generator.see(data["picture"]), generator.read(data["tokens"])
+    out = generator.draw(seen, words["h_hat"], words["mask"])
+    return data["picture"], model._recolour(seen, out, generator.read(swapped))
+
+
+def test_the_share_that_is_recoloured():
+    before, after = recoloured(make(train={"perturb": 0.5}), batch(seed=1)["tokens"])
+    same = [np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
     assert same == [False, False, True, True]
+
+
+def test_a_caption_that_says_the_same_recolours_nothing():
+    before, after = recoloured(make(), batch()["tokens"])
+    np.testing.assert_array_equal(before, after)
+
+
+def test_while_drawing_comes_first_alpha_is_not_asked():
+    options = {"rec": {"coarse": 1, "fine": 1}, "p": 0, "m": {"coarse": 0, "fine": 0}}
+    model = make(loss=options, train={"warm_up": 0, "draw_first": 1})
+    refine = [*model.generator.fir.refine.trainable_variables]
+    before = values(refine)
+    model.reconstruction_step(batch())
+    assert not any(moved(before, refine))
+    model.after_step()
+    model.reconstruction_step(batch())
+    assert all(moved(before, refine))
 
 
 def test_learning_rates_decay_over_the_last_half():

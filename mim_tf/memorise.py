@@ -1,0 +1,60 @@
+"""The memory's start: the textures that the warm-up found, as few as there are slots.
+
+Deviation: the paper does not say how its memory starts. From random slots Eq. 2 stays almost
+uniform for very long, for no slot is worth reading before it is read.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+from scipy.cluster.vq import kmeans2
+
+_STEPS = 2000
+_BATCH = 512
+
+
+def memorise(
+    h: np.ndarray, textures: np.ndarray, slots: int, temperature: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """A memory and its key projection with which Eq. 2 and 3 read the textures back.
+
+    Slots start as k-means centres of the textures; then both are fitted by gradient.
+
+    Args:
+        h: [K, d], words as the Bi-LSTM hears them.
+        textures: [K, l], what each should read as ``h^``.
+        slots: n, at most K.
+        temperature: of Eq. 2.
+        seed: for k-means, the projection and the batches.
+
+    Returns:
+        memory [n, l], kernel of W [l, d], and the share of the textures' variance left unexplained.
+    """
+    rng = np.random.default_rng(seed)
+    centres, _ = kmeans2(textures.astype(np.float64), slots, minit="++", rng=rng)
+    memory = tf.Variable(centres.astype(np.float32))
+    kernel = tf.Variable(
+        rng.normal(0, textures.shape[1] ** -0.5, (textures.shape[1], h.shape[1])).astype(np.float32)
+    )
+    variables = [memory, kernel]
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-2, _STEPS))
+    optimizer.build(variables)
+
+    def read(words):
+        logits = tf.matmul(words, tf.matmul(memory, kernel), transpose_b=True)
+        return tf.matmul(tf.nn.softmax(logits / temperature), memory)
+
+    @tf.function
+    def fit(words, wanted, batches):
+        for chosen in batches:
+            with tf.GradientTape() as tape:
+                error = read(tf.gather(words, chosen)) - tf.gather(wanted, chosen)
+                loss = tf.reduce_mean(tf.square(error))
+            optimizer.apply(tape.gradient(loss, variables), variables)
+
+    batches = rng.integers(len(h), size=(_STEPS, min(_BATCH, len(h))))
+    fit(tf.constant(h), tf.constant(textures), tf.constant(batches))
+    left = np.mean((read(tf.constant(h)).numpy() - textures) ** 2)
+    return memory.numpy(), kernel.numpy(), float(left / np.var(textures, axis=0).mean())
