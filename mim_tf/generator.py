@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from mim_tf.encoders import ImageEncoder, TextEncoder, word_mask
-from mim_tf.images import boundary
+from mim_tf.images import boundary_image
 from mim_tf.layers import Residual, activate, conv, masked_mean, resize
 
 
@@ -228,7 +228,7 @@ class Generator(keras.Model):
 
     Args:
         vocabulary_size: number of token ids.
-        vectors: pretrained word embeddings [vocabulary_size, any] or None.
+        vectors: pretrained word embeddings (:class:`mim_tf.text.WordVectors`) or None.
         compose: ``I = alpha drawn + (1 - alpha) I_in`` at each stage's own size. Deviation: Eq. 7
             alone mixes features, and a decoder can undo a constant mixture.
         fine: False leaves out FIR.
@@ -244,6 +244,7 @@ class Generator(keras.Model):
         vectors=None,
         coarse_size: int,
         fine_size: int,
+        boundary: str,
         encoder: str,
         encoder_layer: str,
         encoder_weights: str,
@@ -265,7 +266,7 @@ class Generator(keras.Model):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        self.structure_picture = structure_picture
+        self.structure_picture, self.boundary = structure_picture, boundary
         self.coarse_size, self.fine_size, self.compose = coarse_size, fine_size, compose and tlu
         self.text_encoder = TextEncoder(vocabulary_size, word_dim, text_dim, vectors)
         self.enc = ImageEncoder(encoder, channels, encoder_layer, encoder_weights, fine_size)
@@ -292,7 +293,7 @@ class Generator(keras.Model):
             ``picture``, ``structure`` [B, F, F, 1 or 4], ``v_i`` and ``v_b`` [B, N, M, l].
         """
         shape_of = picture if shape_of is None else shape_of
-        structure = boundary(shape_of)
+        structure = boundary_image(shape_of, self.boundary)
         if self.structure_picture:
             if waves is None:
                 colours = ops.sin(2 * shape_of)
