@@ -140,18 +140,23 @@ def _open(path: Path) -> tuple[Any, np.ndarray]:
             f"{path}: there is no such file; get G2.zip of the Fashion Synthesis benchmark from "
             "https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion.html and unpack it there"
         )
+    file = None
     try:
         file = h5py.File(path, "r")
         ih, mean = file["ih"], np.asarray(file["ih_mean"], np.float32)
-    except (OSError, KeyError) as error:
+        side = mean.shape[-1] if mean.ndim == 3 else 0
+        if mean.shape != (3, side, side) or ih.shape != (IMAGES, 3, side, side):
+            raise UserError(
+                f"{path}: `ih` is {list(ih.shape)} and `ih_mean` {list(mean.shape)}; the "
+                f"published file has [{IMAGES}, 3, 128, 128] and [3, 128, 128]"
+            )
+    except (OSError, KeyError, UserError) as error:
+        if file is not None:
+            file.close()
+        if isinstance(error, UserError):
+            raise
         raise UserError(
             f"{path}: not the HDF5 file with `ih` and `ih_mean`, or only a part of it ({error}); "
             "get it again"
         ) from error
-    side = mean.shape[-1] if mean.ndim == 3 else 0
-    if mean.shape != (3, side, side) or ih.shape != (IMAGES, 3, side, side):
-        raise UserError(
-            f"{path}: `ih` is {list(ih.shape)} and `ih_mean` {list(mean.shape)}; the published "
-            f"file has [{IMAGES}, 3, 128, 128] and [3, 128, 128]"
-        )
     return ih, mean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import pickle
 import secrets
@@ -130,7 +131,8 @@ def _members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
         return
     if archive.suffix == ".zip":
         raise UserError(f"{archive}: broken or incomplete; download it again")
-    with tarfile.open(archive, "r|*") as packed:
+    # Not tarfile's own gzip: it takes the end of a truncated file for the end of the archive.
+    with gzip.open(archive) as plain, tarfile.open(fileobj=plain, mode="r|") as packed:
         for member in packed:
             name = safe_name(member.name, archive)
             if member.isdir():
@@ -139,6 +141,8 @@ def _members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
             if unpacked is None:
                 raise UserError(f"{archive}: {member.name!r} is a link; do not trust this file")
             yield name, unpacked
+        while plain.read(1 << 20):  # to the checksum at the end
+            pass
 
 
 # Pickles -----------------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ class Sampler:
     def _uniform(self, first: int, count: int) -> np.ndarray:
         """Draws in [0, 1), [count, draws]: a counter's, so any position is reached at once."""
         counter = np.random.Philox(key=[self.config.train.seed, 1])
-        counter.advance(first * self._draws // 4)
+        counter.advance(int(first) * self._draws // 4)
         return np.random.Generator(counter).random((count, self._draws))
 
     def _index(self, position: int) -> int:
