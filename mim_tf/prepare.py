@@ -127,8 +127,13 @@ def _begin(folder: Path, settings: dict[str, Any], sources: dict[Split, Source])
 _work: dict[str, Any] = {}
 
 
-def _start_worker(folder: Path, sources: dict[Split, Source], sizes: dict[Split, int]) -> None:
+def _start_worker(config: Config, folder: Path, sizes: dict[Split, int]) -> None:
+    from mim_tf.data.sources import load_raw
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted run finishes its shards
+    # Listed again in each process: what is handed over must fit into a pipe, or the death of a
+    # process while it starts would be waited for without end.
+    sources = {split: load_raw(config, split) for split in SPLITS}
     _work.update(folder=folder, sources=sources, sizes=sizes)
 
 
@@ -162,7 +167,7 @@ def _write_shards(config: Config, folder: Path, sources: dict[Split, Source]) ->
                 bar.update(_work_on(*job))
             return
         with ProcessPoolExecutor(
-            workers, get_context("spawn"), _start_worker, (folder, sources, sizes)
+            workers, get_context("spawn"), _start_worker, (config, folder, sizes)
         ) as pool:
             results = [pool.submit(_work_on, *job) for job in todo]
             try:
