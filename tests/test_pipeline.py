@@ -190,6 +190,19 @@ def test_the_cache_stops_at_its_size():
     assert len(sampler._cache) == 2
 
 
+def test_memory_is_used_again_but_never_while_a_batch_is_in_use(sampler):
+    kept = list(training_batches(sampler, 0, 12))
+    copies = [np.array(batch["picture"]) for batch in kept]
+    views = [batch["picture"].numpy() for batch in kept]
+    del kept
+    for batch in training_batches(sampler, 20, 60):
+        assert batch["picture"].shape[0] == 4
+    for view, copy in zip(views, copies, strict=True):
+        np.testing.assert_array_equal(view, copy)
+    free = sampler._buffers._free[copies[0].nbytes]
+    assert 0 < len(free) < 40  # of 52 batches
+
+
 def test_pictures_are_signed_and_static(sampler):
     batches = training_batches(sampler, 0, 1)
     assert batches.element_spec["picture"].shape == (4, 32, 32, 3)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+import weakref
 from collections.abc import Sequence
 
 import cv2
@@ -89,6 +90,7 @@ class Sampler:
         # Records need no cache of ours: the system keeps their pages.
         room = 0 if config.data.records is not None else config.data.cache_gb * 1e9
         self._cache_room = int(room / (3 * self.stored_size**2))
+        self._buffers = _Buffers()
         self._levels = to_signed(np.arange(256, dtype=np.uint8)).reshape(1, 256)
 
     def __call__(self, first: int, count: int) -> tuple[np.ndarray, ...]:
@@ -176,7 +178,7 @@ class Sampler:
 
     def _pictures(self, indices: np.ndarray, u: np.ndarray) -> np.ndarray:
         size = self.config.model.fine_size
-        pictures = _aligned((len(indices), size, size, 3))
+        pictures = self._buffers.take((len(indices), size, size, 3))
         room = self.stored_size - size
         augment = room > 0
         y, x = ((u[:, draw] * (room + 1)).astype(np.int64) for draw in (_Y, _X))
@@ -202,11 +204,25 @@ class Sampler:
         return picture
 
 
-def _aligned(shape: tuple[int, ...]) -> np.ndarray:
-    """An empty float32 array that TensorFlow need not copy."""
-    memory = np.empty(4 * int(np.prod(shape)) + _ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
-    return memory[start : start + 4 * int(np.prod(shape))].view(np.float32).reshape(shape)
+class _Buffers:
+    """Float32 arrays that TensorFlow need not copy, used again once it has let go of them.
+
+    Fresh memory would cost more than all else that is done to a recorded picture: the system hands
+    it out page by page.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[int, list[np.ndarray]] = {}
+
+    def take(self, shape: tuple[int, ...]) -> np.ndarray:
+        """An array of arbitrary content; its memory is used again when the array is gone."""
+        size = 4 * int(np.prod(shape))
+        free = self._free.setdefault(size, [])
+        memory = free.pop() if free else np.empty(size + _ALIGNMENT, np.uint8)
+        start = -memory.ctypes.data % _ALIGNMENT
+        array = memory[start : start + size].view(np.float32).reshape(shape)
+        weakref.finalize(array, free.append, memory).atexit = False
+        return array
 
 
 def training_batches(
