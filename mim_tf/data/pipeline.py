@@ -91,7 +91,6 @@ class Sampler:
         room = 0 if config.data.records is not None else config.data.cache_gb * 1e9
         self._cache_room = int(room / (3 * self.stored_size**2))
         self._buffers = _Buffers()
-        self._levels = to_signed(np.arange(256, dtype=np.uint8)).reshape(1, 256)
 
     def __call__(self, first: int, count: int) -> tuple[np.ndarray, ...]:
         """The samples at positions ``first`` to ``first + count - 1``.
@@ -188,7 +187,7 @@ class Sampler:
                 picture = picture[y[k] : y[k] + size, x[k] : x[k] + size]
                 if u[k, _FLIP] < 0.5:
                     picture = cv2.flip(picture, 1)
-            cv2.LUT(picture, self._levels, dst=pictures[k])
+            to_signed(picture, out=pictures[k])
         return pictures
 
     def _picture(self, index: int) -> np.ndarray:
