@@ -128,9 +128,9 @@ _work: dict[str, Any] = {}
 
 
 def _start_worker(config: Config, folder: Path, sizes: dict[Split, int]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted run finishes its shards
     from mim_tf.data.sources import load_raw
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted run finishes its shards
     # Listed again in each process: what is handed over must fit into a pipe, or the death of a
     # process while it starts would be waited for without end.
     sources = {split: load_raw(config, split) for split in SPLITS}

@@ -164,6 +164,12 @@ def test_a_truncated_or_damaged_record_is_found_and_made_again(own, made):
             source.picture(index, 38)
 
 
+def test_a_broken_manifest_is_one_line(own, made):
+    for content in ("{", "[]", "{}", '{"splits": {"train": {"shards": [{"name": "x"}]}}}'):
+        (made / "manifest.json").write_text(content)
+        assert "run mim_tf.prepare again" in refusal(load_source, config_of(own, made), "train")
+
+
 def test_records_of_other_settings_are_not_mixed(own, made):
     def other(**sections):
         config = config_of(own)

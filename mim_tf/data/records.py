@@ -209,17 +209,22 @@ def load_records(config: Config, split: Split) -> Source:
     )
     rows: list[dict[str, Any]] = []
     places: list[tuple[str, int]] = []
-    for shard in manifest["splits"][split]["shards"]:
-        file = folder / f"{shard['name']}.tfrecord"
-        size = file.stat().st_size if file.is_file() else 0
-        if size != shard["bytes"]:
-            raise UserError(
-                f"{file}: has {size:,} bytes instead of {shard['bytes']:,}; "
-                "run mim_tf.prepare again, it makes what is missing"
-            )
-        for row in read_json(folder / f"{shard['name']}.json")["pictures"]:
-            rows.append(row)
-            places.append((str(file), int(row["at"])))
+    try:
+        for shard in manifest["splits"][split]["shards"]:
+            file = folder / f"{shard['name']}.tfrecord"
+            size = file.stat().st_size if file.is_file() else 0
+            if size != shard["bytes"]:
+                raise UserError(
+                    f"{file}: has {size:,} bytes instead of {shard['bytes']:,}; "
+                    "run mim_tf.prepare again, it makes what is missing"
+                )
+            for row in read_json(folder / f"{shard['name']}.json")["pictures"]:
+                rows.append(row)
+                places.append((str(file), int(row["at"])))
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder / MANIFEST}: not as prepare writes it ({error}); run mim_tf.prepare again"
+        ) from None
     return Source(
         config.data.source,
         tuple(row["id"] for row in rows),
