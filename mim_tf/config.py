@@ -46,21 +46,45 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Which pictures and captions."""
 
-    source: Literal["birds", "cub"] = Field(
-        "birds", description="procedural birds, or CUB-200-2011 in its official layout"
+    source: Literal["birds", "cub", "flowers", "celeba", "deepfashion", "folder"] = Field(
+        "birds",
+        description="procedural birds, a published data set in its official layout, or a folder of "
+        "your own pictures",
     )
     root: Path | None = Field(None, description="folder of the data set (not for birds)")
+    records: Path | None = Field(
+        None, description="folder that prepare writes and training reads; none: the data set itself"
+    )
+    partial: bool = Field(
+        False, description="use what is there of a data set that is not as it was published"
+    )
     count: Count = Field(8192, description="procedural birds only: pictures in the training split")
     captions: Count = Field(10, description="procedural birds only: captions a picture")
     seed: Index = Field(0, description="procedural birds only: which birds")
     crop_to_box: bool = Field(True, description="crop CUB to its bounding boxes, as AttnGAN does")
+    official_split: bool = Field(
+        False, description="DeepFashion: the benchmark's 70,000 / 8,979, not the paper's split"
+    )
+    test_share: Share = Field(0.1, description="own folder: share of the pictures that test")
     augment: bool = Field(True, description="random crop and flip of training pictures")
+    other_class: bool = Field(False, description="mismatched captions come from another class")
+    cache_gb: Weight = Field(2.0, description="memory for decoded pictures, in GB")
+    workers: Index = Field(0, description="threads that read pictures, processes of prepare; "
+                           "0: one a core")  # fmt: skip
+    broken_limit: Index = Field(
+        10, description="prepare reports and leaves out so many broken pictures, no more"
+    )
     max_words: Annotated[int, Field(ge=1, le=128)] = Field(
         24, description="longer captions are cut at the end"
     )
     min_word_count: Count = Field(1, description="rarer words of the training captions are unknown")
     word_vectors: Path | None = Field(
-        None, description="GloVe or fastText text file; none: words are learned from scratch"
+        None,
+        description="GloVe text or fastText .vec, plain or .gz; none: words are learned from "
+        "scratch",
+    )
+    train_word_vectors: bool = Field(
+        True, description="off: only words without a pretrained vector are learned"
     )
     swap_words: tuple[str, ...] = Field(
         (),
@@ -74,6 +98,9 @@ class ModelConfig(Section):
 
     coarse_size: Annotated[int, Field(ge=16, le=512)] = Field(32, description="I_c, pixels")
     fine_size: Annotated[int, Field(ge=16, le=1024)] = Field(64, description="I_f, pixels")
+    boundary: Literal["sobel", "canny"] = Field(
+        "sobel", description="B: Sobel, part of the graph and exportable, or OpenCV's Canny"
+    )
     encoder: Literal["small", "vgg16", "vgg19"] = Field("small", description="Enc")
     encoder_layer: str = Field("block3_conv3", description="VGG layer whose output is v^i and v^b")
     encoder_weights: str = Field(
@@ -226,7 +253,7 @@ class Config(Section):
             )
         if train.warm_up and not (model.word_gates and self.loss.match):
             raise ValueError("train.warm_up needs model.word_gates and loss.match")
-        if self.data.source != "birds" and self.data.root is None:
+        if self.data.source != "birds" and self.data.root is None and self.data.records is None:
             raise ValueError(f"data.root is needed for data.source={self.data.source}")
         return self
 

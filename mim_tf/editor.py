@@ -52,7 +52,8 @@ class Editor:
         alpha = images.resize(out["alphas"][self._stage], self.size)
         if not self.generator.compose:
             alpha = tf.ones_like(alpha)  # without composition every pixel is newly drawn
-        return edited, alpha, out["images"]["coarse"], images.boundary(picture)
+        boundary = images.boundary_image(picture, self.generator.boundary)
+        return edited, alpha, out["images"]["coarse"], boundary
 
     def edit(self, picture: np.ndarray, caption: str, keep_size: bool = False) -> Edit:
         """Edit one picture of any size: its largest centred square is what the model sees.

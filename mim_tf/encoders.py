@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
-import numpy as np
 from keras import ops
 
 from mim_tf.errors import UserError
 from mim_tf.images import from_signed
 from mim_tf.layers import Norm, Residual, activate, conv, resize
+from mim_tf.text import WordVectors
 
 # Means of ImageNet's channels (BGR) that keras.applications' VGG weights expect subtracted.
 _VGG_MEANS = (103.939, 116.779, 123.68)
@@ -32,7 +32,7 @@ class TextEncoder(keras.Model):
         vocabulary_size: number of token ids.
         word_dim: width of an embedding learned from scratch.
         text_dim: d; each direction has d / 2 units.
-        vectors: pretrained embeddings ``[vocabulary_size, any]``; they go on being trained.
+        vectors: pretrained embeddings; they go on being trained unless they say otherwise.
     """
 
     def __init__(
@@ -40,15 +40,18 @@ class TextEncoder(keras.Model):
         vocabulary_size: int,
         word_dim: int,
         text_dim: int,
-        vectors: np.ndarray | None = None,
+        vectors: WordVectors | None = None,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         # Unit variance, as pretrained vectors have: the Bi-LSTM should hear words from the start.
         initializer: object = keras.initializers.RandomNormal(stddev=1.0)
+        self.fixed = None
         if vectors is not None:
-            word_dim = vectors.shape[1]
-            initializer = keras.initializers.Constant(vectors)
+            word_dim = vectors.table.shape[1]
+            initializer = keras.initializers.Constant(vectors.table)
+            if not vectors.trainable:
+                self.fixed = vectors.known[:, None].astype("float32")
         self.embedding = keras.layers.Embedding(
             vocabulary_size, word_dim, embeddings_initializer=initializer
         )
@@ -59,7 +62,11 @@ class TextEncoder(keras.Model):
     def call(self, tokens, training=False):
         """``tokens`` [B, T] int32, padded with 0 -> ``h`` [B, T, d]; padded rows are zero."""
         mask = ops.not_equal(tokens, 0)
-        h = self.bi_lstm(self.embedding(tokens), mask=mask, training=training)
+        words = self.embedding(tokens)
+        if self.fixed is not None:
+            fixed = ops.take(self.fixed, tokens, axis=0)  # [B, T, 1]
+            words = fixed * ops.stop_gradient(words) + (1 - fixed) * words
+        h = self.bi_lstm(words, mask=mask, training=training)
         return h * ops.expand_dims(word_mask(tokens), -1)
 
 

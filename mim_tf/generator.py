@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from mim_tf.encoders import ImageEncoder, TextEncoder, word_mask
-from mim_tf.images import boundary
+from mim_tf.images import boundary_image
 from mim_tf.layers import Residual, activate, conv, masked_mean, resize
 
 
@@ -284,7 +284,7 @@ class Generator(keras.Model):
 
     Args:
         vocabulary_size: number of token ids.
-        vectors: pretrained word embeddings [vocabulary_size, any] or None.
+        vectors: pretrained word embeddings (:class:`mim_tf.text.WordVectors`) or None.
         compose: ``I = alpha drawn + (1 - alpha) I_in`` at each stage's own size. Deviation: Eq. 7
             alone mixes features, and a decoder can undo a constant mixture.
         fine: False leaves out FIR.
@@ -298,6 +298,7 @@ class Generator(keras.Model):
         vectors=None,
         coarse_size: int,
         fine_size: int,
+        boundary: str,
         encoder: str,
         encoder_layer: str,
         encoder_weights: str,
@@ -319,6 +320,7 @@ class Generator(keras.Model):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        self.boundary = boundary
         self.coarse_size, self.fine_size, self.compose = coarse_size, fine_size, compose and tlu
         self.text_encoder = TextEncoder(vocabulary_size, word_dim, text_dim, vectors)
         self.enc = ImageEncoder(encoder, channels, encoder_layer, encoder_weights, fine_size)
@@ -342,7 +344,8 @@ class Generator(keras.Model):
             ``picture``, ``structure`` (its boundary) [B, F, F, 1], ``v_i`` and ``v_b``
             [B, N, M, l].
         """
-        seen = {"picture": picture, "structure": boundary(picture)}
+        structure = boundary_image(picture, self.boundary)
+        seen = {"picture": picture, "structure": structure}
         return {**seen, **self.enc(seen, training=training)}
 
     def see_other_texture(self, seen, picture, training=False):

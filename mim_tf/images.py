@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
@@ -232,13 +233,15 @@ def _reason(error: Exception) -> str:
 # Value ranges ------------------------------------------------------------------------------------
 
 
-def to_signed(x: Any) -> Any:
+def to_signed(x: Any, out: np.ndarray | None = None) -> Any:
     """Map 0..255 (uint8 or float, any shape) to float32 [-1, 1].
 
-    A NumPy array gives a NumPy array; a tensor gives a tensor, in a graph too. The same values.
+    A NumPy array gives a NumPy array, written to ``out`` where that is given; a tensor gives a
+    tensor, in a graph too. The same values.
     """
     if isinstance(x, np.ndarray):
-        return x.astype(np.float32) / np.float32(_HALF_RANGE) - np.float32(1.0)
+        signed = np.divide(x, np.float32(_HALF_RANGE), out=out, dtype=np.float32)
+        return np.subtract(signed, np.float32(1.0), out=signed if signed.ndim else None)
     return tf.cast(x, tf.float32) / _HALF_RANGE - 1.0
 
 
@@ -351,6 +354,7 @@ BOUNDARY_HALF = 0.1
 """The gradient magnitude that `boundary` maps to 1/2; a step of 2 (black to white) has 1."""
 
 _GRADIENT_EPSILON = 1e-6
+_CANNY_THRESHOLDS = (100, 200)  # of the gradient's magnitude, on 0..255: OpenCV's usual pair
 
 
 def boundary(pictures: tf.Tensor) -> tf.Tensor:
@@ -382,6 +386,32 @@ def boundary(pictures: tf.Tensor) -> tf.Tensor:
     floor = float(np.sqrt(np.float32(_GRADIENT_EPSILON)))
     magnitude = tf.nn.relu(tf.sqrt(energy + _GRADIENT_EPSILON) - floor)
     return magnitude / (magnitude + BOUNDARY_HALF)
+
+
+def canny(pictures: tf.Tensor) -> tf.Tensor:
+    """The other boundary image: Canny's edges by OpenCV, one pixel wide, 0 or 1.
+
+    It runs outside the graph: it can be neither differentiated nor exported.
+
+    Args:
+        pictures: float `[B, H, W, 3]` in [-1, 1].
+
+    Returns:
+        float32 `[B, H, W, 1]`.
+    """
+
+    def edges(batch: np.ndarray) -> np.ndarray:
+        found = [cv2.Canny(picture, *_CANNY_THRESHOLDS) for picture in batch]
+        return (np.stack(found)[..., None] > 0).astype(np.float32)
+
+    drawn = tf.numpy_function(edges, [to_uint8_tensor(pictures)], tf.float32, stateful=False)
+    drawn.set_shape([*pictures.shape[:3], 1])
+    return tf.stop_gradient(drawn)
+
+
+def boundary_image(pictures: tf.Tensor, detector: str) -> tf.Tensor:
+    """B by the detector of ``model.boundary``: `boundary` for "sobel", `canny` for "canny"."""
+    return canny(pictures) if detector == "canny" else boundary(pictures)
 
 
 def _repeat_edges(x: tf.Tensor) -> tf.Tensor:

@@ -41,7 +41,7 @@ class MIMNet(keras.Model):
         vocabulary_size: number of token ids.
         replicas: how many copies share the global batch; losses are divided by it because
             gradients are summed over replicas.
-        vectors: pretrained word embeddings [vocabulary_size, any] or None.
+        vectors: pretrained word embeddings (:class:`mim_tf.text.WordVectors`) or None.
     """
 
     def __init__(self, config: Config, vocabulary_size: int, replicas: int = 1, vectors=None):

@@ -7,10 +7,13 @@ the run directory and used by every later step.
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -87,45 +90,76 @@ class Vocabulary:
             raise UserError(f"{path} is no vocabulary file (JSON with a list 'words')") from None
 
 
-def word_vectors(path: Path, vocabulary: Vocabulary, seed: int) -> tuple[np.ndarray, float]:
-    """The rows of a GloVe or fastText text file that the vocabulary needs.
+@dataclass(frozen=True)
+class WordVectors:
+    """Pretrained embeddings of a vocabulary.
+
+    Attributes:
+        table: ``[len(vocabulary), dim]`` float32; row 0, the padding, is zero.
+        known: ``[len(vocabulary)]`` bool, the rows that came from the file.
+        trainable: False keeps the known rows as they are; the others are always learned.
+    """
+
+    table: np.ndarray
+    known: np.ndarray
+    trainable: bool = True
+
+    @property
+    def share(self) -> float:
+        """Share of the vocabulary's words that the file has."""
+        return float(self.known[UNKNOWN + 1 :].mean())
+
+
+def word_vectors(
+    path: Path, vocabulary: Vocabulary, seed: int, trainable: bool = True
+) -> WordVectors:
+    """The rows of a GloVe text or fastText ``.vec`` file that the vocabulary needs.
 
     Args:
-        path: ``word v1 v2 ...`` a line; a first line of two integers is a header.
+        path: ``word v1 v2 ...`` a line, gzipped where its name ends in ``.gz``; a first line of two
+            integers is a header. Of a word's rows the first counts.
         vocabulary: whose ids index the result.
         seed: of the normal rows that stand in for words without a vector.
-
-    Returns:
-        ``[len(vocabulary), dim]`` float32 (row 0, the padding, is zero) and the share of the
-        vocabulary's words that were found.
+        trainable: see :class:`WordVectors`.
 
     Raises:
-        UserError: no such file, or a line that does not fit the first one.
+        UserError: no such file, a broken one, or a needed line that does not fit the first one.
     """
     rows: dict[int, np.ndarray] = {}
-    dim = None
+    dim = 0
     try:
-        with path.open(encoding="utf-8") as lines:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
-                word, *values = line.rstrip().split(" ")
-                if number == 1 and len(values) == 1:
-                    continue
-                dim = dim or len(values)
-                if len(values) != dim:
-                    raise UserError(f"{path}:{number}: {len(values)} numbers instead of {dim}")
-                index = vocabulary.id(word)
-                if index > UNKNOWN:
-                    try:
-                        rows[index] = np.array(values, np.float32)
-                    except ValueError:
-                        raise UserError(f"{path}:{number}: not a row of numbers") from None
-    except (OSError, UnicodeDecodeError) as error:
+                word, *values = line.rstrip().split(b" ", 1)
+                count = len(values[0].split()) if number <= 2 and values else 0
+                if number == 1 and count == 1:
+                    continue  # fastText's header
+                dim = dim or count
+                index = vocabulary.id(word.decode("utf-8", "replace"))
+                if index > UNKNOWN and index not in rows:
+                    rows[index] = _row(values[0] if values else b"", dim, f"{path}:{number}")
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"data.word_vectors: cannot read {path}: {error}") from None
-    if not rows or dim is None:
+    if not rows:
         raise UserError(f"{path} holds no vector of any word of the captions")
     found = np.stack(list(rows.values()))
     generator = np.random.default_rng(seed)
     table = generator.normal(found.mean(), found.std(), (len(vocabulary), dim)).astype(np.float32)
     table[PAD] = 0
     table[list(rows)] = found
-    return table, len(rows) / len(vocabulary.words)
+    known = np.zeros(len(vocabulary), bool)
+    known[list(rows)] = True
+    return WordVectors(table, known, trainable)
+
+
+def _row(text: bytes, dim: int, where: str) -> np.ndarray:
+    values = text.split()
+    if len(values) != dim:
+        raise UserError(f"{where}: {len(values)} numbers instead of {dim}")
+    try:
+        row = np.array([float(value) for value in values], np.float32)
+    except ValueError:
+        raise UserError(f"{where}: not a row of numbers") from None
+    if not np.isfinite(row).all():
+        raise UserError(f"{where}: holds a number that is not finite")
+    return row

@@ -47,9 +47,12 @@ def start_run(path, config: Config, source: Source) -> Run:
     """Create the run directory: vocabulary from the captions, width of the word vectors."""
     vocabulary = build_vocabulary(source, config)
     if config.data.word_vectors is not None:
-        vectors, share = word_vectors(config.data.word_vectors, vocabulary, config.train.seed)
-        print(f"word vectors cover {share:.1%} of {len(vocabulary.words)} words", file=sys.stderr)
-        model = config.model.model_copy(update={"word_dim": vectors.shape[1]})
+        vectors = word_vectors(config.data.word_vectors, vocabulary, config.train.seed)
+        print(
+            f"word vectors cover {vectors.share:.1%} of {len(vocabulary.words)} words",
+            file=sys.stderr,
+        )
+        model = config.model.model_copy(update={"word_dim": vectors.table.shape[1]})
         config = config.model_copy(update={"model": model})
     return Run.create(path, config, vocabulary)
 
@@ -75,8 +78,11 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
     # Resumed must equal unbroken, to the last bit.
     tf.config.experimental.enable_op_determinism()
     vectors = None
-    if config.data.word_vectors is not None:
-        vectors, _ = word_vectors(config.data.word_vectors, run.vocabulary, config.train.seed)
+    data = config.data
+    if data.word_vectors is not None:
+        vectors = word_vectors(
+            data.word_vectors, run.vocabulary, config.train.seed, data.train_word_vectors
+        )
     with strategy.scope():
         model = MIMNet(config, len(run.vocabulary), replicas, vectors)
     sampler = Sampler(source, run.vocabulary, config)
@@ -87,11 +93,18 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
     if first >= last:
         print(f"{run.path}: all {last} steps are done", file=sys.stderr)
         return
-    batches = strategy.experimental_distribute_dataset(training_batches(sampler, first, last))
+    batches = strategy.distribute_datasets_from_function(
+        lambda context: training_batches(sampler, first, last, context)
+    )
     captions = [captions[0] for captions in source.captions[:_MEMORISED]]
     tokens = np.stack([run.vocabulary.encode(one, config.data.max_words) for one in captions])
     loop = _Loop(run, model, strategy, manager, _sample_inputs(run, source), tokens)
-    loop.run(batches, first, last, len(source))
+    try:
+        loop.run(batches, first, last, len(source))
+    except tf.errors.OpError:
+        if sampler.problem is None:
+            raise
+        raise sampler.problem from None
 
 
 def _strategy() -> tf.distribute.Strategy:
@@ -191,7 +204,7 @@ class _Loop:
         size = self.config.model.fine_size
         columns = {
             "input": images.to_uint8(pictures),
-            "boundary": images.boundary(pictures).numpy(),
+            "boundary": images.boundary_image(pictures, self.config.model.boundary).numpy(),
             "alpha": images.resize(out["alphas"][self.model.stages[-1]], size).numpy(),
         }
         for stage, painted in out["images"].items():

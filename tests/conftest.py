@@ -18,6 +18,17 @@ tf.config.set_logical_device_configuration(
 
 from mim_tf.config import Config, parse_config  # noqa: E402
 
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """Real samples of the published data sets: in MIM_TF_SAMPLES, else in ../shared/data."""
+    beside = Path(__file__).parents[1].parent / "shared" / "data"
+    root = Path(os.environ.get("MIM_TF_SAMPLES", beside))
+    if not root.is_dir():
+        pytest.skip(f"no samples of the data sets at {root}; set MIM_TF_SAMPLES to their folder")
+    return root
+
+
 TINY = {
     "data": {"source": "birds", "count": 12, "captions": 2, "max_words": 16,
              "swap_words": ["red", "blue", "green", "white", "black"]},

@@ -1,6 +1,5 @@
 """CUB loader: on a real sample where there is one, and on a tiny layout written here."""
 
-import os
 import pickle
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from PIL import Image
 
 from mim_tf import images
 from mim_tf.data import cub
+from mim_tf.data.files import read_pickled_names
+from mim_tf.data.photographs import Record, crop_to_box, read_square
 from mim_tf.errors import UserError
 
 NAMES = {
@@ -19,13 +20,8 @@ NAMES = {
 
 
 @pytest.fixture(scope="session")
-def sample() -> Path:
-    """A real sample: `cub` in the folder that MIM_TF_SAMPLES names, else in ../shared/data."""
-    beside = Path(__file__).parents[1].parent / "shared" / "data"
-    root = Path(os.environ.get("MIM_TF_SAMPLES", beside)) / "cub"
-    if not root.is_dir():
-        pytest.skip(f"no sample of CUB at {root}; set MIM_TF_SAMPLES to the folder that holds cub")
-    return root
+def sample(samples) -> Path:
+    return samples / "cub"
 
 
 @pytest.fixture
@@ -50,6 +46,14 @@ def tiny(tmp_path) -> Path:
     return root
 
 
+def records_of(root: Path, split) -> list[Record]:
+    return list(cub.load(root, split).records)
+
+
+def square(record: Record, size: int, use_box: bool = True) -> np.ndarray:
+    return read_square(record.path, size, record.box if use_box else None)
+
+
 def refusal(root: Path, split: str = "train") -> str:
     with pytest.raises(UserError) as caught:
         cub.load(root, split)  # type: ignore[arg-type]
@@ -61,7 +65,7 @@ def refusal(root: Path, split: str = "train") -> str:
 
 
 def test_sample_counts(sample):
-    train, test = cub.load(sample, "train"), cub.load(sample, "test")
+    train, test = records_of(sample, "train"), records_of(sample, "test")
     assert (len(train), len(test)) == (275, 266)
     for records in (train, test):
         ids = [record.image_id for record in records]
@@ -72,12 +76,13 @@ def test_sample_counts(sample):
 
 
 def test_sample_names_more_than_it_holds(sample):
-    found = cub.scan(sample, "test")[1]
-    assert found == cub.Found(listed=2933, present=266, captioned=266, boxes=266, captions=2660)
+    found = cub.load(sample, "test")
+    assert (len(found.records), len(found.missing), found.uncaptioned) == (266, 2933 - 266, ())
+    assert len(cub.load(sample, "train").missing) == 0
 
 
 def test_sample_replacement_characters_are_gone(sample):
-    records = cub.load(sample, "train") + cub.load(sample, "test")
+    records = records_of(sample, "train") + records_of(sample, "test")
     raw = [
         record
         for record in records
@@ -90,10 +95,10 @@ def test_sample_replacement_characters_are_gone(sample):
 
 
 def test_sample_crops_lie_inside_and_hold_the_bird(sample):
-    for record in cub.load(sample, "train")[::9] + cub.load(sample, "test")[::9]:
+    for record in records_of(sample, "train")[::9] + records_of(sample, "test")[::9]:
         picture = images.read(record.path)
         assert record.box is not None
-        crop = cub.crop_to_box(picture, record.box)
+        crop = crop_to_box(picture, record.box)
         width, height = record.box[2:]
         assert min(crop.shape[:2]) > 0
         assert np.shares_memory(crop, picture)
@@ -105,24 +110,24 @@ def test_sample_crops_lie_inside_and_hold_the_bird(sample):
 
 
 def test_sample_pictures_load_as_squares(sample):
-    records = cub.load(sample, "train")
+    records = records_of(sample, "train")
     for record in records[::30]:
         for use_box in (True, False):
-            picture = cub.load_picture(record, 64, use_box)
+            picture = square(record, 64, use_box)
             assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8
-    larger = cub.load_picture(records[0], 300)
+    larger = square(records[0], 300)
     assert larger.shape == (300, 300, 3)
 
 
 def test_sample_greyscale_photographs(sample):
     grey = []
-    for record in cub.load(sample, "train") + cub.load(sample, "test"):
+    for record in records_of(sample, "train") + records_of(sample, "test"):
         with Image.open(record.path) as image:
             if image.mode == "L":
                 grey.append(record)
     assert grey  # the sample stores one photograph with a single channel
     for record in grey:
-        picture = cub.load_picture(record, 32)
+        picture = square(record, 32)
         assert picture.shape == (32, 32, 3)
         assert (picture == picture[..., :1]).all()
 
@@ -134,11 +139,12 @@ def test_sample_greyscale_photographs(sample):
 def test_root_is_found(tiny, start):
     root = tiny / start if start != ".." else tiny.parent
     if start == "..":  # the archive's folder lies one level down, the rest beside it
-        assert cub.scan(root, "train")[1].listed == 3
-    records, found = cub.scan(root, "train")
+        root = tiny.parent
+    found = cub.load(root, "train")
+    records = found.records
     assert [record.image_id for record in records] == NAMES["train"]
-    assert found == cub.Found(listed=3, present=2, captioned=2, boxes=2, captions=4)
-    assert records[0] == cub.Record(
+    assert found.missing == ("002.Grebe/Grebe_0099",) and found.uncaptioned == ()
+    assert records[0] == Record(
         image_id="002.Grebe/Grebe_0001",
         path=records[0].path,
         box=(20.0, 10.0, 20.0, 16.0),
@@ -153,9 +159,9 @@ def test_split_as_text(tiny):
     assert "train/filenames.pickle" in refusal(tiny)
     (tiny / "splits").mkdir()
     (tiny / "splits" / "train_filenames_derived.txt").write_text("002.Grebe/Grebe_0002.jpg\n\n")
-    assert [r.image_id for r in cub.load(tiny, "train")] == ["002.Grebe/Grebe_0002"]
+    assert [r.image_id for r in records_of(tiny, "train")] == ["002.Grebe/Grebe_0002"]
     (tiny / "splits" / "train_filenames.txt").write_text("002.Grebe\n")
-    assert [r.image_id for r in cub.load(tiny, "train")] == NAMES["train"]
+    assert [r.image_id for r in records_of(tiny, "train")] == NAMES["train"]
 
 
 def test_boxes_are_optional_but_never_wrong(tiny):
@@ -165,9 +171,9 @@ def test_boxes_are_optional_but_never_wrong(tiny):
     boxes.write_text("1 20.0 10.0\n")
     assert "row 1" in refusal(tiny)
     boxes.unlink()
-    record = cub.load(tiny, "train")[0]
+    record = records_of(tiny, "train")[0]
     assert record.box is None
-    assert cub.load_picture(record, 16).shape == (16, 16, 3)
+    assert square(record, 16).shape == (16, 16, 3)
 
 
 def test_missing_things(tiny, tmp_path):
@@ -192,9 +198,9 @@ def test_missing_things(tiny, tmp_path):
 
 def test_a_photograph_without_captions_is_left_out(tiny):
     (tiny / "text_c10" / f"{NAMES['train'][0]}.txt").unlink()
-    records, found = cub.scan(tiny, "train")
-    assert [record.image_id for record in records] == NAMES["train"][1:]
-    assert (found.present, found.captioned) == (2, 1)
+    found = cub.load(tiny, "train")
+    assert [record.image_id for record in found.records] == NAMES["train"][1:]
+    assert found.uncaptioned == (NAMES["train"][0],)
 
 
 class Malicious:
@@ -236,7 +242,7 @@ def test_pickles_of_python_2_are_read(tmp_path):
         b"\x80\x02]U\x07002.A/ba.",
     ):
         path.write_bytes(data)
-        assert cub.read_pickled_names(path) == ["002.A/b"]
+        assert read_pickled_names(path) == ["002.A/b"]
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..", "a/../b", "..\\a", "a/"])
@@ -248,14 +254,14 @@ def test_names_do_not_lead_out_of_the_data_set(tiny, name):
 def test_crop_to_box_by_hand(tiny):
     picture = np.zeros((40, 60, 3), np.uint8)
     # The centre is (30, 18), half the side int(0.75 * 20) = 15.
-    assert cub.crop_to_box(picture, (20.0, 10.0, 20.0, 16.0)).shape == (30, 30, 3)
+    assert crop_to_box(picture, (20.0, 10.0, 20.0, 16.0)).shape == (30, 30, 3)
     # Cut off at the top left and at the bottom right.
-    assert cub.crop_to_box(picture, (0.0, 0.0, 10.0, 10.0)).shape == (12, 12, 3)
-    assert cub.crop_to_box(picture, (50.0, 30.0, 10.0, 10.0)).shape == (12, 12, 3)
-    assert cub.crop_to_box(picture, (20.0, 10.0, 20.0, 16.0), factor=0.5).shape == (20, 20, 3)
+    assert crop_to_box(picture, (0.0, 0.0, 10.0, 10.0)).shape == (12, 12, 3)
+    assert crop_to_box(picture, (50.0, 30.0, 10.0, 10.0)).shape == (12, 12, 3)
+    assert crop_to_box(picture, (20.0, 10.0, 20.0, 16.0), factor=0.5).shape == (20, 20, 3)
     for outside in ((100.0, 10.0, 10.0, 10.0), (-50.0, 10.0, 10.0, 10.0)):
         with pytest.raises(UserError, match="does not lie"):
-            cub.crop_to_box(picture, outside)
+            crop_to_box(picture, outside)
     (tiny / "CUB_200_2011" / "bounding_boxes.txt").write_text("1 100 10 10 10\n")
     with pytest.raises(UserError, match=r"Grebe_0001\.jpg: box"):
-        cub.load_picture(cub.load(tiny, "train")[0], 8)
+        square(records_of(tiny, "train")[0], 8)

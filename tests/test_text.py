@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from mim_tf.encoders import TextEncoder
 from mim_tf.errors import UserError
-from mim_tf.text import Vocabulary, tokenize, word_vectors
+from mim_tf.text import Vocabulary, WordVectors, tokenize, word_vectors
 
 
 def test_tokens_are_lower_case_words_and_u_fffd_is_a_blank():
@@ -49,18 +53,52 @@ def test_a_broken_vocabulary_file_is_refused(tmp_path, content):
         Vocabulary.load(file)
 
 
-@pytest.mark.parametrize("header", ["", "3 2\n"])
-def test_word_vectors_keep_the_rows_of_the_vocabulary(tmp_path, header):
-    file = tmp_path / "vectors.txt"
-    file.write_text(header + "the 0.5 1\nred 1 2\nblue 3 4\n")
-    table, share = word_vectors(file, Vocabulary(["red", "blue", "zebra"]), seed=0)
-    assert table.shape == (5, 2) and share == pytest.approx(2 / 3)
-    np.testing.assert_array_equal(table[[0, 2, 3]], [[0, 0], [1, 2], [3, 4]])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("header", ["", "5 2\n"])
+def test_word_vectors_keep_the_rows_of_the_vocabulary(tmp_path, header, packed):
+    # fastText ends its lines with a blank; GloVe 840B has words with a blank inside.
+    text = header + "the 0.5 1 \nred 1 2 \nat home 9 9\nblue 3 4\nred 7 7\n"
+    file = tmp_path / ("vectors.vec.gz" if packed else "vectors.vec")
+    file.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    vectors = word_vectors(file, Vocabulary(["red", "blue", "zebra"]), seed=0)
+    assert vectors.table.shape == (5, 2) and vectors.share == pytest.approx(2 / 3)
+    np.testing.assert_array_equal(vectors.table[[0, 2, 3]], [[0, 0], [1, 2], [3, 4]])
+    np.testing.assert_array_equal(vectors.known, [False, False, True, True, False])
+    assert vectors.table[4].any() and vectors.trainable
+
+
+def test_word_vectors_of_real_glove(samples):
+    file = samples / "wordvec" / "glove.6B.50d.txt"
+    vectors = word_vectors(file, Vocabulary(["the", "bird", "supercilium"]), seed=0)
+    assert vectors.table.shape == (5, 50) and vectors.known[2] and not vectors.known[4]
+    first = file.read_text("utf-8").split("\n", 1)[0].split(" ")
+    assert first[0] == "the"
+    np.testing.assert_array_equal(vectors.table[2], np.array(first[1:], np.float32))
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_fixed_word_vectors_stay_and_words_without_one_are_learned(trainable):
+    table = np.arange(10, dtype=np.float32).reshape(5, 2) / 10
+    known = np.array([False, False, True, True, False])
+    encoder = TextEncoder(5, 2, 4, WordVectors(table, known, trainable))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(encoder(np.array([[2, 3, 4, 1, 0]]))))
+    rows = tf.convert_to_tensor(tape.gradient(loss, encoder.embedding.embeddings)).numpy()
+    moved = np.abs(rows).sum(1) > 0
+    np.testing.assert_array_equal(moved, [False, True, trainable, trainable, True])
+
+
+def test_a_truncated_gzip_is_refused(tmp_path):
+    file = tmp_path / "v.vec.gz"
+    file.write_bytes(gzip.compress(b"red 1 2\n" * 999)[:-20])
+    with pytest.raises(UserError, match="cannot read"):
+        word_vectors(file, Vocabulary(["red"]), seed=0)
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [("red 1 2\nblue 1\n", ":2: 1 numbers instead of 2"), ("red x y\n", "not a row of numbers"),
+     ("red nan 1\n", "not finite"),
      ("cat 1 2\n", "no vector of any word")],
 )  # fmt: skip
 def test_broken_word_vectors_are_refused(tmp_path, content, expected):

@@ -1,17 +1,24 @@
 """Training batches from a source, by ``tf.data``.
 
 Every sample is a pure function of (seed, position): position p lies in epoch p // N, whose order is
-a permutation drawn from (seed, epoch), and its caption, crop and flip are drawn from (seed, p). So
-a resumed run goes on at its position and sees exactly what an unbroken one would have seen.
+a permutation drawn from (seed, epoch), and its captions, crop and flip are drawn from (seed, p). So
+a resumed run goes on at its position and sees exactly what an unbroken one would have seen, however
+many threads read and however many devices share a batch.
 """
 
 from __future__ import annotations
 
+import functools
+import os
+import weakref
+from collections.abc import Sequence
+
+import cv2
 import numpy as np
 import tensorflow as tf
 
 from mim_tf.config import Config
-from mim_tf.data.sources import Source
+from mim_tf.data.source import Source
 from mim_tf.errors import UserError
 from mim_tf.images import to_signed
 from mim_tf.text import UNKNOWN, Vocabulary
@@ -22,9 +29,35 @@ CAPTIONS = ("tokens", "mismatched", "swapped", "false")
 # Random crops are taken from pictures this much larger: AttnGAN's 304 for 256.
 _MARGIN = 304 / 256
 
+# What is drawn for a sample: its caption, whose captions are mismatched and which, crop and flip,
+# which caption is false; then one draw a word, for swapping.
+_OTHERS = 3
+_PAIRED, _OTHER, _Y, _X, _FLIP, _FALSE = 0, 1, 7, 8, 9, 10
+_SWAP = 11
+
+_ALIGNMENT = 64  # bytes; TensorFlow takes arrays that start so without copying them
+
+
+def stored_size(config: Config, split: str) -> int:
+    """Side of the squares that are cached or recorded: with a margin where crops are random."""
+    size = config.model.fine_size
+    # Procedural birds are already placed, turned and flipped at random: nothing to augment.
+    if split != "train" or not config.data.augment or config.data.source == "birds":
+        return size
+    return round(size * _MARGIN)
+
 
 class Sampler:
-    """Draws training samples; calling it with a position gives that sample's arrays."""
+    """Draws training samples.
+
+    Attributes:
+        problem: what the user can put right, where a picture could not be read. TensorFlow reports
+            an error inside its pipeline in its own words; this is ours.
+
+    Raises:
+        UserError: fewer pictures than a batch needs, or one class alone where mismatched captions
+            shall come from another.
+    """
 
     def __init__(self, source: Source, vocabulary: Vocabulary, config: Config) -> None:
         if len(source) < config.train.batch_size:
@@ -33,91 +66,203 @@ class Sampler:
                 f"train.batch_size={config.train.batch_size}"
             )
         self.source, self.config = source, config
-        self.tokens = [
-            np.stack([vocabulary.encode(caption, config.data.max_words) for caption in captions])
-            for captions in source.captions
-        ]
+        self.problem: UserError | None = None
+        self.stored_size = stored_size(config, "train")
+
+        words = config.data.max_words
+        self.counts = np.array([len(captions) for captions in source.captions])
+        self.starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
+        self.tokens = np.array(
+            [vocabulary.encode(one, words) for captions in source.captions for one in captions],
+            np.int32,
+        )
         swap = [vocabulary.id(word) for word in config.data.swap_words]
         self.swap_ids = np.array([one for one in swap if one > UNKNOWN], np.int32)
-        size = config.model.fine_size
-        # Procedural birds are already placed, turned and flipped at random: nothing to augment.
-        self.augment = config.data.augment and source.name != "birds"
-        self.stored_size = round(size * _MARGIN) if self.augment else size
-        self._pictures: dict[int, np.ndarray] = {}
-        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+        self._swap_place = np.full(len(vocabulary), -1, np.int32)
+        self._swap_place[self.swap_ids] = np.arange(len(self.swap_ids))
 
-    def __call__(self, position: int) -> tuple[np.ndarray, ...]:
-        """Picture uint8 [F, F, 3] and four captions' tokens int32 [T], named in CAPTIONS."""
-        rng = np.random.default_rng([self.config.train.seed, 1, position])
-        index = self._index(position)
-        captions = self.tokens[index]
-        paired = captions[rng.integers(len(captions))]
-        others = self.tokens[self._other(index, rng)]
-        mismatched = others[rng.integers(len(others))]
-        swapped = self._swap(paired, rng)
-        picture = self._crop(self._picture(index), rng)
-        if swapped is None:
-            swapped = mismatched
+        # Mismatched captions come from outside of a picture's group: itself, or its class.
+        groups = source.classes if config.data.other_class else range(len(source))
+        self._group(groups)
+        self._draws = -(-(_SWAP + words) // 4) * 4  # Philox counts in fours
+        self._order = functools.lru_cache(maxsize=4)(self._permutation)
+        self._cache: dict[int, np.ndarray] = {}
+        # Records need no cache of ours: the system keeps their pages.
+        room = 0 if config.data.records is not None else config.data.cache_gb * 1e9
+        self._cache_room = int(room / (3 * self.stored_size**2))
+        self._buffers = _Buffers()
+
+    def __call__(self, first: int, count: int) -> tuple[np.ndarray, ...]:
+        """The samples at positions ``first`` to ``first + count - 1``.
+
+        Returns:
+            Pictures float32 [count, F, F, 3] in [-1, 1] and four captions' tokens int32
+            [count, T], named in CAPTIONS.
+        """
+        u = self._uniform(first, count)
+        indices = np.array([self._index(position) for position in range(first, first + count)])
+        paired = self._caption(indices, u[:, _PAIRED])
+        mismatched = self._mismatched(indices, paired, u)
+        swapped, changed = self._swap(paired, u[:, _SWAP : _SWAP + paired.shape[1]])
+        swapped = np.where(changed[:, None], swapped, mismatched)
         # D_T's false captions: half are hard (the same parts in other colours).
-        false = swapped if rng.random() < 0.5 else mismatched
-        return picture, paired, mismatched, swapped, false
+        false = np.where(u[:, _FALSE, None] < 0.5, swapped, mismatched)
+        pictures = self._pictures(indices, u)
+        return pictures, paired, mismatched, swapped, false
+
+    def _uniform(self, first: int, count: int) -> np.ndarray:
+        """Draws in [0, 1), [count, draws]: a counter's, so any position is reached at once."""
+        counter = np.random.Philox(key=[self.config.train.seed, 1])
+        counter.advance(int(first) * self._draws // 4)
+        return np.random.Generator(counter).random((count, self._draws))
 
     def _index(self, position: int) -> int:
         epoch, place = divmod(position, len(self.source))
-        known, order = self._order
-        if known != epoch:
-            rng = np.random.default_rng([self.config.train.seed, 0, epoch])
-            order = rng.permutation(len(self.source))
-            self._order = (epoch, order)
-        return int(order[place])
+        return int(self._order(epoch)[place])
 
-    def _other(self, index: int, rng: np.random.Generator) -> int:
-        other = int(rng.integers(len(self.source) - 1))
-        return other + (other >= index)
+    def _permutation(self, epoch: int) -> np.ndarray:
+        rng = np.random.default_rng([self.config.train.seed, 0, epoch])
+        return rng.permutation(len(self.source))
 
-    def _swap(self, tokens: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-        """The caption with each swappable word replaced by another; None if it has none."""
-        where = np.flatnonzero(np.isin(tokens, self.swap_ids))
-        if not len(where) or len(self.swap_ids) < 2:
-            return None
-        swapped = tokens.copy()
-        for place in where:
-            swapped[place] = rng.choice(self.swap_ids[self.swap_ids != tokens[place]])
-        return swapped
+    # Captions ------------------------------------------------------------------------------------
+
+    def _caption(self, indices: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """One caption of each picture, [count, T]."""
+        return self.tokens[self.starts[indices] + (u * self.counts[indices]).astype(np.int64)]
+
+    def _group(self, groups: Sequence) -> None:
+        """Sort the pictures by group, and note where each picture's group begins and ends."""
+        _, group = np.unique(np.asarray(groups), return_inverse=True)
+        self._sorted = np.argsort(group, kind="stable")
+        sizes = np.bincount(group)
+        if len(sizes) < 2:
+            raise UserError(
+                f"{self.source.name}: all pictures are of one class; "
+                "mismatched captions of another need data.other_class=false"
+            )
+        self._group_size = sizes[group]
+        self._group_start = (np.cumsum(sizes) - sizes)[group]
+
+    def _mismatched(self, indices: np.ndarray, paired: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """A caption from outside of each picture's group; another text where a few draws find one.
+
+        Data sets whose captions are templates give many pictures the same words.
+        """
+        size = self._group_size[indices]
+        chosen = None
+        for draw in reversed(range(_OTHERS)):
+            u_picture, u_caption = u[:, _OTHER + 2 * draw], u[:, _OTHER + 2 * draw + 1]
+            place = (u_picture * (len(self.source) - size)).astype(np.int64)
+            place += np.where(place >= self._group_start[indices], size, 0)
+            caption = self._caption(self._sorted[place], u_caption)
+            if chosen is None:
+                chosen = caption
+            else:
+                differs = (caption != paired).any(axis=1, keepdims=True)
+                chosen = np.where(differs, caption, chosen)
+        assert chosen is not None
+        return chosen
+
+    def _swap(self, tokens: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Each swappable word replaced by another, [count, T], and which captions had one."""
+        count = len(self.swap_ids)
+        if count < 2:
+            return tokens, np.zeros(len(tokens), bool)
+        place = self._swap_place[tokens]
+        other = (place + 1 + (u * (count - 1)).astype(np.int32)) % count
+        where = place >= 0
+        return np.where(where, self.swap_ids[other], tokens), where.any(axis=1)
+
+    # Pictures ------------------------------------------------------------------------------------
+
+    def _pictures(self, indices: np.ndarray, u: np.ndarray) -> np.ndarray:
+        size = self.config.model.fine_size
+        pictures = self._buffers.take((len(indices), size, size, 3))
+        room = self.stored_size - size
+        augment = room > 0
+        y, x = ((u[:, draw] * (room + 1)).astype(np.int64) for draw in (_Y, _X))
+        for k, index in enumerate(indices):
+            picture = self._picture(int(index))
+            if augment:
+                picture = picture[y[k] : y[k] + size, x[k] : x[k] + size]
+                if u[k, _FLIP] < 0.5:
+                    picture = cv2.flip(picture, 1)
+            to_signed(picture, out=pictures[k])
+        return pictures
 
     def _picture(self, index: int) -> np.ndarray:
-        if index not in self._pictures:
-            self._pictures[index] = self.source.picture(index, self.stored_size)
-        return self._pictures[index]
+        picture = self._cache.get(index)
+        if picture is None:
+            try:
+                picture = self.source.picture(index, self.stored_size)
+            except UserError as error:
+                self.problem = error
+                raise
+            if len(self._cache) < self._cache_room:
+                self._cache[index] = picture
+        return picture
 
-    def _crop(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        if not self.augment:
-            return picture
-        size = self.config.model.fine_size
-        y, x = rng.integers(0, self.stored_size - size + 1, 2)
-        cropped = picture[y : y + size, x : x + size]
-        return cropped[:, ::-1] if rng.random() < 0.5 else cropped
+
+class _Buffers:
+    """Float32 arrays that TensorFlow need not copy, used again once it has let go of them.
+
+    Fresh memory would cost more than all else that is done to a recorded picture: the system hands
+    it out page by page.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[int, list[np.ndarray]] = {}
+
+    def take(self, shape: tuple[int, ...]) -> np.ndarray:
+        """An array of arbitrary content; its memory is used again when the array is gone."""
+        size = 4 * int(np.prod(shape))
+        free = self._free.setdefault(size, [])
+        memory = free.pop() if free else np.empty(size + _ALIGNMENT, np.uint8)
+        start = -memory.ctypes.data % _ALIGNMENT
+        array = memory[start : start + size].view(np.float32).reshape(shape)
+        weakref.finalize(array, free.append, memory).atexit = False
+        return array
 
 
-def training_batches(sampler: Sampler, first_step: int, last_step: int) -> tf.data.Dataset:
+def training_batches(
+    sampler: Sampler,
+    first_step: int,
+    last_step: int,
+    context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
     """Batches for the steps ``first_step`` to ``last_step - 1``.
 
     Each is a dictionary: ``picture`` float32 [B, F, F, 3] in [-1, 1] and int32 [B, T] of each of
     CAPTIONS.
+
+    Args:
+        context: which part of each batch to make, from
+            ``strategy.distribute_datasets_from_function``: then B is one replica's share, replica
+            after replica. Together they are the batches that one device would see.
     """
     config = sampler.config
+    context = context or tf.distribute.InputContext()
     batch, size, words = config.train.batch_size, config.model.fine_size, config.data.max_words
+    share = context.get_per_replica_batch_size(batch)
+    replicas = context.num_replicas_in_sync // context.num_input_pipelines
+    offset = context.input_pipeline_id * replicas * share
+    workers = config.data.workers or os.cpu_count() or 1
+    # Every worker reads whole pictures: OpenCV's own threads would only get in their way.
+    cv2.setNumThreads(1)
 
-    def sample(position):
+    def sample(part):
+        step, replica = part // replicas, part % replicas
+        first = step * batch + offset + replica * share
         picture, *captions = tf.numpy_function(
-            sampler, [position], [tf.uint8] + [tf.int32] * len(CAPTIONS)
+            sampler, [first, share], [tf.float32] + [tf.int32] * len(CAPTIONS), stateful=False
         )
-        picture.set_shape([size, size, 3])
+        picture.set_shape([share, size, size, 3])
         for tokens in captions:
-            tokens.set_shape([words])
-        return {"picture": to_signed(picture), **dict(zip(CAPTIONS, captions, strict=True))}
+            tokens.set_shape([share, words])
+        return {"picture": picture, **dict(zip(CAPTIONS, captions, strict=True))}
 
-    positions = tf.data.Dataset.range(first_step * batch, last_step * batch)
-    # One caller at a time: the sampler keeps a cache, and Python runs one thread anyway.
-    samples = positions.map(sample, num_parallel_calls=1)
-    return samples.batch(batch, drop_remainder=True).prefetch(4)
+    parts = tf.data.Dataset.range(first_step * replicas, last_step * replicas)
+    batches = parts.map(sample, num_parallel_calls=workers, deterministic=True)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = workers + 1
+    return batches.with_options(options).prefetch(2)

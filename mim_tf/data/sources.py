@@ -1,53 +1,118 @@
-"""A source: pictures with captions, whatever data set they come from."""
+"""Which source a configuration names, and whether it is as complete as it was published."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+import functools
+from pathlib import Path
 
 import numpy as np
 
 from mim_tf.config import Config
-from mim_tf.data import bird_captions, birds, cub
+from mim_tf.data import bird_captions, birds, celeba, cub, deepfashion, flowers, folder
+from mim_tf.data.photographs import Listing, Photographs
+from mim_tf.data.records import load_records
+from mim_tf.data.source import Source, Split
 from mim_tf.errors import UserError
 
-Split = Literal["train", "test"]
+__all__ = ["Source", "Split", "bird_seed", "load_raw", "load_source"]
 
 # The splits of the procedural birds draw from seeds that can never meet.
 _SPLIT_SEEDS = {"train": 0, "test": 1}
 _TEST_COUNT = 1000
 
+PUBLISHED = {
+    "cub": {"train": 8855, "test": 2933},
+    "flowers": {"train": 7034, "test": 1155},
+    "celeba": {"train": 153_640, "test": 38_410},
+    "deepfashion": {"train": 63_183, "test": 15_796},
+}
+"""Pictures with captions in each split, complete."""
 
-@dataclass(frozen=True)
-class Source:
-    """Pictures with their captions.
-
-    Attributes:
-        captions: for each picture, its captions.
-        classes: for each picture, its class; every picture its own where there are none.
-        picture: index and size -> uint8 [size, size, 3]; the caller may ask for a margin.
-        name: what the user calls it.
-    """
-
-    name: str
-    captions: tuple[tuple[str, ...], ...]
-    classes: tuple[str, ...]
-    picture: Callable[[int, int], np.ndarray]
-
-    def __len__(self) -> int:
-        return len(self.captions)
+_PUBLISHERS = {
+    "cub": "CUB_200_2011.tgz from https://data.caltech.edu/records/65de6-vp158, captions and "
+    "splits from https://github.com/reedscot/cvpr2016 or AttnGAN's birds.zip",
+    "flowers": "102flowers.tgz from https://www.robots.ox.ac.uk/~vgg/data/flowers/102/, captions "
+    "and splits from https://github.com/reedscot/cvpr2016",
+    "celeba": "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+    "deepfashion": "https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion.html (Fashion Synthesis)",
+}
 
 
 def load_source(config: Config, split: Split) -> Source:
-    """The source that a configuration names.
+    """The source that a configuration names, from prepared records where it names some.
 
     Raises:
-        UserError: the data set's folder is missing or incomplete.
+        UserError: the data set's folder is missing, incomplete or broken.
     """
-    if config.data.source == "birds":
+    if config.data.records is not None:
+        return load_records(config, split)
+    return load_raw(config, split)
+
+
+def load_raw(config: Config, split: Split) -> Source:
+    """The source as its publisher made it, even where the configuration names records.
+
+    Raises:
+        UserError: the data set's folder is missing, incomplete or broken.
+    """
+    data = config.data
+    if data.source == "birds":
         return _birds(config, split)
-    return _cub(config, split)
+    assert data.root is not None  # checked by Config
+    if data.source == "deepfashion":
+        source = deepfashion.load(data.root, split, data.official_split)
+        if not data.official_split:
+            _check_count(config, split, len(source), Listing(()))
+        return source
+    listing = _list(config, data.root, split)
+    _check_count(config, split, len(listing.records), listing)
+    if len(listing.records) < 2:
+        raise UserError(
+            f"{data.root}: the {split} split has {len(listing.records)} pictures with captions; "
+            "at least 2 are needed"
+        )
+    return Source(
+        data.source,
+        tuple(record.image_id for record in listing.records),
+        tuple(record.captions for record in listing.records),
+        tuple(record.class_name for record in listing.records),
+        Photographs(listing.records, data.crop_to_box),
+    )
+
+
+def _list(config: Config, root: Path, split: Split) -> Listing:
+    match config.data.source:
+        case "cub":
+            return cub.load(root, split)
+        case "flowers":
+            return flowers.load(root, split)
+        case "celeba":
+            return celeba.load(root, split)
+        case _:
+            return folder.load(root, split, config.data.test_share)
+
+
+def _check_count(config: Config, split: Split, found: int, listing: Listing) -> None:
+    """Refuse a split that is not as it was published, unless ``data.partial`` says it may be."""
+    name = config.data.source
+    expected = PUBLISHED.get(name, {}).get(split, found)
+    if config.data.partial or (found == expected and not listing.uncaptioned):
+        return
+    wrong = [f"the {split} split has {found:,} pictures with captions"]
+    if found != expected:
+        wrong[0] += f" instead of {expected:,}"
+    for names, what in ((listing.missing, "missing"), (listing.uncaptioned, "without captions")):
+        if names:
+            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            wrong.append(f"{len(names):,} pictures are {what} ({shown})")
+    get = f"get {_PUBLISHERS[name]}" if name in _PUBLISHERS else "add what is missing"
+    raise UserError(
+        f"{config.data.root}: {'; '.join(wrong)}; {get}; or use what is there with "
+        "--set data.partial=true"
+    )
+
+
+# Procedural birds --------------------------------------------------------------------------------
 
 
 def bird_seed(config: Config, split: Split) -> int:
@@ -65,22 +130,9 @@ def _birds(config: Config, split: Split) -> Source:
         captions.append(
             tuple(bird_captions.draw_caption(rng, colours) for _ in range(config.data.captions))
         )
-    return Source(
-        "birds",
-        tuple(captions),
-        tuple(str(index) for index in range(count)),
-        lambda index, size: birds.scene(seed, index, size).render(),
-    )
+    names = tuple(str(index) for index in range(count))
+    return Source("birds", names, tuple(captions), names, functools.partial(_draw_bird, seed))
 
 
-def _cub(config: Config, split: Split) -> Source:
-    assert config.data.root is not None  # checked by Config
-    records = cub.load(config.data.root, split)
-    if len(records) < 2:
-        raise UserError(f"{config.data.root}: only {len(records)} pictures in the {split} split")
-    return Source(
-        "cub",
-        tuple(record.captions for record in records),
-        tuple(record.class_name for record in records),
-        lambda index, size: cub.load_picture(records[index], size, config.data.crop_to_box),
-    )
+def _draw_bird(seed: int, index: int, size: int) -> np.ndarray:
+    return birds.scene(seed, index, size).render()

@@ -1,0 +1,209 @@
+"""Files that others published: archives, lists, pickles and MATLAB files, none of them trusted."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import pickle
+import secrets
+import shutil
+import sys
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import scipy.io
+
+from mim_tf.errors import UserError
+
+# What gzip, tar and zip raise when a file ends too early or was damaged on its way.
+_BROKEN_ARCHIVE = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, KeyError, ValueError)
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file; what is not UTF-8 becomes U+FFFD.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that are not blank, stripped."""
+    return [line.strip() for line in read_text(path).split("\n") if line.strip()]
+
+
+def read_captions(path: Path) -> tuple[str, ...]:
+    """Captions of one file, one a line; none where the file does not exist.
+
+    Some files hold U+FFFD where their publisher lost a no-break space: it becomes a blank.
+    """
+    return clean_captions(read_text(path).split("\n")) if path.is_file() else ()
+
+
+def clean_captions(captions: list[str]) -> tuple[str, ...]:
+    """Captions with single blanks and without U+FFFD; those without a letter are left out."""
+    cleaned = (" ".join(caption.replace("\ufffd", " ").split()) for caption in captions)
+    return tuple(caption for caption in cleaned if any(map(str.isalnum, caption)))
+
+
+def safe_name(name: str, source: Path) -> PurePosixPath:
+    """A relative name that becomes a path, checked not to lead out of its folder.
+
+    Raises:
+        UserError: it is absolute, climbs, or is written for another system.
+    """
+    path = PurePosixPath(name)
+    if not name or "\\" in name or "\0" in name or path.is_absolute() or ".." in path.parts:
+        raise UserError(
+            f"{source}: the name {name!r} leads out of its folder; "
+            "do not trust this file, get it from its publisher"
+        )
+    return path
+
+
+# Archives ----------------------------------------------------------------------------------------
+
+
+def find_or_unpack(root: Path, folder: str, archive: str) -> Path | None:
+    """``root/folder``; unpacked first, once, where only the official archive lies in ``root``.
+
+    The folder appears whole or not at all.
+
+    Returns:
+        The folder; None where there is neither folder nor archive.
+
+    Raises:
+        UserError: the archive is broken, incomplete, holds a path that leads out of its folder, or
+            there is no room or right to unpack it.
+    """
+    target, packed = root / folder, root / archive
+    if target.is_dir():
+        return target
+    if not packed.is_file():
+        return None
+    print(f"unpacking {packed}, once", file=sys.stderr)
+    temporary = root / f".{folder}.{secrets.token_hex(4)}.tmp"
+    try:
+        for name, content in _members(packed):
+            if name.parts[0] == folder:  # CUB's archive has another file beside its folder
+                path = temporary / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("wb") as file:
+                    shutil.copyfileobj(content, file)
+        if not (temporary / folder).is_dir():
+            raise UserError(f"{packed}: holds no folder {folder}; get it from its publisher again")
+        if not target.is_dir():  # another process may have been faster
+            (temporary / folder).rename(target)
+    except _BROKEN_ARCHIVE as error:
+        raise UserError(
+            f"{packed}: broken or incomplete ({error or type(error).__name__}); download it again"
+        ) from error
+    except OSError as error:
+        # gzip reports damage as an OSError without a number.
+        if error.errno is None:
+            raise UserError(f"{packed}: broken ({error}); download it again") from error
+        raise UserError(
+            f"{packed}: cannot be unpacked beside itself ({error.strerror}); make room, or unpack "
+            "it elsewhere and set data.root to that place"
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
+    """Name and content of every plain file; links and devices are refused."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            for entry in packed.infolist():
+                name = safe_name(entry.filename, archive)
+                if not entry.is_dir():
+                    with packed.open(entry) as content:
+                        yield name, content
+        return
+    if archive.suffix == ".zip":
+        raise UserError(f"{archive}: broken or incomplete; download it again")
+    # Not tarfile's own gzip: it takes the end of a truncated file for the end of the archive.
+    with gzip.open(archive) as plain, tarfile.open(fileobj=plain, mode="r|") as packed:
+        for member in packed:
+            name = safe_name(member.name, archive)
+            if member.isdir():
+                continue
+            unpacked = packed.extractfile(member) if member.isfile() else None
+            if unpacked is None:
+                raise UserError(f"{archive}: {member.name!r} is a link; do not trust this file")
+            yield name, unpacked
+        while plain.read(1 << 20):  # to the checksum at the end
+            pass
+
+
+# Pickles -----------------------------------------------------------------------------------------
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Builds lists, dictionaries, strings and numbers; refuses every name, so nothing can run."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def read_pickle(path: Path) -> Any:
+    """Read a pickle of plain values. No code that a crafted file may hold is run.
+
+    Raises:
+        UserError: unreadable, malformed, or it names anything but plain values.
+    """
+    try:
+        with path.open("rb") as file:
+            return _PlainUnpickler(file, encoding="utf-8").load()
+    except MemoryError:
+        raise
+    except Exception as error:  # a malformed pickle fails in a dozen ways
+        raise UserError(
+            f"{path}: not a pickle of plain values ({error}); get it from its publisher again"
+        ) from error
+
+
+def read_pickled_names(path: Path) -> list[str]:
+    """Read a pickled list of strings, as :func:`read_pickle` does.
+
+    Raises:
+        UserError: also for anything but a list of strings.
+    """
+    names = read_pickle(path)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path}: expected a pickled list of names, found something else")
+    return names
+
+
+# MATLAB ------------------------------------------------------------------------------------------
+
+
+def read_mat(path: Path, *names: str) -> list[Any]:
+    """Variables of a MATLAB file (version 7 or older).
+
+    Raises:
+        UserError: missing, broken, or without one of the variables.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file; get it from the data set's publisher")
+    try:
+        content = scipy.io.loadmat(os.fspath(path), variable_names=names)
+    except MemoryError:
+        raise
+    except Exception as error:  # as for pickles
+        raise UserError(
+            f"{path}: not a MATLAB file, or a broken one ({error}); get it again"
+        ) from (error)
+    for name in names:
+        if name not in content:
+            raise UserError(f"{path}: holds no variable {name}; get it from its publisher again")
+    return [content[name] for name in names]

@@ -1,0 +1,254 @@
+"""Prepared records: pictures decoded, cropped and resized once, in TFRecord files.
+
+    <records>/settings.json               what the records were made from and how
+    <records>/train-00000-of-00035.*      .tfrecord: examples `id`, `class`, `captions`, `picture`
+                                          (raw bytes [size, size, 3]); .json: the same without the
+                                          pictures, and where in the file each of them lies
+    <records>/manifest.json               counts, checksums and vocabulary; written last
+
+Pixels are stored raw, so that reading one is a seek and a copy: training asks for pictures in any
+order. Any TFRecord reader can go through the files in theirs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from mim_tf.config import Config
+from mim_tf.data.photographs import resize_square
+from mim_tf.data.pipeline import stored_size
+from mim_tf.data.source import Source, Split
+from mim_tf.errors import UserError
+
+SETTINGS, MANIFEST = "settings.json", "manifest.json"
+SHARD_SIZE = 256
+"""Pictures a shard: 71 MB at 304 px."""
+
+# Of a TFRecord: length of the data and its checksum before it, a checksum behind it.
+_HEADER, _FOOTER = 12, 4
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """What shapes the records: records made under other settings are other records."""
+    data = config.data
+    return {
+        "data.source": data.source,
+        "data.partial": data.partial,
+        "data.crop_to_box": data.crop_to_box,
+        "data.official_split": data.official_split,
+        "data.test_share": data.test_share,
+        "size of training pictures": stored_size(config, "train"),
+        "size of test pictures": stored_size(config, "test"),
+    }
+
+
+def fingerprint(source: Source) -> str:
+    """Changes when a name, caption or class of the source does."""
+    digest = hashlib.sha256()
+    for row in zip(source.ids, source.captions, source.classes, strict=True):
+        digest.update(json.dumps(row).encode())
+    return digest.hexdigest()
+
+
+def check_settings(folder: Path, wanted: dict[str, Any], remedy: str) -> None:
+    """Refuse records that were made under other settings.
+
+    Args:
+        remedy: what the user can do, for the error.
+
+    Raises:
+        UserError: naming the first setting that differs.
+    """
+    made = read_json(folder / SETTINGS)
+    for key, value in wanted.items():
+        if made.get(key) != value:
+            raise UserError(f"{folder}: made with {key}={made.get(key)}, not {value}; {remedy}")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a records folder.
+
+    Raises:
+        UserError: missing or broken.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path.parent}: no finished records ({path.name} is missing); run "
+            "python -m mim_tf.prepare, again if it was interrupted"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); run mim_tf.prepare again") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds no object; run mim_tf.prepare again")
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON object whole or not at all."""
+    temporary = path.with_name(f".partial.{path.name}")
+    temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
+    temporary.replace(path)
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+def shard_names(split: Split, pictures: int) -> list[tuple[str, range]]:
+    """Name and picture numbers of each shard of a split."""
+    count = max(1, -(-pictures // SHARD_SIZE))
+    return [
+        (
+            f"{split}-{number:05d}-of-{count:05d}",
+            range(number * SHARD_SIZE, min((number + 1) * SHARD_SIZE, pictures)),
+        )
+        for number in range(count)
+    ]
+
+
+def write_shard(folder: Path, name: str, source: Source, numbers: range, size: int) -> None:
+    """Write one shard: whole, or nothing that counts. A broken picture is left out and noted.
+
+    Raises:
+        UserError: the disk is full, or the folder cannot be written.
+    """
+    file = folder / f"{name}.tfrecord"
+    temporary = file.with_name(f".partial.{file.name}")
+    rows: list[dict[str, Any]] = []
+    broken: list[list[str]] = []
+    try:
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            end = 0
+            for number in numbers:
+                try:
+                    picture = source.picture(number, size)
+                except UserError as error:
+                    broken.append([source.ids[number], str(error)])
+                    continue
+                row = {
+                    "id": source.ids[number],
+                    "class": source.classes[number],
+                    "captions": list(source.captions[number]),
+                }
+                pixels = picture.tobytes()
+                data = _example(row, pixels)
+                writer.write(data)
+                rows.append({**row, "at": end + _HEADER + data.index(pixels)})
+                end += _HEADER + len(data) + _FOOTER
+        if temporary.stat().st_size != end:
+            raise OSError(0, "the disk is full")
+        temporary.replace(file)
+        write_json(
+            folder / f"{name}.json",
+            {"bytes": end, "sha256": checksum(file), "pictures": rows, "broken": broken},
+        )
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
+        raise UserError(
+            f"{file}: cannot be written ({reason}); make room, or choose another --output, and "
+            "run it again: what is finished is kept"
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _example(row: dict[str, Any], pixels: bytes) -> bytes:
+    def feature(*values: str | bytes) -> tf.train.Feature:
+        encoded = [value if isinstance(value, bytes) else value.encode() for value in values]
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded))
+
+    features = {
+        "id": feature(row["id"]),
+        "class": feature(row["class"]),
+        "captions": feature(*row["captions"]),
+        "picture": feature(pixels),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return bytes(example.SerializeToString(deterministic=True))
+
+
+def is_whole(folder: Path, name: str) -> bool:
+    """Whether a shard is finished, undamaged, and had no broken picture that may be sound now."""
+    file, index = folder / f"{name}.tfrecord", folder / f"{name}.json"
+    if not file.is_file() or not index.is_file():
+        return False
+    try:
+        made = read_json(index)
+    except UserError:
+        return False
+    return not made.get("broken") and made.get("sha256") == checksum(file)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+def load_records(config: Config, split: Split) -> Source:
+    """A split of the records that ``data.records`` names.
+
+    Raises:
+        UserError: they are unfinished, truncated, or were made under other settings.
+    """
+    folder = config.data.records
+    assert folder is not None
+    manifest = read_json(folder / MANIFEST)
+    check_settings(
+        folder, settings_of(config), "prepare others with --output DIR and set data.records to it"
+    )
+    rows: list[dict[str, Any]] = []
+    places: list[tuple[str, int]] = []
+    try:
+        for shard in manifest["splits"][split]["shards"]:
+            file = folder / f"{shard['name']}.tfrecord"
+            size = file.stat().st_size if file.is_file() else 0
+            if size != shard["bytes"]:
+                raise UserError(
+                    f"{file}: has {size:,} bytes instead of {shard['bytes']:,}; "
+                    "run mim_tf.prepare again, it makes what is missing"
+                )
+            for row in read_json(folder / f"{shard['name']}.json")["pictures"]:
+                rows.append(row)
+                places.append((str(file), int(row["at"])))
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder / MANIFEST}: not as prepare writes it ({error}); run mim_tf.prepare again"
+        ) from None
+    return Source(
+        config.data.source,
+        tuple(row["id"] for row in rows),
+        tuple(tuple(row["captions"]) for row in rows),
+        tuple(row["class"] for row in rows),
+        _Pictures(places, stored_size(config, split)),
+    )
+
+
+class _Pictures:
+    """Callable ``(index, size) -> uint8 [size, size, 3]``."""
+
+    def __init__(self, places: list[tuple[str, int]], stored: int) -> None:
+        self.places, self.stored = places, stored
+
+    def __call__(self, index: int, size: int) -> np.ndarray:
+        name, start = self.places[index]
+        count = 3 * self.stored**2
+        try:
+            with open(name, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path's
+                file.seek(start)
+                data = file.read(count)
+        except OSError as error:
+            raise UserError(f"{name}: cannot be read ({error.strerror})") from error
+        if len(data) != count:
+            raise UserError(f"{name}: truncated; run mim_tf.prepare again")
+        return resize_square(np.frombuffer(data, np.uint8).reshape(self.stored, -1, 3), size)
