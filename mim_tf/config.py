@@ -231,6 +231,7 @@ class DamsmConfig(Section):
     size: Annotated[int, Field(ge=32)] = Field(64, description="pixels; Inception's is 299")
     dim: Annotated[int, Field(ge=2, multiple_of=2)] = Field(256, description="of both codes")
     word_dim: Count = Field(300, description="word embedding")
+    dropout: Share = Field(0.5, description="of the embedded words, in training")
     gamma_1: Weight = Field(5.0, description="sharpness of the attention over regions")
     gamma_2: Weight = Field(5.0, description="how much the best words count")
     gamma_3: Weight = Field(10.0, description="sharpness of the matching")

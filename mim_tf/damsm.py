@@ -82,6 +82,7 @@ class DAMSM(keras.Model):
         size: H = W of the pictures.
         dim: D.
         word_dim: width of the word embedding.
+        dropout: of the embedded words, in training.
         frozen: the image encoder's trunk is not trained, as AttnGAN's.
     """
 
@@ -92,11 +93,12 @@ class DAMSM(keras.Model):
         size: int,
         dim: int,
         word_dim: int,
+        dropout: float,
         frozen: bool,
     ) -> None:
         super().__init__()
         self.size = size
-        self.text = SentenceEncoder(vocabulary_size, word_dim, dim, dropout=0.5)
+        self.text = SentenceEncoder(vocabulary_size, word_dim, dim, dropout)
         if encoder == "inception":
             self.trunk = inception_v3(size, count_padding=True)
         else:

@@ -165,7 +165,13 @@ def make_damsm(config: PretrainConfig, vocabulary_size: int) -> DAMSM:
     options = config.damsm
     frozen = options.encoder == "inception" and options.weights != "none"
     return DAMSM(
-        vocabulary_size, options.encoder, options.size, options.dim, options.word_dim, frozen
+        vocabulary_size,
+        options.encoder,
+        options.size,
+        options.dim,
+        options.word_dim,
+        options.dropout,
+        frozen,
     )
 
 

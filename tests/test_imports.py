@@ -24,7 +24,7 @@ LAYERS = [
     {"run"},
     {"editor", "truth", "trainer"},
     {"rulers", "pairs", "memory_sheet"},
-    {"pretraining", "evaluation"},
+    {"pretraining", "evaluation", "ratings"},
     {"train", "edit", "demo", "pretrain", "evaluate", "ablate", "memories", "study", "report",
      "import_rulers"},
 ]
