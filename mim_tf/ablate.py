@@ -103,7 +103,9 @@ def _row(
     source = load_source(config, "train")
     if (path / "config.yaml").exists():
         run = Run.open(path)
-        if run.config.model_dump(exclude={"model"}) != config.model_dump(exclude={"model"}):
+        # Starting a run fits word_dim to the word vectors.
+        exclude = {"model": {"word_dim"}}
+        if run.config.model_dump(exclude=exclude) != config.model_dump(exclude=exclude):
             raise UserError(
                 f"{path} was started with another configuration; choose another --output"
             )
