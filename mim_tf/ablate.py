@@ -89,9 +89,7 @@ def _config(arguments: argparse.Namespace, row: str) -> Config:
     return load_config(*layers, overrides=[*arguments.set, *ROWS[row]])
 
 
-def _row(
-    path: Path, row: str, config: Config, task: Task, rulers: Rulers | None
-) -> dict[str, Any]:
+def _row(path: Path, row: str, config: Config, task: Task, rulers: Rulers | None) -> dict[str, Any]:
     """Train what is not trained yet, measure what is not measured yet."""
     from mim_tf import evaluation
     from mim_tf.data.sources import load_source
@@ -127,7 +125,11 @@ def _row(
 
 
 def _page(
-    rows: dict[str, dict[str, Any]], same: list[str], full: Config, task: Task, rulers: Rulers | None
+    rows: dict[str, dict[str, Any]],
+    same: list[str],
+    full: Config,
+    task: Task,
+    rulers: Rulers | None,
 ) -> str:
     from mim_tf import evaluation
 

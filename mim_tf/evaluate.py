@@ -147,7 +147,10 @@ def _rulers_folder(given: str | None, config: Config) -> Path:
 
     if given is not None:
         return Path(given)
-    for folder in (PRESETS / f"rulers-{config.data.source}", Path(f"runs/rulers-{config.data.source}")):
+    for folder in (
+        PRESETS / f"rulers-{config.data.source}",
+        Path(f"runs/rulers-{config.data.source}"),
+    ):
         if folder.is_dir():
             return folder
     raise UserError(
@@ -162,7 +165,9 @@ def _read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         raise UserError(f"{path}: cannot read it as JSON; give a manifest.json") from None
-    if not isinstance(found, dict) or not {"data", "split", "seed", "pixels", "count"} <= set(found):
+    if not isinstance(found, dict) or not {"data", "split", "seed", "pixels", "count"} <= set(
+        found
+    ):
         raise UserError(f"{path}: no manifest of an evaluation")
     return found
 

@@ -132,7 +132,7 @@ def measure(
     numbers: dict[str, Any] = {"count": len(task.pairs), "pixels": task.size}
     for name, (pictures, texts) in methods.items():
         diff = metrics.difference(pictures, originals)
-        found = {"diff": float(diff.mean())}
+        found: dict[str, float] = {"diff": float(diff.mean())}
         if rulers is not None and rulers.damsm is not None:
             sim = metrics.cosine(rulers.image_codes(pictures), rulers.text_codes(texts))
             products, means = metrics.manipulative_precision(diff, sim)
@@ -176,16 +176,15 @@ def _r_precision(
         others = distractors(task.config, task.source, task.split, pair.index, rng, wish)
         candidates.append([text, *(one for one in others if one != text)])
     least = min(len(one) for one in candidates)
-    unique = list(dict.fromkeys(caption for one in candidates for caption in one))
-    codes = dict(zip(unique, rulers.text_codes(unique), strict=True))
-    table = np.stack([[codes[caption] for caption in one[:least]] for one in candidates])
+    rulers.text_codes([caption for one in candidates for caption in one])  # in large batches
+    table = np.stack([rulers.text_codes(one[:least]) for one in candidates])
     return metrics.r_precision(rulers.image_codes(pictures), table)
 
 
 def _quality(rulers: Rulers, pictures: np.ndarray, originals: np.ndarray) -> dict[str, float]:
     probabilities, features = rulers.classify(pictures)
     _, real = rulers.classify(originals)
-    found = {}
+    found: dict[str, float] = {}
     if len(pictures) >= SPLITS:
         mean, std = metrics.inception_score(probabilities, SPLITS)
         found |= {"is_mean": mean, "is_std": std}

@@ -23,7 +23,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--image", metavar="PATH", type=Path, nargs="+", help="default: pictures of the test split"
     )
     parser.add_argument(
-        "--text", metavar="CAPTION", nargs="+", default=[], help="show which memories each word reads"
+        "--text",
+        metavar="CAPTION",
+        nargs="+",
+        default=[],
+        help="show which memories each word reads",
     )
     parser.add_argument("--output", metavar="PATH", type=Path, required=True)
     return parser.parse_args(argv)

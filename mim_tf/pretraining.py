@@ -99,9 +99,7 @@ def _pretrain_damsm(path: Path, config: PretrainConfig) -> dict[str, float]:
 
     def loss(pictures, captions, classes):
         out = network({"picture": pictures, "tokens": captions}, training=True)
-        return damsm_loss(
-            out, captions, classes, options.gamma_1, options.gamma_2, options.gamma_3
-        )
+        return damsm_loss(out, captions, classes, options.gamma_1, options.gamma_2, options.gamma_3)
 
     _fit(path, "damsm", network, loss, batch, options.steps, options.learning_rate, config)
     rulers.save_weights(network, path / DAMSM_WEIGHTS)
@@ -117,19 +115,16 @@ def _score_damsm(path: Path, config: PretrainConfig, count: int = 500) -> float:
     shown = rng.permutation(len(source))[:count]
     pictures = np.stack([source.picture(int(index), config.damsm.size) for index in shown])
     candidates = [
-        [rng.choice(source.captions[index]), *distractors(run_config, source, "test", int(index), rng)]
+        [
+            rng.choice(source.captions[index]),
+            *distractors(run_config, source, "test", int(index), rng),
+        ]
         for index in shown
     ]
     least = min(len(one) for one in candidates)
-    codes = text_code_table(ruler, [caption for one in candidates for caption in one])
-    table = np.stack([[codes[caption] for caption in one[:least]] for one in candidates])
+    ruler.text_codes([caption for one in candidates for caption in one])  # in large batches
+    table = np.stack([ruler.text_codes(one[:least]) for one in candidates])
     return float(metrics.r_precision(ruler.image_codes(pictures), table).mean())
-
-
-def text_code_table(ruler: rulers.Rulers, captions: Sequence[str]) -> dict[str, np.ndarray]:
-    """Caption -> its code [D], each computed once."""
-    unique = list(dict.fromkeys(captions))
-    return dict(zip(unique, ruler.text_codes(unique), strict=True))
 
 
 # Classifier --------------------------------------------------------------------------------------
@@ -214,7 +209,7 @@ class _Pictures:
         self.stored = round(size * 304 / 256) if self.augment else size
         self._kept: dict[int, np.ndarray] = {}
 
-    def batch(self, indices: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+    def batch(self, indices: Sequence[int] | np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """[B, S, S, 3] in [-1, 1]."""
         return to_signed(np.stack([self._one(int(index), rng) for index in indices]))
 

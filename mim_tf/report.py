@@ -41,9 +41,7 @@ _METRICS = {
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mim_tf.report", description="Results page.")
     parser.add_argument("--run", metavar="DIR", type=Path, required=True)
-    parser.add_argument(
-        "--evaluation", metavar="DIR", type=Path, help="default: RUN/evaluation"
-    )
+    parser.add_argument("--evaluation", metavar="DIR", type=Path, help="default: RUN/evaluation")
     parser.add_argument("--output", metavar="PATH", type=Path, required=True, help="a .html file")
     return parser.parse_args(argv)
 
@@ -212,7 +210,7 @@ def _page(name: str, sections: Sequence[tuple[str, str]]) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>mim_tf: {html.escape(name)}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: auto; padding: 1rem }}
 .wide {{ overflow-x: auto }} table {{ border-collapse: collapse; margin: 1rem 0 }}
 td, th {{ padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ccc }}
 td:first-child, th:first-child {{ text-align: left }}
@@ -220,7 +218,7 @@ td:first-child, th:first-child {{ text-align: left }}
 figure {{ margin: 0 0 1rem }} figcaption {{ font-size: .85rem; color: #444 }}
 .pair {{ display: flex; gap: .3rem }} .pair img {{ width: 50% }}
 img {{ max-width: 100%; image-rendering: pixelated }}
-polyline {{ fill: none; stroke: #236; stroke-width: 1.5 }} svg {{ background: #f6f6f6; width: 100% }}
+polyline {{ fill: none; stroke: #236; stroke-width: 1.5 }} svg {{ background: #f6f6f6 }}
 </style></head><body>
 <h1>{html.escape(name)}</h1>
 {body}

@@ -32,7 +32,7 @@ CONFIG, VOCABULARY, CLASSES, SCORES = (
     "scores.json",
 )
 DAMSM_WEIGHTS, CLASSIFIER_WEIGHTS = "damsm.weights.h5", "classifier.weights.h5"
-_BATCH = 32
+_BATCH, _TEXT_BATCH = 32, 256  # pictures and captions encoded at once
 
 
 class Rulers:
@@ -53,6 +53,13 @@ class Rulers:
     ) -> None:
         self.path, self.config, self.vocabulary = path, config, vocabulary
         self.damsm, self.classifier = damsm, classifier
+        self._text_codes: dict[str, np.ndarray] = {}
+        if damsm is not None:
+            see, read = damsm.see, damsm.text
+            self._image_code = tf.function(lambda x: see(x)["code"], reduce_retracing=True)
+            self._text_code = tf.function(lambda x: read(x)["sentence"], reduce_retracing=True)
+        if classifier is not None:
+            self._classify = tf.function(classifier.call, reduce_retracing=True)
 
     @classmethod
     def open(cls, path: Path) -> Rulers:
@@ -80,24 +87,24 @@ class Rulers:
     def image_codes(self, pictures: np.ndarray) -> np.ndarray:
         """DAMSM's codes [N, D] of uint8 pictures [N, H, W, 3]."""
         assert self.damsm is not None
-        return self._over(pictures, self.damsm.size, lambda batch: self.damsm.see(batch)["code"])
+        return self._over(pictures, self.damsm.size, self._image_code)
 
     def text_codes(self, captions: Sequence[str]) -> np.ndarray:
-        """DAMSM's sentence codes [N, D]."""
-        assert self.damsm is not None
-        tokens = encode(self.vocabulary, captions, self.config.data.max_words)
-        parts = [
-            self.damsm.text(tf.constant(tokens[start : start + _BATCH]))["sentence"].numpy()
-            for start in range(0, len(tokens), _BATCH)
-        ]
-        return np.concatenate(parts)
+        """DAMSM's sentence codes [N, D]; each caption is encoded once."""
+        new = [one for one in dict.fromkeys(captions) if one not in self._text_codes]
+        for start in range(0, len(new), _TEXT_BATCH):
+            chunk = new[start : start + _TEXT_BATCH]
+            tokens = encode(self.vocabulary, chunk, self.config.data.max_words)
+            codes = self._text_code(tf.constant(tokens)).numpy()
+            self._text_codes |= dict(zip(chunk, codes, strict=True))
+        return np.stack([self._text_codes[one] for one in captions])
 
     def classify(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Class probabilities [N, K] and features [N, D] of uint8 pictures [N, H, W, 3]."""
         assert self.classifier is not None
 
         def both(batch):
-            out = self.classifier(batch)
+            out = self._classify(batch)
             return tf.concat([tf.nn.softmax(out["logits"]), out["features"]], axis=1)
 
         found = self._over(pictures, self.classifier.size, both)
@@ -157,7 +164,9 @@ def read_classes(path: Path) -> list[str]:
     try:
         return list(json.loads((path / CLASSES).read_text("utf-8")))
     except (OSError, ValueError):
-        raise UserError(f"{path / CLASSES} is missing or broken; train the classifier again") from None
+        raise UserError(
+            f"{path / CLASSES} is missing or broken; train the classifier again"
+        ) from None
 
 
 def make_damsm(config: PretrainConfig, vocabulary_size: int) -> DAMSM:

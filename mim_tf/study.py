@@ -172,7 +172,8 @@ Enter goes on. Your answers stay on this device until you save the file.</p>
 <main><p id="place" aria-live="polite"></p><p>Sentence: <strong id="caption"></strong></p>
 <figure style="margin:0"><figcaption>Input picture</figcaption><img id="input" alt="input"></figure>
 <div id="pictures"></div>
-<button id="back">Back</button><button id="next">Next</button><button id="save">Save answers</button>
+<button id="back">Back</button><button id="next">Next</button>
+<button id="save">Save answers</button>
 <p id="message" role="status"></p></main>
 <script id="data" type="application/json">STUDY_DATA</script>
 <script>

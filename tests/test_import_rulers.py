@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,7 +18,6 @@ from mim_tf.rulers import Rulers
 from mim_tf.text import Vocabulary
 
 SIZE = 107  # pixels: enough for every block of Inception, a tenth of the work of 299
-WORDS = ["this", "bird", "has", "red", "wings"]
 
 
 @pytest.fixture(scope="module")
@@ -54,96 +57,44 @@ def test_padding_counts_where_it_should():
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """AttnGAN's two encoders with random weights, as files, and the modules themselves."""
-    reason = "importing PyTorch weights needs torch (requirements-import.txt)"
-    torch = pytest.importorskip("torch", reason=reason)
-    torchvision = pytest.importorskip("torchvision", reason=reason)
-    torch.manual_seed(0)
-
-    class Text(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.encoder = torch.nn.Embedding(len(WORDS) + 1, 300)
-            self.rnn = torch.nn.LSTM(300, 128, 1, batch_first=True, bidirectional=True)
-
-        def forward(self, tokens, lengths):
-            packed = torch.nn.utils.rnn.pack_padded_sequence(
-                self.encoder(tokens), lengths, batch_first=True
-            )
-            words, (state, _) = self.rnn(packed)
-            words = torch.nn.utils.rnn.pad_packed_sequence(words, batch_first=True)[0]
-            return words, state.transpose(0, 1).reshape(len(tokens), -1)
-
-    class Picture(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            whole = torchvision.models.inception_v3(weights=None, init_weights=False)
-            for name, child in whole.named_children():
-                if name.startswith(("Conv2d", "Mixed")):
-                    setattr(self, name, child)
-            self.emb_features = torch.nn.Conv2d(768, 256, 1, bias=False)
-            self.emb_cnn_code = torch.nn.Linear(2048, 256)
-
-        def forward(self, x):
-            pool = torch.nn.functional.max_pool2d
-            x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
-            x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(pool(x, 3, 2)))
-            x = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(pool(x, 3, 2))))
-            x = self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(x)))
-            local = self.Mixed_6e(self.Mixed_6d(x))
-            x = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(local)))
-            return self.emb_features(local), self.emb_cnn_code(x.mean((2, 3)))
-
-    text, picture = Text().eval(), Picture().eval()
-    for module in picture.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            for tensor in (module.weight, module.bias, module.running_mean, module.running_var):
-                tensor.data.uniform_(0.5, 1.5)
+    """A folder with AttnGAN's encoders as files, what they gave, and the rulers they became."""
+    for name in ("torch", "torchvision"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"importing PyTorch weights needs {name} (requirements-import.txt)")
     folder = tmp_path_factory.mktemp("published")
-    torch.save(text.state_dict(), folder / "text.pth")
-    torch.save(picture.state_dict(), folder / "image.pth")
-    ids = {0: "<end>", **dict(enumerate(WORDS, start=1))}
-    captions = [[], [], ids, {word: index for index, word in ids.items()}]
-    (folder / "captions.pickle").write_bytes(pickle.dumps(captions, protocol=2))
+    program = Path(__file__).with_name("attngan_originals.py")
+    subprocess.run([sys.executable, str(program), str(folder)], check=True)
     given = ["--text-encoder", folder / "text.pth", "--image-encoder", folder / "image.pth",
              "--captions", folder / "captions.pickle", "--output", folder / "rulers"]  # fmt: skip
     assert import_rulers.main([str(one) for one in given]) == 0
-    return folder, torch, text, picture
+    return folder
 
 
 def test_AttnGANs_text_encoder_gives_the_same_codes(published):  # noqa: N802
-    folder, torch, text, _ = published
-    tokens = torch.tensor([[1, 2, 3, 4, 5], [2, 3, 4, 0, 0]])
-    with torch.no_grad():
-        words, sentence = text(tokens, [5, 3])
-    rulers = Rulers.open(folder / "rulers")
+    expected = np.load(published / "outputs.npz")
+    rulers = Rulers.open(published / "rulers")
     assert rulers.damsm is not None
-    ours = tf.constant([[2, 3, 4, 5, 6, 0, 0], [3, 4, 5, 0, 0, 0, 0]])
-    out = rulers.damsm.text(ours)
-    assert np.abs(out["sentence"] - sentence.numpy()).max() <= 1e-5
-    assert np.abs(out["words"][0, :5] - words[0].numpy()).max() <= 1e-5
-    assert np.abs(out["words"][1, :3] - words[1, :3].numpy()).max() <= 1e-5
+    out = rulers.damsm.text(tf.constant([[2, 3, 4, 5, 6, 0, 0], [3, 4, 5, 0, 0, 0, 0]]))
+    assert np.abs(out["sentence"] - expected["sentence"]).max() <= 1e-5
+    assert np.abs(out["words"][0, :5] - expected["words"][0]).max() <= 1e-5
+    assert np.abs(out["words"][1, :3] - expected["words"][1, :3]).max() <= 1e-5
     found = rulers.text_codes(["This bird has red wings", "bird, has quux red"])
-    assert np.abs(found - sentence.numpy()).max() <= 1e-5
+    assert np.abs(found - expected["sentence"]).max() <= 1e-5
 
 
 def test_AttnGANs_image_encoder_gives_the_same_codes(published):  # noqa: N802
-    folder, torch, _, picture = published
-    rng = np.random.default_rng(2)
-    whole = rng.uniform(-1, 1, (1, 299, 299, 3)).astype(np.float32)
-    with torch.no_grad():
-        regions, code = picture(torch.tensor(whole.transpose(0, 3, 1, 2)))
-    rulers = Rulers.open(folder / "rulers")
+    expected = np.load(published / "outputs.npz")
+    rulers = Rulers.open(published / "rulers")
     assert rulers.damsm is not None
-    out = rulers.damsm.see(whole)
-    expected = regions.numpy().reshape(1, 256, -1).transpose(0, 2, 1)
+    out = rulers.damsm.see(expected["picture"])
+    regions = expected["regions"].reshape(1, 256, -1).transpose(0, 2, 1)
     # Random weights let activations grow layer by layer: relative to the largest.
-    assert np.abs(out["regions"] - expected).max() <= 1e-5 * np.abs(expected).max()
-    assert np.abs(out["code"] - code.numpy()).max() <= 1e-5 * np.abs(code.numpy()).max()
+    assert np.abs(out["regions"] - regions).max() <= 1e-5 * np.abs(regions).max()
+    assert np.abs(out["code"] - expected["code"]).max() <= 1e-5 * np.abs(expected["code"]).max()
 
 
 def test_a_vocabulary_of_another_size_is_refused(published, tmp_path, capsys):
-    folder = published[0]
+    folder = published
     captions = [[], [], {0: "<end>", 1: "bird"}, {}]
     (tmp_path / "captions.pickle").write_bytes(pickle.dumps(captions))
     given = ["--text-encoder", folder / "text.pth", "--image-encoder", folder / "image.pth",

@@ -25,8 +25,18 @@ LAYERS = [
     {"editor", "truth", "trainer"},
     {"rulers", "pairs", "memory_sheet"},
     {"pretraining", "evaluation", "ratings"},
-    {"train", "edit", "demo", "pretrain", "evaluate", "ablate", "memories", "study", "report",
-     "import_rulers"},
+    {
+        "train",
+        "edit",
+        "demo",
+        "pretrain",
+        "evaluate",
+        "ablate",
+        "memories",
+        "study",
+        "report",
+        "import_rulers",
+    },
 ]
 WITHIN = {"data"}  # a package, whose modules use each other
 
