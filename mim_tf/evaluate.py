@@ -39,7 +39,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--count", metavar="N", type=int, help="pairs to draw; default: all")
     parser.add_argument("--seed", type=int, default=0, help="of pairs and candidates")
     parser.add_argument(
-        "--rulers", metavar="DIR|none", default=None, help="directory made by mim_tf.pretrain"
+        "--rulers",
+        metavar="DIR|none",
+        default=None,
+        help="made by mim_tf.pretrain; default: shipped ones, then runs/rulers-SOURCE",
     )
     parser.add_argument("--data-root", metavar="DIR", help="where the data set lies here")
     parser.add_argument("--keep-images", action="store_true", help="keep inputs and edits")
@@ -147,15 +150,13 @@ def _rulers_folder(given: str | None, config: Config) -> Path:
 
     if given is not None:
         return Path(given)
-    for folder in (
-        PRESETS / f"rulers-{config.data.source}",
-        Path(f"runs/rulers-{config.data.source}"),
-    ):
+    source = config.data.source
+    for folder in (PRESETS / "rulers" / source, Path(f"runs/rulers-{source}")):
         if folder.is_dir():
             return folder
     raise UserError(
-        f"no rulers for {config.data.source}: make them with python -m mim_tf.pretrain "
-        f"--config rulers/{config.data.source}.yaml and give --rulers DIR, or leave out IS, Sim, "
+        f"no rulers for {source}: make them with python -m mim_tf.pretrain "
+        f"--config rulers/{source}.yaml and give --rulers DIR, or leave out IS, Sim, "
         "MP, FID and R-precision with --rulers none"
     )
 

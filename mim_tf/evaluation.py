@@ -124,36 +124,49 @@ def measure(
     captions = [pair.caption for pair in task.pairs]
     own = [pair.own for pair in task.pairs]
     rows: list[dict[str, Any]] = [{"key": pair.key} for pair in task.pairs]
-    methods = {
-        "edited": (edits.pictures, captions),
-        "copied": (originals, captions),
-        "real": (originals, own),
-    }
+    after, before = (_Seen(rulers, one, originals) for one in (edits.pictures, originals))
+    methods = {"edited": (after, captions), "copied": (before, captions), "real": (before, own)}
     numbers: dict[str, Any] = {"count": len(task.pairs), "pixels": task.size}
-    for name, (pictures, texts) in methods.items():
-        diff = metrics.difference(pictures, originals)
-        found: dict[str, float] = {"diff": float(diff.mean())}
-        if rulers is not None and rulers.damsm is not None:
-            sim = metrics.cosine(rulers.image_codes(pictures), rulers.text_codes(texts))
-            products, means = metrics.manipulative_precision(diff, sim)
-            hits = _r_precision(task, rulers, pictures, texts, wished=name != "real")
+    for name, (seen, texts) in methods.items():
+        found: dict[str, float] = {"diff": float(seen.diff.mean()), **seen.quality}
+        if rulers is not None and seen.codes is not None:
+            sim = metrics.cosine(seen.codes, rulers.text_codes(texts))
+            products, means = metrics.manipulative_precision(seen.diff, sim)
+            hits = _r_precision(task, rulers, seen.codes, texts, wished=name != "real")
             found |= {"sim": float(sim.mean()), "mp_products": products, "mp_means": means}
             found["r_precision"] = float(hits.mean())
-        if rulers is not None and rulers.classifier is not None:
-            found |= _quality(rulers, pictures, originals)
-        if name == "edited":
-            _note(rows, "diff", diff)
-            if "sim" in found:
+            if name == "edited":
                 _note(rows, "sim", sim)
-                _note(rows, "mp", (1 - diff) * sim)
-            if edits.reconstructed is not None:
-                l2 = metrics.squared_error(edits.reconstructed, originals)
-                found["l2"] = float(l2.mean())
-                _note(rows, "l2", l2)
+                _note(rows, "mp", (1 - seen.diff) * sim)
         numbers[name] = found
+    _note(rows, "diff", after.diff)
+    if edits.reconstructed is not None:
+        l2 = metrics.squared_error(edits.reconstructed, originals)
+        numbers["edited"]["l2"] = float(l2.mean())
+        _note(rows, "l2", l2)
     if task.config.data.source == "birds":
         numbers["truth"] = _against_truth(task, edits, rows)
     return numbers, rows
+
+
+class _Seen:
+    """What the rulers see in a set of pictures, looked at once.
+
+    Attributes:
+        diff: [N], from the originals.
+        codes: DAMSM's [N, D], or None without.
+        quality: ``is_mean``, ``is_std`` and ``fid``, as far as there is a classifier and enough
+            pictures.
+    """
+
+    def __init__(self, rulers: Rulers | None, pictures: np.ndarray, originals: np.ndarray) -> None:
+        self.diff = metrics.difference(pictures, originals)
+        self.codes: np.ndarray | None = None
+        self.quality: dict[str, float] = {}
+        if rulers is not None and rulers.damsm is not None:
+            self.codes = rulers.image_codes(pictures)
+        if rulers is not None and rulers.classifier is not None:
+            self.quality = _quality(rulers, pictures, originals)
 
 
 def _note(rows: list[dict[str, Any]], name: str, values: np.ndarray) -> None:
@@ -162,7 +175,7 @@ def _note(rows: list[dict[str, Any]], name: str, values: np.ndarray) -> None:
 
 
 def _r_precision(
-    task: Task, rulers: Rulers, pictures: np.ndarray, texts: Sequence[str], wished: bool
+    task: Task, rulers: Rulers, codes: np.ndarray, texts: Sequence[str], wished: bool
 ) -> np.ndarray:
     """Top 1 of each picture among its caption and 99 of other classes; fewer where data has fewer.
 
@@ -178,7 +191,7 @@ def _r_precision(
     least = min(len(one) for one in candidates)
     rulers.text_codes([caption for one in candidates for caption in one])  # in large batches
     table = np.stack([rulers.text_codes(one[:least]) for one in candidates])
-    return metrics.r_precision(rulers.image_codes(pictures), table)
+    return metrics.r_precision(codes, table)
 
 
 def _quality(rulers: Rulers, pictures: np.ndarray, originals: np.ndarray) -> dict[str, float]:
@@ -258,9 +271,9 @@ def _captions_hash(source: Source) -> str:
 
 
 def manifest_differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    """The dotted keys in which two manifests differ."""
+    """The dotted keys in which two manifests differ; names are no part of what was measured."""
     found = []
-    for key in sorted({*old, *new}):
+    for key in sorted({*old, *new} - {"name"}):
         first, second = old.get(key), new.get(key)
         if isinstance(first, dict) and isinstance(second, dict):
             found += manifest_differences(first, second, f"{prefix}{key}.")

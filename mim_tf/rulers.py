@@ -114,7 +114,7 @@ class Rulers:
     def describe(self) -> dict[str, Any]:
         """Name and hash of each ruler, for the manifest and beside every number."""
         about: dict[str, Any] = {}
-        data = f"{self.config.data.source}, {self.path.name}"
+        data = self.config.data.source
         if self.damsm is not None:
             about["damsm"] = {
                 "name": f"DAMSM {self.config.damsm.encoder} {self.damsm.size} px ({data})",
