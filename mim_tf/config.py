@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -258,6 +258,65 @@ class Config(Section):
         return self
 
 
+class DamsmConfig(Section):
+    """The ruler of Sim, MP and R-precision: AttnGAN's DAMSM."""
+
+    encoder: Literal["small", "inception"] = Field("small", description="image encoder")
+    weights: str = Field(
+        "imagenet",
+        description="where Inception starts, frozen: imagenet, or a Keras weights file; "
+        "none: from nothing, trained with the rest",
+    )
+    size: Annotated[int, Field(ge=32)] = Field(64, description="pixels; Inception's is 299")
+    dim: Annotated[int, Field(ge=2, multiple_of=2)] = Field(256, description="of both codes")
+    word_dim: Count = Field(300, description="word embedding")
+    dropout: Share = Field(0.5, description="of the embedded words, in training")
+    gamma_1: Weight = Field(5.0, description="sharpness of the attention over regions")
+    gamma_2: Weight = Field(5.0, description="how much the best words count")
+    gamma_3: Weight = Field(10.0, description="sharpness of the matching")
+    batch_size: Annotated[int, Field(ge=2)] = 48
+    steps: Index = Field(1500, description="0: leave this ruler out")
+    learning_rate: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = 2e-3
+
+
+class ClassifierConfig(Section):
+    """The ruler of IS and FID: a classifier of the data set's test classes."""
+
+    encoder: Literal["small", "inception", "imagenet"] = Field(
+        "small", description="imagenet: Keras's Inception-v3 with its 1,000 classes, untouched"
+    )
+    weights: str = Field(
+        "imagenet",
+        description="where Inception starts: imagenet, none, or a Keras weights file",
+    )
+    size: Annotated[int, Field(ge=32)] = Field(64, description="pixels; Inception's is 299")
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    steps: Index = Field(1000, description="0: leave this ruler out (imagenet needs none)")
+    learning_rate: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = 2e-3
+
+
+class PretrainConfig(Section):
+    """The rulers that evaluation measures with."""
+
+    data: DataConfig = DataConfig()
+    damsm: DamsmConfig = DamsmConfig()
+    classifier: ClassifierConfig = ClassifierConfig()
+    seed: Index = 0
+    checkpoint_every: Count = 500
+
+    @model_validator(mode="after")
+    def _sizes(self) -> PretrainConfig:
+        for name, section in (("damsm", self.damsm), ("classifier", self.classifier)):
+            if section.encoder != "small" and section.size < 75:
+                raise ValueError(f"{name}.size: Inception needs at least 75 pixels; give 299")
+        if self.data.source != "birds" and self.data.root is None:
+            raise ValueError(f"data.root is needed for data.source={self.data.source}")
+        return self
+
+
+Kind = TypeVar("Kind", Config, PretrainConfig)
+
+
 def known_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
     """Every dotted key that holds a value: ``data.source``, ``loss.rec.coarse``, ..."""
     for name, field in section.model_fields.items():
@@ -278,9 +337,15 @@ def find_config(name: str | Path) -> Path:
 
 
 def load_config(*names: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read, override, check; see :func:`load_kind`."""
+    return load_kind(Config, *names, overrides=overrides)
+
+
+def load_kind(kind: type[Kind], *names: str | Path, overrides: Sequence[str] = ()) -> Kind:
     """Read, override, check.
 
     Args:
+        kind: Config for a run, PretrainConfig for rulers.
         names: YAML files, looked up as given and then in ``configs/``; each goes over the former.
         overrides: ``section.key=value`` strings; the value is read as YAML.
 
@@ -293,7 +358,7 @@ def load_config(*names: str | Path, overrides: Sequence[str] = ()) -> Config:
         _lay_over(tree, _read(path))
     for override in overrides:
         _override(tree, override)
-    return parse_config(tree, " + ".join(map(str, paths)))
+    return parse_kind(kind, tree, " + ".join(map(str, paths)))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -318,13 +383,18 @@ def _lay_over(tree: dict[str, Any], layer: dict[str, Any]) -> None:
 
 def parse_config(tree: dict[str, Any], origin: str) -> Config:
     """Check a tree of sections; ``origin`` names it in the error."""
+    return parse_kind(Config, tree, origin)
+
+
+def parse_kind(kind: type[Kind], tree: dict[str, Any], origin: str) -> Kind:
+    """:func:`parse_config` for either kind."""
     try:
-        return Config.model_validate(tree)
+        return kind.model_validate(tree)
     except ValidationError as error:
-        raise UserError(f"{origin}: {_explain(error)}") from None
+        raise UserError(f"{origin}: {_explain(error, kind)}") from None
 
 
-def dump_config(config: Config) -> str:
+def dump_config(config: Config | PretrainConfig) -> str:
     """The whole configuration as YAML, every value stated, for the run directory."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
@@ -344,7 +414,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
         raise UserError(f"--set {override!r}: {text!r} is not a YAML value") from None
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
     first = error.errors()[0]
     # Union branches put the branch's type name into the location; keys are all a user wants.
     location = [
@@ -352,7 +422,7 @@ def _explain(error: ValidationError) -> str:
     ]
     key = ".".join(location)
     if first["type"] == "extra_forbidden":
-        known = list(known_keys()) + list(Config.model_fields)
+        known = list(known_keys(kind)) + list(kind.model_fields)
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
         return f"unknown key {key}; did you mean {near[0]}?"
     message = first["msg"].removeprefix("Value error, ")

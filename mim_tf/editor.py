@@ -97,6 +97,13 @@ class Editor:
             )
         return results
 
+    def edit_batch(
+        self, pictures: np.ndarray, captions: Sequence[str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Edit uint8 pictures [B, F, F, 3]; gives them and alpha [B, F, F, 1], for scoring."""
+        edits = self.edit_many(list(pictures), captions)
+        return np.stack([one.picture for one in edits]), np.stack([one.alpha for one in edits])
+
     def tokens(self, captions: Sequence[str]) -> np.ndarray:
         """Token ids int32 [B, T] of captions that somebody typed."""
         words = self.run.config.data.max_words

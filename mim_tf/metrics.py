@@ -1,14 +1,28 @@
-"""Metrics: arrays in, numbers out. No model is known here."""
+"""Metrics: arrays in, numbers out. No model is known here.
+
+Dimensions: N pictures, K classes, D features, H x W picture. Pictures are uint8. Whatever is random
+in an evaluation (which captions, which candidates) was drawn before: these are pure functions.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+import tensorflow as tf
 
 
 def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
     """Peak signal-to-noise ratio in dB of two uint8 pictures; infinite when equal."""
     error = np.mean((picture.astype(np.float64) - truth.astype(np.float64)) ** 2)
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def ssim(picture: np.ndarray, truth: np.ndarray) -> float:
+    """Structural similarity (Wang et al. 2004, Gaussian window of 11) of two uint8 pictures.
+
+    Args:
+        picture, truth: uint8 [H, W, 3], H and W at least 11.
+    """
+    return float(tf.image.ssim(tf.constant(picture), tf.constant(truth), max_val=255))
 
 
 def masked_difference(picture: np.ndarray, original: np.ndarray, mask: np.ndarray) -> float:
@@ -28,3 +42,121 @@ def iou(prediction: np.ndarray, truth: np.ndarray) -> float:
     """Intersection over union of two bool masks; 1 when both are empty."""
     union = np.count_nonzero(prediction | truth)
     return 1.0 if union == 0 else np.count_nonzero(prediction & truth) / union
+
+
+def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float, float]:
+    """IS (Salimans et al. 2016): ``exp(E KL(p(y|x) || p(y)))`` a split, p(y) the split's own.
+
+    Biased: fewer pictures score lower, so N belongs beside every value.
+
+    Args:
+        probabilities: [N, K], rows that sum to 1, in the order of the pictures.
+        splits: consecutive parts, which differ by at most one picture.
+
+    Returns:
+        Mean and population standard deviation over the splits.
+
+    Raises:
+        ValueError: fewer pictures than splits.
+    """
+    if len(probabilities) < splits:
+        raise ValueError(f"{len(probabilities)} pictures cannot make {splits} splits")
+    scores = []
+    for part in np.array_split(np.asarray(probabilities, np.float64), splits):
+        marginal = np.broadcast_to(part.mean(axis=0), part.shape)
+        positive = part > 0  # 0 log 0 = 0
+        terms = part[positive] * np.log(part[positive] / marginal[positive])
+        scores.append(np.exp(terms.sum() / len(part)))
+    return float(np.mean(scores)), float(np.std(scores))
+
+
+def gaussian(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [D] and unbiased covariance [D, D] of features [N, D], N at least 2."""
+    features = np.asarray(features, np.float64)
+    return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
+
+
+def frechet_distance(
+    first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]
+) -> float:
+    """Squared Frechet distance of two Gaussians: FID when they are fitted to features.
+
+    ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))``, the root's trace through the symmetric
+    ``S1^(1/2) S2 S1^(1/2)``, which has the same eigenvalues and no imaginary rounding.
+
+    Args:
+        first, second: mean [D] and covariance [D, D], as :func:`gaussian` gives them.
+    """
+    (mean_1, covariance_1), (mean_2, covariance_2) = first, second
+    values, vectors = np.linalg.eigh(covariance_1)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    product = np.linalg.eigvalsh(root @ covariance_2 @ root)
+    cross = np.sqrt(np.maximum(product, 0)).sum()
+    traces = np.trace(covariance_1) + np.trace(covariance_2)
+    return max(0.0, float(((mean_1 - mean_2) ** 2).sum() + traces - 2 * cross))
+
+
+def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Cosine of each row of [N, D] with the same row of [N, D]: Sim of each pair; [N]."""
+    return (_unit(first) * _unit(second)).sum(axis=1)
+
+
+def r_precision(images: np.ndarray, captions: np.ndarray) -> np.ndarray:
+    """Whether each picture finds its own caption first among its candidates, by cosine; bool [N].
+
+    A tie with a false candidate is a miss.
+
+    Args:
+        images: picture codes [N, D].
+        captions: candidates' codes [N, R, D]; of each picture's, the first is the true one.
+    """
+    scores = np.einsum("nd,nrd->nr", _unit(images), _unit(captions))
+    return scores[:, 0] > scores[:, 1:].max(axis=1)
+
+
+def difference(pictures: np.ndarray, originals: np.ndarray) -> np.ndarray:
+    """Diff of each pair (Sec. 4.2): mean absolute pixel difference.
+
+    Args:
+        pictures, originals: uint8 [N, H, W, 3].
+
+    Returns:
+        [N], in [0, 1]; for pixels in [-1, 1] it is twice as much.
+    """
+    return _per_picture(np.abs(_unit_range(pictures) - _unit_range(originals)))
+
+
+def squared_error(pictures: np.ndarray, originals: np.ndarray) -> np.ndarray:
+    """Mean squared pixel difference of each pair, pixels in [0, 1]; [N].
+
+    Of a picture edited by its own caption it is the L2 reconstruction error.
+    """
+    return _per_picture((_unit_range(pictures) - _unit_range(originals)) ** 2)
+
+
+def manipulative_precision(diff: np.ndarray, sim: np.ndarray) -> tuple[float, float]:
+    """MP, Eq. 22: ``(1 - Diff) Sim``.
+
+    The paper does not say where the mean is taken.
+
+    Args:
+        diff: [N] in [0, 1].
+        sim: [N].
+
+    Returns:
+        The mean of the pairs' products, and the product of the means.
+    """
+    return float(((1 - diff) * sim).mean()), float((1 - diff.mean()) * sim.mean())
+
+
+def _unit(codes: np.ndarray) -> np.ndarray:
+    codes = np.asarray(codes, np.float64)
+    return codes / np.maximum(np.linalg.norm(codes, axis=-1, keepdims=True), 1e-12)
+
+
+def _unit_range(pictures: np.ndarray) -> np.ndarray:
+    return pictures.astype(np.float32) / 255
+
+
+def _per_picture(values: np.ndarray) -> np.ndarray:
+    return values.reshape(len(values), -1).mean(axis=1, dtype=np.float64)

@@ -57,3 +57,21 @@ def tiny_run(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "tiny"
     train(start_run(path, config, source), source)
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_rulers(tmp_path_factory) -> Path:
+    """A directory of rulers, trained for three steps each: they run, they do not measure well."""
+    from mim_tf import pretraining
+    from mim_tf.config import PretrainConfig, parse_kind
+
+    tree = {
+        "data": {"count": 24, "captions": 2},
+        "damsm": {"size": 32, "dim": 8, "word_dim": 6, "batch_size": 4, "steps": 3},
+        "classifier": {"size": 32, "batch_size": 4, "steps": 3},
+        "checkpoint_every": 2,
+    }
+    path = tmp_path_factory.mktemp("rulers") / "tiny"
+    pretraining.start(path, parse_kind(PretrainConfig, tree, "test"))
+    pretraining.pretrain(path)
+    return path

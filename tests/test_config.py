@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from mim_tf import config as configuration
-from mim_tf.config import CONFIG_FOLDER, dump_config, known_keys, load_config, parse_config
+from mim_tf.config import (
+    CONFIG_FOLDER,
+    PretrainConfig,
+    dump_config,
+    known_keys,
+    load_config,
+    load_kind,
+    parse_config,
+)
 from mim_tf.errors import UserError
 
 PACKAGE = Path(configuration.__file__).parent
@@ -18,6 +26,20 @@ PACKAGE = Path(configuration.__file__).parent
 def test_shipped_configs_are_valid(path):
     layers = ["birds.yaml", path] if path.name == "paper.yaml" else [path]
     load_config(*layers)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CONFIG_FOLDER / "rulers").glob("*.yaml")), ids=lambda path: path.name
+)
+def test_shipped_configs_of_rulers_are_valid(path):
+    load_kind(PretrainConfig, path)
+
+
+def test_mistakes_in_a_config_of_rulers_name_its_own_keys():
+    with pytest.raises(UserError, match="unknown key damsm.step; did you mean damsm.steps"):
+        load_kind(PretrainConfig, "rulers/birds.yaml", overrides=["damsm.step=3"])
+    with pytest.raises(UserError, match="damsm.size: Inception needs at least 75 pixels"):
+        load_kind(PretrainConfig, "rulers/birds.yaml", overrides=["damsm.encoder=inception"])
 
 
 def test_layers_go_over_each_other_key_by_key():
@@ -102,8 +124,8 @@ def test_every_field_is_read_somewhere():
     # ModelConfig is handed over whole, as keyword arguments of Generator.
     unread = [
         key
-        for key in known_keys()
-        if not re.search(rf"\b{key.split('.')[1]}\b", code)
+        for key in [*known_keys(), *known_keys(PretrainConfig)]
+        if not re.search(rf"\b{key.split('.')[:2][-1]}\b", code)
         or (not key.startswith(("model.", "loss.")) and f".{key.split('.')[-1]}" not in code)
     ]
     assert not unread

@@ -14,15 +14,30 @@ PACKAGE = Path(mim_tf.__file__).parent
 # A module may import modules of lower layers, and of its own where that is noted.
 LAYERS = [
     {"errors"},
-    {"config", "images", "layers", "losses", "metrics", "memorise"},
-    {"text"},
+    {"config", "images", "inception", "layers", "losses", "metrics", "memorise"},
+    {"text", "damsm"},
+    {"classifier"},
     {"data"},
     {"encoders"},
     {"generator", "discriminators"},
     {"mimnet"},
     {"run"},
     {"editor", "truth", "trainer"},
-    {"train", "edit", "demo", "prepare"},
+    {"rulers", "pairs", "memory_sheet"},
+    {"pretraining", "evaluation", "ratings"},
+    {
+        "train",
+        "edit",
+        "demo",
+        "prepare",
+        "pretrain",
+        "evaluate",
+        "ablate",
+        "memories",
+        "study",
+        "report",
+        "import_rulers",
+    },
 ]
 WITHIN = {"data"}  # a package, whose modules use each other
 

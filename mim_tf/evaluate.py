@@ -1,0 +1,177 @@
+"""Measure a model: ``python -m mim_tf.evaluate --run RUN --rulers DIR --output DIR``.
+
+Writes ``metrics.json``, ``table.md``, ``manifest.json``, ``pairs.jsonl`` and ``scores.jsonl`` (one
+row a pair). With ``--images FOLDER --pairs FILE`` it measures pictures that any program made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mim_tf.config import Config, parse_config
+from mim_tf.errors import UserError, entry_point
+
+if TYPE_CHECKING:
+    from mim_tf.run import Run
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m mim_tf.evaluate", description="Measure a model, or edited pictures."
+    )
+    model = parser.add_mutually_exclusive_group()
+    model.add_argument("--run", metavar="DIR", type=Path, help="a run directory")
+    model.add_argument("--preset", metavar="NAME", help="weights that ship with the project")
+    parser.add_argument(
+        "--images",
+        metavar="DIR",
+        type=Path,
+        help="measure DIR/KEY.png in place of a model's edits; needs --pairs, beside which "
+        "manifest.json says where the inputs come from",
+    )
+    parser.add_argument("--pairs", metavar="FILE", type=Path, help="use these pairs; draw none")
+    parser.add_argument("--split", choices=("train", "test"), default="test")
+    parser.add_argument("--count", metavar="N", type=int, help="pairs to draw; default: all")
+    parser.add_argument("--seed", type=int, default=0, help="of pairs and candidates")
+    parser.add_argument(
+        "--rulers",
+        metavar="DIR|none",
+        default=None,
+        help="made by mim_tf.pretrain; default: shipped ones, then runs/rulers-SOURCE",
+    )
+    parser.add_argument("--data-root", metavar="DIR", help="where the data set lies here")
+    parser.add_argument("--keep-images", action="store_true", help="keep inputs and edits")
+    parser.add_argument(
+        "--manifest", metavar="FILE", type=Path, help="repeat this evaluation, or say what differs"
+    )
+    parser.add_argument("--output", metavar="DIR", type=Path, required=True)
+    return parser.parse_args(argv)
+
+
+@entry_point
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _arguments(argv)
+    if arguments.images and not arguments.pairs:
+        raise UserError("--images needs --pairs FILE: the pairs whose keys name the pictures")
+    if not (arguments.run or arguments.preset or arguments.images):
+        raise UserError("give --run DIR, --preset NAME, or --images DIR --pairs FILE")
+    wanted = _read_json(arguments.manifest) if arguments.manifest else None
+    beside = arguments.pairs.parent / "manifest.json" if arguments.pairs else None
+    described = wanted or (_read_json(beside) if beside is not None and beside.is_file() else None)
+
+    import tensorflow as tf
+
+    from mim_tf import evaluation
+    from mim_tf.data.sources import load_source
+    from mim_tf.pairs import draw_pairs, read_pairs, to_text
+    from mim_tf.rulers import Rulers
+
+    tf.config.experimental.enable_op_determinism()
+    run = _run(arguments)
+    config, size = _data(run, described, arguments)
+    split = described["split"] if described else arguments.split
+    seed = described["seed"] if described else arguments.seed
+    count = wanted["count"] if wanted else arguments.count
+    rulers = None
+    if arguments.rulers != "none":
+        rulers = Rulers.open(_rulers_folder(arguments.rulers, config))
+    source = load_source(config, split)
+    if arguments.pairs:
+        pairs = read_pairs(arguments.pairs)
+        if any(not 0 <= pair.index < len(source) for pair in pairs):
+            raise UserError(f"{arguments.pairs}: an index lies outside the {split} split")
+    else:
+        pairs = draw_pairs(config, source, split, seed, count)
+    task = evaluation.Task(config, source, split, pairs, size, seed)
+    originals = task.originals()
+    if arguments.images:
+        edits = evaluation.read_edits(arguments.images, task)
+        model = {
+            "name": arguments.images.name,
+            "images_sha256": evaluation.pictures_hash(edits.pictures),
+        }
+    else:
+        assert run is not None
+        edits, model = evaluation.edit_with(run, task, originals)
+    about = evaluation.manifest(task, originals, rulers, model)
+    if wanted is not None:
+        differing = evaluation.manifest_differences(wanted, about)
+        if differing:
+            raise UserError(
+                f"{arguments.manifest} describes another evaluation; these differ: "
+                f"{', '.join(differing)}"
+            )
+    numbers, rows = evaluation.measure(task, edits, originals, rulers)
+    if arguments.keep_images and not arguments.images:
+        evaluation.write_edits(arguments.output / "images", task, edits, originals)
+    evaluation.write(arguments.output, task, numbers, rows, about, to_text(pairs))
+    print(evaluation.page(numbers, about), end="")
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> Run | None:
+    from mim_tf.run import Run
+
+    if arguments.preset:
+        return Run.preset(arguments.preset)
+    return Run.open(arguments.run) if arguments.run else None
+
+
+def _data(
+    run: Run | None, described: dict[str, Any] | None, arguments: argparse.Namespace
+) -> tuple[Config, int]:
+    """Whose pictures, and at which size: the run says it, else the manifest beside the pairs."""
+    if run is not None:
+        config, size = run.config, run.config.model.fine_size
+    elif described is not None:
+        data = dict(described["data"])
+        if data["source"] != "birds":
+            data["root"] = arguments.data_root or "."
+        config = parse_config({"data": data}, str(arguments.pairs))
+        size = described["pixels"]
+    else:
+        raise UserError(
+            f"{arguments.pairs.parent} holds no manifest.json beside the pairs; keep the two "
+            "together, or give --run or --preset"
+        )
+    if arguments.data_root:
+        data_section = config.data.model_copy(update={"root": Path(arguments.data_root)})
+        config = config.model_copy(update={"data": data_section})
+    return config, size
+
+
+def _rulers_folder(given: str | None, config: Config) -> Path:
+    from mim_tf.run import PRESETS
+
+    if given is not None:
+        return Path(given)
+    source = config.data.source
+    for folder in (PRESETS / "rulers" / source, Path(f"runs/rulers-{source}")):
+        if folder.is_dir():
+            return folder
+    raise UserError(
+        f"no rulers for {source}: make them with python -m mim_tf.pretrain "
+        f"--config rulers/{source}.yaml and give --rulers DIR, or leave out IS, Sim, "
+        "MP, FID and R-precision with --rulers none"
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise UserError(f"{path}: cannot read it as JSON; give a manifest.json") from None
+    if not isinstance(found, dict) or not {"data", "split", "seed", "pixels", "count"} <= set(
+        found
+    ):
+        raise UserError(f"{path}: no manifest of an evaluation")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""Show the memories: ``python -m mim_tf.memories --run RUN --output sheet.png [--text ...]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mim_tf.errors import UserError, entry_point
+
+_SHOWN = 4
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m mim_tf.memories", description="Paint every memory, and show who reads it."
+    )
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--run", metavar="DIR", type=Path, help="a run directory")
+    model.add_argument("--preset", metavar="NAME", help="weights that ship with the project")
+    parser.add_argument(
+        "--image", metavar="PATH", type=Path, nargs="+", help="default: pictures of the test split"
+    )
+    parser.add_argument(
+        "--text",
+        metavar="CAPTION",
+        nargs="+",
+        default=[],
+        help="show which memories each word reads",
+    )
+    parser.add_argument("--output", metavar="PATH", type=Path, required=True)
+    return parser.parse_args(argv)
+
+
+@entry_point
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _arguments(argv)
+    if arguments.output.suffix.lower() != ".png":
+        raise UserError(f"--output {arguments.output}: the sheet is a .png")
+
+    from mim_tf import images, memory_sheet
+    from mim_tf.data.sources import load_source
+    from mim_tf.editor import Editor
+    from mim_tf.run import Run
+
+    run = Run.preset(arguments.preset) if arguments.preset else Run.open(arguments.run)
+    editor = Editor(run)
+    readings = [memory_sheet.read_memories(editor, text) for text in arguments.text]
+    if arguments.image:
+        pictures = [images.read(path) for path in arguments.image]
+    else:
+        source = load_source(run.config, "test")
+        pictures = [source.picture(index, editor.size) for index in range(_SHOWN)]
+    images.write(arguments.output, memory_sheet.sheet(editor, pictures, readings))
+    for text, reading in zip(arguments.text, readings, strict=True):
+        print("\n".join([text, *reading.lines(), ""]))
+    print(arguments.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

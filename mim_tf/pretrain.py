@@ -1,0 +1,61 @@
+"""Train the rulers: ``python -m mim_tf.pretrain --config rulers/birds.yaml``.
+
+DAMSM measures Sim, MP and R-precision, the classifier IS and FID. Their own scores, R-precision and
+accuracy on unseen real pictures, are printed at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mim_tf.config import PretrainConfig, load_kind
+from mim_tf.errors import UserError, entry_point
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m mim_tf.pretrain", description="Train the rulers of evaluation."
+    )
+    parser.add_argument(
+        "--config", metavar="NAME", nargs="+", help="YAML files, here or in configs/, in layers"
+    )
+    parser.add_argument(
+        "--run", metavar="DIR", type=Path, help="default: runs/<names of the configs>"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
+    parser.add_argument(
+        "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="override"
+    )
+    return parser.parse_args(argv)
+
+
+@entry_point
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _arguments(argv)
+    if arguments.config is None and arguments.run is None:
+        raise UserError("give --config NAME to start, or --run DIR --resume to go on")
+    if arguments.config is None and not arguments.resume:
+        raise UserError("give --config NAME, or --resume to go on")
+    if arguments.resume and arguments.set:
+        raise UserError("--resume goes on with the rulers' own configuration; leave out --set")
+    path = arguments.run
+    if arguments.config is not None:
+        config = load_kind(PretrainConfig, *arguments.config, overrides=arguments.set)
+        names = ("-".join(Path(one).with_suffix("").parts) for one in arguments.config)
+        path = path or Path("runs") / "-".join(names)
+
+    from mim_tf import pretraining
+
+    if not arguments.resume:
+        pretraining.start(path, config)
+    scores = pretraining.pretrain(path)
+    print(json.dumps({"rulers": str(path), **scores}, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

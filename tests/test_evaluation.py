@@ -1,0 +1,293 @@
+"""Evaluation: the rulers tell an oracle, a copier and a text-ignorer apart; digits repeat."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import tiny_config
+
+from mim_tf import evaluate, evaluation, images, pairs, truth
+from mim_tf.data import bird_captions, birds
+from mim_tf.data.sources import bird_seed, load_source
+from mim_tf.errors import UserError
+
+COUNT, SIZE = 40, 48
+
+
+@pytest.fixture(scope="module")
+def task():
+    config = tiny_config()
+    source = load_source(config, "test")
+    drawn = pairs.draw_pairs(config, source, "test", 0, COUNT)
+    return evaluation.Task(config, source, "test", drawn, SIZE, 0)
+
+
+class PerfectRulers:
+    """Codes that hold exactly which part has which colour, as only the scenes can tell."""
+
+    classifier = None
+    damsm = object()
+
+    def __init__(self, task) -> None:
+        seed = bird_seed(task.config, task.split)
+        self.scenes = [birds.scene(seed, pair.index, SIZE) for pair in task.pairs]
+
+    def image_codes(self, pictures):
+        return np.stack(
+            [
+                code({part: scene.read_colour(part, one, scene.colours) for part in birds.PARTS})
+                for scene, one in zip(self.scenes, pictures, strict=True)
+            ]
+        )
+
+    def text_codes(self, captions):
+        return np.stack([code(bird_captions.parse(one)) for one in captions])
+
+
+def code(colours):
+    return np.array(
+        [colours.get(part) == name for part in birds.PARTS for name in birds.COLOURS], float
+    )
+
+
+def measured(task, edit):
+    originals = task.originals()
+    edits = evaluation.make_edits(edit, task, originals)
+    return evaluation.measure(task, edits, originals, PerfectRulers(task))[0]
+
+
+def painter(task, colours_for):
+    """Edits that render the pair's own scene in other colours."""
+    seed = bird_seed(task.config, task.split)
+    scenes = {one.render().tobytes(): one
+              for one in (birds.scene(seed, pair.index, SIZE) for pair in task.pairs)}  # fmt: skip
+
+    def edit(pictures, captions):
+        painted, alphas = [], []
+        for picture, caption in zip(pictures, captions, strict=True):
+            scene = scenes[picture.tobytes()]
+            painted.append(scene.render({**scene.colours, **colours_for(scene, caption)}))
+            alphas.append((painted[-1] != picture).any(-1, keepdims=True).astype(np.float32))
+        return np.stack(painted), np.stack(alphas)
+
+    return edit
+
+
+def test_an_oracle_scores_at_the_bounds(task):
+    numbers = measured(task, painter(task, lambda scene, caption: bird_captions.parse(caption)))
+    found = numbers["truth"]
+    assert found["accuracy"] >= 0.99 and found["kept"] >= 0.99
+    assert found["psnr"] == np.inf and found["ssim"] == pytest.approx(1)
+    assert found["background"] == 0 and found["iou"] > 0.7
+    assert numbers["edited"]["l2"] == 0
+    assert numbers["edited"]["sim"] > numbers["copied"]["sim"] + 0.3
+    assert numbers["edited"]["sim"] == pytest.approx(numbers["real"]["sim"], abs=0.1)
+
+
+def test_a_copier_changes_nothing(task):
+    def copy(pictures, captions):
+        return pictures, np.zeros((*pictures.shape[:3], 1), np.float32)
+
+    numbers = measured(task, copy)
+    assert numbers["edited"]["diff"] == 0 and numbers["edited"]["l2"] == 0
+    assert numbers["edited"]["sim"] == numbers["copied"]["sim"]
+    assert numbers["edited"]["mp_products"] == pytest.approx(numbers["edited"]["sim"])
+    assert numbers["truth"]["accuracy"] <= 0.02 and numbers["truth"]["iou"] == 0
+
+
+def test_a_text_ignorer_scores_Sim_at_the_mismatched_level(task):  # noqa: N802
+    rng = np.random.default_rng(0)
+
+    def any_colours(scene, caption):
+        return {part: str(rng.choice(list(birds.COLOURS))) for part in birds.PARTS}
+
+    ignored = measured(task, painter(task, any_colours))
+    rulers = PerfectRulers(task)
+    # Chance: a part reads as asked in one of eight cases.
+    mentioned = [len(bird_captions.parse(pair.caption)) for pair in task.pairs]
+    chance = np.mean([count / 8 / (2 * np.sqrt(count)) for count in mentioned])
+    assert ignored["edited"]["sim"] == pytest.approx(chance, abs=0.06)
+    assert ignored["edited"]["sim"] < ignored["real"]["sim"] - 0.3
+    assert ignored["edited"]["diff"] > 0.01 and rulers.damsm is not None
+
+
+def test_pairs_are_fixed_and_of_other_classes():
+    config = tiny_config()
+    source = load_source(config, "test")
+    first, again = (pairs.draw_pairs(config, source, "test", 0, 9) for _ in range(2))
+    assert first == again
+    assert [truth.draw_request(bird_seed(config, "test"), one.index)[0] for one in first] == [
+        one.caption for one in first
+    ]
+    for pair in first:
+        scene = birds.scene_colours(bird_seed(config, "test"), pair.index)
+        assert bird_captions.parse(pair.own).items() <= scene.items()
+
+
+def test_no_distractor_is_true_of_the_edited_bird():
+    config = tiny_config()
+    source = load_source(config, "test")
+    wish = "a bird with a red tail"
+    found = pairs.distractors(config, source, "test", 3, np.random.default_rng(0), wish)
+    colours = {**birds.scene_colours(bird_seed(config, "test"), 3), "tail": "red"}
+    assert len(found) == 99
+    assert not any(bird_captions.parse(one).items() <= colours.items() for one in found)
+
+
+_SAMPLES = os.environ.get("MIM_TF_SAMPLES") or Path(__file__).parents[2] / "shared" / "data"
+CUB = Path(_SAMPLES) / "cub"
+
+
+@pytest.mark.skipif(not CUB.is_dir(), reason=f"no sample of CUB at {CUB}; set MIM_TF_SAMPLES")
+def test_photographs_are_evaluated_and_recomputed_elsewhere(tmp_path):
+    from mim_tf.mimnet import make_generator
+    from mim_tf.run import Run
+    from mim_tf.trainer import start_run
+
+    config = tiny_config(data={"source": "cub", "root": str(CUB)})
+    source = load_source(config, "train")
+    untrained = start_run(tmp_path / "run", config, source)
+    opened = Run.open(untrained.path)
+    opened.save_generator(make_generator(config, len(opened.vocabulary)))
+    output = tmp_path / "out"
+    given = ["--run", untrained.path, "--rulers", "none", "--count", "12", "--keep-images"]
+    assert evaluate.main([str(one) for one in [*given, "--output", output]]) == 0
+    test = load_source(config, "test")
+    for pair in pairs.read_pairs(output / "pairs.jsonl"):
+        owners = {test.classes[i] for i, all_ in enumerate(test.captions) if pair.caption in all_}
+        assert owners - {pair.label} and pair.own in test.captions[pair.index]
+    given = ["--images", output / "images", "--pairs", output / "pairs.jsonl", "--rulers", "none"]
+    again = [*given, "--data-root", CUB, "--output", tmp_path / "again"]
+    assert evaluate.main([str(one) for one in again]) == 0
+    first, second = (
+        json.loads((one / "metrics.json").read_text()) for one in (output, tmp_path / "again")
+    )
+    assert first == second and "truth" not in first and first["edited"]["diff"] > 0
+
+
+# The command -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def evaluated(tiny_run, tiny_rulers, tmp_path_factory):
+    output = tmp_path_factory.mktemp("evaluation")
+    assert run(tiny_run, tiny_rulers, output, "--keep-images") == 0
+    return output
+
+
+def run(tiny_run, tiny_rulers, output, *more):
+    given = ["--run", tiny_run, "--rulers", tiny_rulers, "--count", "20", "--output", output, *more]
+    return evaluate.main([str(one) for one in given])
+
+
+def test_the_table_has_every_number_and_names_the_rulers(evaluated):
+    numbers = json.loads((evaluated / "metrics.json").read_text())
+    assert {"is_mean", "is_std", "sim", "diff", "mp_products", "mp_means", "fid", "r_precision",
+            "l2"} == set(numbers["edited"])  # fmt: skip
+    assert numbers["copied"]["fid"] == pytest.approx(0, abs=1e-3)
+    assert numbers["real"]["diff"] == 0
+    table = (evaluated / "table.md").read_text()
+    about = json.loads((evaluated / "manifest.json").read_text())
+    assert "N = 20" in table and about["rulers"]["damsm"]["sha256"][:16] in table
+    assert len((evaluated / "scores.jsonl").read_text().splitlines()) == 20
+
+
+def test_evaluating_twice_gives_identical_digits(evaluated, tiny_run, tiny_rulers, tmp_path):
+    manifest = evaluated / "manifest.json"
+    assert run(tiny_run, tiny_rulers, tmp_path, "--manifest", str(manifest)) == 0
+    for name in ("metrics.json", "manifest.json", "pairs.jsonl", "scores.jsonl", "table.md"):
+        assert (tmp_path / name).read_text() == (evaluated / name).read_text()
+
+
+def test_the_folder_alone_gives_the_same_numbers(evaluated, tiny_rulers, tmp_path):
+    given = ["--images", evaluated / "images", "--pairs", evaluated / "pairs.jsonl",
+             "--rulers", tiny_rulers, "--output", tmp_path]  # fmt: skip
+    assert evaluate.main([str(one) for one in given]) == 0
+    for name in ("metrics.json", "scores.jsonl"):
+        assert (tmp_path / name).read_text() == (evaluated / name).read_text()
+
+
+def test_somebody_elses_pictures_need_no_alpha(evaluated, tmp_path):
+    given = ["--images", evaluated / "inputs", "--pairs", evaluated / "pairs.jsonl",
+             "--rulers", "none", "--output", tmp_path]  # fmt: skip
+    assert evaluate.main([str(one) for one in given]) == 0
+    numbers = json.loads((tmp_path / "metrics.json").read_text())
+    assert numbers["edited"] == {"diff": 0.0} and "iou" not in numbers["truth"]
+    assert "no ruler given" in (tmp_path / "table.md").read_text()
+
+
+def test_a_changed_weight_changes_the_manifest(evaluated, tiny_run, tiny_rulers, tmp_path, capsys):
+    from mim_tf.run import Run
+
+    other = shutil.copytree(tiny_run, tmp_path / "tiny")
+    opened = Run.open(other)
+    generator = opened.load_generator()
+    generator.trainable_variables[0].assign_add(generator.trainable_variables[0] * 0 + 1e-3)
+    opened.save_generator(generator)
+    manifest = evaluated / "manifest.json"
+    assert run(other, tiny_rulers, tmp_path / "out", "--manifest", str(manifest)) == 1
+    assert "these differ: model.weights_sha256" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("sections", "seed", "size", "expected"),
+    [
+        ({}, 1, SIZE, "seed"),
+        ({}, 0, 32, "inputs_sha256"),
+        ({"data": {"seed": 4}}, 0, SIZE, "data.seed"),
+        ({"data": {"crop_to_box": False}}, 0, SIZE, "crop"),
+        ({"data": {"captions": 3}}, 0, SIZE, "captions_sha256"),
+    ],
+)
+def test_what_changes_the_numbers_changes_the_manifest(task, sections, seed, size, expected):
+    def about(config, seed, size):
+        source = load_source(config, "test")
+        drawn = pairs.draw_pairs(config, source, "test", seed, 4)
+        changed = evaluation.Task(config, source, "test", drawn, size, seed)
+        return evaluation.manifest(changed, changed.originals(), None, {"vocabulary_sha256": "a"})
+
+    old, new = about(task.config, 0, SIZE), about(tiny_config(**sections), seed, size)
+    assert expected in evaluation.manifest_differences(old, new)
+    assert evaluation.manifest_differences(old, old) == []
+
+
+def test_a_changed_vocabulary_changes_its_hash():
+    from mim_tf.rulers import vocabulary_hash
+    from mim_tf.text import Vocabulary
+
+    assert vocabulary_hash(Vocabulary(["a", "b"])) != vocabulary_hash(Vocabulary(["b", "a"]))
+
+
+def test_mistakes_are_one_clear_line(evaluated, tiny_run, tiny_rulers, tmp_path, capsys):
+    def error(*given):
+        assert evaluate.main([str(one) for one in (*given, "--output", tmp_path / "no")]) == 1
+        return capsys.readouterr().err
+
+    pair_file = evaluated / "pairs.jsonl"
+    assert "give --run DIR" in error()
+    assert "needs --pairs" in error("--images", tmp_path)
+    assert "mim_tf.pretrain" in error("--run", tiny_run, "--rulers", tmp_path)
+    assert "1000 pictures" in error("--run", tiny_run, "--rulers", "none", "--count", "2000")
+    assert "no such file" in error("--images", tmp_path, "--pairs", pair_file, "--rulers", "none")
+    broken = tmp_path / "pairs.jsonl"
+    broken.write_text("{}\n")
+    assert "pairs.jsonl:1" in error("--run", tiny_run, "--rulers", "none", "--pairs", broken)
+    shutil.copytree(evaluated / "images", tmp_path / "small")
+    images.write(tmp_path / "small" / "00000.png", np.zeros((8, 8, 3), np.uint8))
+    assert "8x8 pixels instead of 32x32" in error(
+        "--images", tmp_path / "small", "--pairs", pair_file, "--rulers", "none"
+    )
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_pair_file_with_two_equal_keys_is_refused(tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(pairs.to_text([pairs.Pair("a", 0, "x", "red", "blue")] * 2))
+    with pytest.raises(UserError, match="stands twice"):
+        pairs.read_pairs(file)
