@@ -47,3 +47,35 @@ def tiny_run(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "tiny"
     train(start_run(path, config, source), source)
     return path
+
+
+@pytest.fixture(scope="session")
+def random_run(tmp_path_factory):
+    """A run with random weights everywhere, so that every layer shows in the result."""
+    import numpy as np
+
+    from mim_tf.data.sources import load_source
+    from mim_tf.mimnet import make_generator
+    from mim_tf.run import Run
+    from mim_tf.trainer import build_vocabulary
+
+    config = tiny_config()
+    vocabulary = build_vocabulary(load_source(config, "train"), config)
+    run = Run.create(tmp_path_factory.mktemp("runs") / "random", config, vocabulary)
+    generator = make_generator(config, len(vocabulary))
+    rng = np.random.default_rng(0)
+    for weight in generator.weights:
+        weight.assign(weight + 0.2 * rng.normal(size=weight.shape))
+    run.save_generator(generator)
+    return run
+
+
+@pytest.fixture(scope="session")
+def saved_model(random_run, tmp_path_factory) -> Path:
+    """The base directory of an exported SavedModel of ``random_run``."""
+    from export.saved_model import export
+    from mim_tf.editor import Editor
+
+    base = tmp_path_factory.mktemp("models") / "mim"
+    export(Editor(random_run), base)
+    return base

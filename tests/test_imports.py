@@ -22,7 +22,7 @@ LAYERS = [
     {"mimnet"},
     {"run"},
     {"editor", "truth", "trainer"},
-    {"train", "edit", "demo"},
+    {"train", "edit", "demo", "serve"},
 ]
 WITHIN = {"data"}  # a package, whose modules use each other
 
