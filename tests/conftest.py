@@ -65,7 +65,7 @@ def random_run(tmp_path_factory):
     generator = make_generator(config, len(vocabulary))
     rng = np.random.default_rng(0)
     for weight in generator.weights:
-        weight.assign(weight + 0.2 * rng.normal(size=weight.shape))
+        weight.assign(weight + 0.1 * rng.normal(size=weight.shape))
     run.save_generator(generator)
     return run
 
