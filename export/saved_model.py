@@ -86,7 +86,8 @@ def _write(editor, path: Path, name: str) -> None:
     import keras
 
     archive = keras.export.ExportArchive()
-    archive.track(editor.generator)
+    # Not the model itself: Keras would trace each of its layers, some of which take no tensor.
+    archive.add_variable_collection("generator", editor.generator.variables)
     endpoints, tokenizer = _endpoints(editor)
     archive.track(tokenizer)
     for signature, (function, specs) in endpoints.items():

@@ -113,8 +113,8 @@ def _write(editor, folder: Path) -> dict[str, Any]:
     texture = _texture(editor, examples.tokens)
     files: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as graphs:
-        text = _saved(editor, *_text_function(editor), Path(graphs) / "text")
-        image = _saved(editor, *_image_function(editor), Path(graphs) / "image")
+        text = saved(editor, *text_function(editor), Path(graphs) / "text")
+        image = saved(editor, *image_function(editor), Path(graphs) / "image")
         expected = _expected(editor, *measured)
 
         def calibration():
@@ -129,10 +129,10 @@ def _write(editor, folder: Path) -> dict[str, Any]:
             if variant == "int8" and not examples.of_training:
                 print("no int8: it needs the training pictures", file=sys.stderr)
                 continue
-            content = {"image": _convert(image, variant, calibration)}
+            content = {"image": convert(image, variant, calibration)}
             _check_gpu(content["image"])
             if variant != "int8":  # the text is small, and runs on the CPU
-                content["text"] = _convert(text, variant)
+                content["text"] = convert(text, variant)
             for kind, data in content.items():
                 wanted = {name: expected[name] for name in _OUTPUTS[kind]}
                 error = measure(data, _inputs(kind, *measured, texture), wanted)
@@ -166,7 +166,7 @@ def file_name(kind: str, variant: str) -> str:
     return f"{kind}.tflite" if variant == "float32" else f"{kind}_{variant}.tflite"
 
 
-def _text_function(editor) -> tuple[Callable, list]:
+def text_function(editor) -> tuple[Callable, list]:
     import tensorflow as tf
 
     def read(tokens):
@@ -176,7 +176,7 @@ def _text_function(editor) -> tuple[Callable, list]:
     return read, [tf.TensorSpec([1, editor.run.config.data.max_words], tf.int32, "tokens")]
 
 
-def _image_function(editor) -> tuple[Callable, list]:
+def image_function(editor) -> tuple[Callable, list]:
     import tensorflow as tf
 
     def paint(image, h_hat, mask):
@@ -191,18 +191,19 @@ def _image_function(editor) -> tuple[Callable, list]:
     ]
 
 
-def _saved(editor, function: Callable, specs: list, path: Path) -> Path:
+def saved(editor, function: Callable, specs: list, path: Path) -> Path:
     """A SavedModel of one function; converting a Keras 3 model itself can lose its weights."""
     import keras
 
     archive = keras.export.ExportArchive()
-    archive.track(editor.generator)
+    # Not the model itself: Keras would trace each of its layers, some of which take no tensor.
+    archive.add_variable_collection("generator", editor.generator.variables)
     archive.add_endpoint("serve", function, input_signature=specs)
     archive.write_out(str(path), verbose=False)
     return path
 
 
-def _convert(path: Path, variant: str, calibration: Callable | None = None) -> bytes:
+def convert(path: Path, variant: str, calibration: Callable | None = None) -> bytes:
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(path))

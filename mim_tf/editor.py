@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mim_tf import images
+from mim_tf.layers import resize
 from mim_tf.run import Run
 
 
@@ -64,8 +65,9 @@ class Editor:
         """:meth:`graph` from the texture ``h_hat`` [B, T, l] and ``mask`` [B, T] of a caption."""
         seen = self.generator.see(picture, training=False)
         out = self.generator.paint(seen, h_hat, mask, training=False)
-        edited = images.resize(out["images"][self._stage], self.size)
-        alpha = images.resize(out["alphas"][self._stage], self.size)
+        # Only enlarges, where the fine stage is off: layers.resize, which every GPU has.
+        edited = resize(out["images"][self._stage], self.size)
+        alpha = resize(out["alphas"][self._stage], self.size)
         if not self.generator.compose:
             alpha = tf.ones_like(alpha)  # without composition every pixel is newly drawn
         return edited, alpha, out["images"]["coarse"], images.boundary(picture)

@@ -129,7 +129,9 @@ class VGGEncoder(keras.Model):
 
     def call(self, picture, training=False):
         """``picture`` [B, H, W, 3] in [-1, 1] -> [B, N, M, l]."""
-        blue_green_red = ops.flip(from_signed(picture), axis=-1)
+        # Not a flip: the GPU delegate has none.
+        red, green, blue = ops.split(from_signed(picture), 3, axis=-1)
+        blue_green_red = ops.concatenate([blue, green, red], axis=-1)
         means = ops.convert_to_tensor(_VGG_MEANS, "float32")
         return self.features(blue_green_red - means, training=False)
 
@@ -180,7 +182,7 @@ class ImageEncoder(keras.Model):
                 "v_b": self.of_structure(structure, training=training),
             }
         if structure.shape[-1] == 1:
-            structure = ops.repeat(structure * 2 - 1, 3, axis=-1)
+            structure = ops.concatenate([structure * 2 - 1] * 3, axis=-1)
         both = ops.concatenate([picture, structure[..., -3:]], axis=0)
         v = self.vgg(both) * self.scale
         v_i, v_b = ops.split(v, 2, axis=0)

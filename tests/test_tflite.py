@@ -178,3 +178,39 @@ def test_only_an_earlier_export_is_replaced(editor, tmp_path, monkeypatch):
         tflite.export(editor, other)
     assert (other / "thesis.txt").read_text() == "old"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["earlier", "other"]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"encoder": "vgg16", "encoder_layer": "block2_conv2", "encoder_weights": "none",
+         "structure_picture": False, "structure_skip": False, "refine_alpha": False,
+         "compose": False, "fuse": True},
+        {"memory": False, "tlu": False},
+        {"fine": False},
+    ],
+    ids=["paper", "baseline", "coarse alone"],
+)  # fmt: skip
+def test_every_kind_of_network_runs_on_the_gpu(model, tmp_path):
+    from conftest import tiny_config
+
+    from mim_tf.mimnet import make_generator
+    from mim_tf.run import Run
+    from mim_tf.text import Vocabulary
+
+    config = tiny_config(model=model)
+    run = Run.create(tmp_path / "run", config, Vocabulary(["a", "red", "bird"]))
+    run.save_generator(make_generator(config, 5))
+    editor = Editor(run)
+    path = tflite.saved(editor, *tflite.image_function(editor), tmp_path / "image")
+    model = tflite.convert(path, "float32")
+    assert unsupported(model) == []
+    squares = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
+    tokens = editor.tokens(["a red bird", "red"])
+    texture = tflite._texture(editor, tokens)
+    wanted = {
+        name: one
+        for name, one in tflite._expected(editor, squares, tokens).items()
+        if name not in texture
+    }
+    assert tflite.measure(model, {"image": squares, **texture}, wanted)["largest"] < 1e-4
