@@ -103,6 +103,15 @@ def work(job: dict[str, Any]) -> Any:
     return _measure(job)
 
 
+def _two_threads() -> None:
+    """Before TensorFlow's first operation."""
+    import tensorflow as tf
+
+    if tf.config.threading.get_intra_op_parallelism_threads() != THREADS:
+        tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
 def _make_random(job: dict[str, Any]) -> None:
     """A run of random weights with 5,000 words."""
     from mim_tf.mimnet import make_generator
@@ -116,13 +125,9 @@ def _make_random(job: dict[str, Any]) -> None:
 
 
 def _editor(job: dict[str, Any]):
-    import tensorflow as tf
-
     from mim_tf.editor import Editor
     from mim_tf.run import Run
 
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     return Editor(Run.open(Path(job["run"])))
 
 
@@ -140,7 +145,7 @@ def _export(job: dict[str, Any]) -> dict[str, Any]:
         image = tflite.saved(editor, *tflite.image_function(editor), folder / "image")
         text = tflite.saved(editor, *tflite.text_function(editor), folder / "text")
         (folder / "text.tflite").write_bytes(tflite.convert(text, "float32"))
-        inputs = _inputs(editor, 4)
+        inputs = _inputs(editor.size, editor.run.config.data.max_words, 4)
 
         def calibration():
             words = editor.generator.read(inputs["tokens"], training=False)
@@ -161,12 +166,12 @@ def _export(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _inputs(editor, batch: int) -> dict[str, np.ndarray]:
+def _inputs(size: int, words: int, batch: int) -> dict[str, np.ndarray]:
+    """Noise, and captions of words that every vocabulary has."""
     rng = np.random.default_rng(0)
-    words = editor.run.config.data.max_words
-    tokens = rng.integers(2, len(editor.run.vocabulary), (batch, words)).astype(np.int32)
+    tokens = rng.integers(2, 20, (batch, words)).astype(np.int32)
     tokens[:, _CAPTION_WORDS:] = 0
-    images = rng.uniform(-1, 1, (batch, editor.size, editor.size, 3)).astype(np.float32)
+    images = rng.uniform(-1, 1, (batch, size, size, 3)).astype(np.float32)
     return {"images": images, "tokens": tokens}
 
 
@@ -226,13 +231,12 @@ def convolutions_alone(editor, batch: int) -> Callable[[], Any]:
 
 def _measure(job: dict[str, Any]) -> dict[str, Any]:
     form, batch = job["form"], job["batch"]
-    lite = form not in ("keras", "saved_model")
-    edit, editor = (_lite if lite else _tensorflow)(job)
+    edit = {"keras": _keras, "saved_model": _saved_model}.get(form, _lite)(job)
     for _ in range(_WARM_UP):
         edit()
-    memory = _peak_memory()  # before TensorFlow comes in to measure the machine
+    memory = _peak_memory()  # before anything comes in that only measures the machine
     convolution, product = _machine()
-    alone = convolutions_alone(editor, batch) if form == "saved_model" else None
+    alone = convolutions_alone(_editor(job), batch) if form == "saved_model" else None
     for call in (convolution, product, alone or product):
         call()
     times: dict[str, list[float]] = defaultdict(list)
@@ -268,25 +272,31 @@ def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _tensorflow(job: dict[str, Any]):
+def _keras(job: dict[str, Any]) -> Callable[[], Any]:
     import tensorflow as tf
 
-    if job["form"] == "keras":
-        editor = _editor(job)
-        inputs = _inputs(editor, job["batch"])
-        call = tf.function(editor.graph)
-        tensors = tf.constant(inputs["images"]), tf.constant(inputs["tokens"])
-        return lambda: call(*tensors)[0].numpy(), editor
+    _two_threads()
+    editor = _editor(job)
+    inputs = _inputs(editor.size, editor.run.config.data.max_words, job["batch"])
+    call = tf.function(editor.graph)
+    tensors = tf.constant(inputs["images"]), tf.constant(inputs["tokens"])
+    return lambda: call(*tensors)[0].numpy()
+
+
+def _saved_model(job: dict[str, Any]) -> Callable[[], Any]:
+    import tensorflow as tf
     import tensorflow_text  # noqa: F401 (its operations are in the graph)
 
-    editor = _editor(job)
-    inputs = {name: tf.constant(one) for name, one in _inputs(editor, job["batch"]).items()}
+    _two_threads()
     model = tf.saved_model.load(str(Path(job["folder"]) / "mim" / "1"))
     edit = model.signatures["edit_tokens"]
-    return lambda: edit(**inputs)["fine"].numpy(), editor
+    specs = edit.structured_input_signature[1]
+    size, words = specs["images"].shape[1], specs["tokens"].shape[1]
+    inputs = {name: tf.constant(one) for name, one in _inputs(size, words, job["batch"]).items()}
+    return lambda: edit(**inputs)["fine"].numpy()
 
 
-def _lite(job: dict[str, Any]):
+def _lite(job: dict[str, Any]) -> Callable[[], Any]:
     """Batch 8 is eight pictures one after the other: the files hold batch 1."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -295,26 +305,22 @@ def _lite(job: dict[str, Any]):
         Interpreter(str(folder / name), num_threads=THREADS).get_signature_runner()
         for name in ("text.tflite", f"{job['form']}.tflite")
     )
-    shape = image.get_input_details()["image"]["shape"]
+    size = image.get_input_details()["image"]["shape"][1]
     words = text.get_input_details()["tokens"]["shape"][1]
-    picture = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    tokens = np.full((1, words), 2, np.int32)
-    tokens[:, _CAPTION_WORDS:] = 0
+    inputs = _inputs(size, words, 1)
 
     def edit():
         for _ in range(job["batch"]):
-            image(image=picture, **text(tokens=tokens))
+            image(image=inputs["images"], **text(tokens=inputs["tokens"]))
 
-    return edit, None
+    return edit
 
 
 def _machine() -> tuple[Callable[[], Any], Callable[[], Any]]:
     """The reference convolution and the reference matrix product."""
     import tensorflow as tf
 
-    if not tf.config.threading.get_intra_op_parallelism_threads():
-        tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+    _two_threads()
     count, side, channels = _CONVOLUTION
     x = tf.random.normal([count, side, side, channels])
     kernel = tf.random.normal([3, 3, channels, channels])
