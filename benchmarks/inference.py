@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -187,7 +188,8 @@ def operations(editor, batch: int) -> list[tuple[str, Any]]:
         )
         .graph
     )
-    return [(one.name.split("/")[0].removesuffix("_1"), one) for one in graph.get_operations()]
+    numbered = re.compile(r"(_\d+)+$")  # how TensorFlow tells models of one name apart
+    return [(numbered.sub("", one.name.split("/")[0]), one) for one in graph.get_operations()]
 
 
 def multiply_adds(editor) -> dict[str, int]:
@@ -204,7 +206,7 @@ def multiply_adds(editor) -> dict[str, int]:
                 count *= int(operation.inputs[0].shape[-1])
             if "lstm_cell" in operation.name:  # stands for the loop over the words
                 count *= editor.run.config.data.max_words
-            found["boundary" if part.startswith("depthwise") else part] += count
+            found["boundary" if part == "depthwise" else part] += count
     return {**found, "all": sum(found.values())}
 
 
@@ -220,13 +222,14 @@ def convolutions_alone(editor, batch: int) -> Callable[[], Any]:
             rows.append((x, kernel, *attributes))
 
     def run():
-        return [
+        found = [
             tf.nn.conv2d(x, kernel, strides, padding.decode(), dilations=dilations)[0, 0, 0, 0]
             for x, kernel, strides, padding, dilations in rows
         ]
+        return tf.stack(found)
 
     call = tf.function(run)
-    return lambda: [one.numpy() for one in call()]
+    return lambda: call().numpy()
 
 
 def _measure(job: dict[str, Any]) -> dict[str, Any]:
