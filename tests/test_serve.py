@@ -23,6 +23,7 @@ from mim_tf.editor import Editor
 from mim_tf.errors import UserError
 
 TEXT = "this bird has blue wings"
+SQUARE = np.zeros((1, 32, 32, 3)).tolist()
 LIMITS = serve.Limits(body=3 << 20, items=4, queue=16, body_seconds=1.0)
 
 
@@ -198,7 +199,7 @@ def test_wrong_paths(url, path, status):
          "no rectangular list"),
         ({"signature_name": "edit_tokens", "inputs": {"images": [1], "tokens": [[2] * 16]}},
          "'images' has the shape [1], not [None, 32, 32, 3]"),
-        ({"signature_name": "edit_tokens", "inputs": {"images": [], "tokens": [[1.5] * 16]}},
+        ({"signature_name": "edit_tokens", "inputs": {"images": SQUARE, "tokens": [[1.5] * 16]}},
          "'tokens' is no rectangular list of numbers (not all are whole"),
         ({"signature_name": "edit_tensors",
           "inputs": {"images": [[[[1, 2, 300]]]], "caption": [TEXT]}}, "whole numbers of 0 to 255"),
