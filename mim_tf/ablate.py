@@ -29,7 +29,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "without-L_p": ("loss.p=0",),
     "without-L_m-and-L_p": ("loss.m={coarse: 0, fine: 0}", "loss.p=0"),
     "coarse-only": ("model.fine=false",),
-    "without-TLU": ("model.tlu=false",),
+    "without-TLU": ("model.tlu=false", "model.fuse=true"),
     "D_T-fake-only": ("loss.D_T_fake=1", "loss.D_T_mismatched=0"),
     "D_T-mismatched-only": ("loss.D_T_fake=0", "loss.D_T_mismatched=1"),
     "literal-paper": (),

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mim_tf import images
+from mim_tf.layers import resize
 from mim_tf.run import Run
 
 
@@ -44,12 +45,29 @@ class Editor:
         self.generator = run.load_generator()
         self.size = run.config.model.fine_size
         self._stage = "fine" if run.config.model.fine else "coarse"
-        self._forward = tf.function(self._graph, reduce_retracing=True)
+        self._forward = tf.function(self.graph, reduce_retracing=True)
 
-    def _graph(self, picture, tokens):
-        out = self.generator({"picture": picture, "tokens": tokens}, training=False)
-        edited = images.resize(out["images"][self._stage], self.size)
-        alpha = images.resize(out["alphas"][self._stage], self.size)
+    def graph(self, picture, tokens):
+        """The edit as TensorFlow operations, which exports trace.
+
+        Args:
+            picture: [B, F, F, 3] in [-1, 1].
+            tokens: int32 [B, T], at least one word in each row.
+
+        Returns:
+            edited [B, F, F, 3] and coarse [B, C, C, 3] in [-1, 1], alpha and boundary [B, F, F, 1]
+            in [0, 1], in the order edited, alpha, coarse, boundary.
+        """
+        words = self.generator.read(tokens, training=False)
+        return self.paint(picture, words["h_hat"], words["mask"])
+
+    def paint(self, picture, h_hat, mask):
+        """:meth:`graph` from the texture ``h_hat`` [B, T, l] and ``mask`` [B, T] of a caption."""
+        seen = self.generator.see(picture, training=False)
+        out = self.generator.paint(seen, h_hat, mask, training=False)
+        # Only enlarges, where the fine stage is off: layers.resize, which every GPU has.
+        edited = resize(out["images"][self._stage], self.size)
+        alpha = resize(out["alphas"][self._stage], self.size)
         if not self.generator.compose:
             alpha = tf.ones_like(alpha)  # without composition every pixel is newly drawn
         boundary = images.boundary_image(picture, self.generator.boundary)

@@ -136,7 +136,9 @@ class VGGEncoder(keras.Model):
 
     def call(self, picture, training=False):
         """``picture`` [B, H, W, 3] in [-1, 1] -> [B, N, M, l]."""
-        blue_green_red = ops.flip(from_signed(picture), axis=-1)
+        # Not a flip: the GPU delegate has none.
+        red, green, blue = ops.split(from_signed(picture), 3, axis=-1)
+        blue_green_red = ops.concatenate([blue, green, red], axis=-1)
         means = ops.convert_to_tensor(_VGG_MEANS, "float32")
         return self.features(blue_green_red - means, training=False)
 
@@ -184,7 +186,8 @@ class ImageEncoder(keras.Model):
         if not self.frozen:
             v_b = self.of_structure(structure, training=training)
             return {"v_i": self.of_texture(picture, training=training), "v_b": v_b}
-        both = ops.concatenate([picture, ops.repeat(structure * 2 - 1, 3, axis=-1)], axis=0)
+        structure = ops.concatenate([structure * 2 - 1] * 3, axis=-1)
+        both = ops.concatenate([picture, structure], axis=0)
         v_i, v_b = ops.split(self.of_texture(both, training=training), 2, axis=0)
         return {"v_i": v_i, "v_b": v_b}
 

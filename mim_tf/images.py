@@ -331,21 +331,33 @@ def same_size_composite(
     height, width = original.shape[:2]
     if side < 1 or y < 0 or x < 0 or y + side > height or x + side > width:
         raise ValueError(f"crop {crop} does not lie in a picture of {height}x{width}")
-    change = (np.asarray(edited, np.float32) - np.asarray(model_input, np.float32)) * _HALF_RANGE
-    change = _resample(change, side, "bicubic")
-    touched = _resample(np.asarray(alpha, np.float32), side, "bilinear") >= 1.0 / 255.0
-
     result = original.copy()
     inside = square_crop(result, crop)  # a view: writing to it writes to the result
-    change += inside
-    np.rint(np.clip(change, 0.0, 255.0, out=change), out=change)
-    np.copyto(inside, change.astype(np.uint8), where=touched)
+    inside[:] = add_change(inside, model_input, edited, alpha).numpy()
     return result
 
 
-def _resample(square: np.ndarray, side: int, method: str) -> np.ndarray:
-    """`[S, S, C]` to `[side, side, C]`, float32, a fresh array."""
-    return np.array(tf.image.resize(square[None], (side, side), method=method, antialias=True)[0])
+def add_change(square: Any, model_input: Any, edited: Any, alpha: Any) -> tf.Tensor:
+    """The square of `same_size_composite`, for graphs too.
+
+    Args:
+        square: uint8 `[side, side, 3]`, the crop of the original.
+        model_input, edited, alpha: as for `same_size_composite`.
+
+    Returns:
+        uint8 `[side, side, 3]`.
+    """
+    side = tf.shape(square)[:2]
+    change = (tf.cast(edited, tf.float32) - tf.cast(model_input, tf.float32)) * _HALF_RANGE
+    change = _resample(change, side, "bicubic")
+    touched = _resample(tf.cast(alpha, tf.float32), side, "bilinear") >= 1.0 / 255.0
+    levels = tf.clip_by_value(tf.cast(square, tf.float32) + change, 0.0, 255.0)
+    return tf.where(touched, tf.cast(tf.round(levels), tf.uint8), square)
+
+
+def _resample(square: tf.Tensor, side: tf.Tensor, method: str) -> tf.Tensor:
+    """`[S, S, C]` to `[*side, C]`, float32."""
+    return tf.image.resize(square[None], side, method=method, antialias=True)[0]
 
 
 # Boundary ----------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ class MIMNet(keras.Model):
     # Reconstruction stage, Sec. 3.5.2: the only one that updates the memory.
 
     def reconstruction_step(self, batch, random_memory: bool = True):
-        """L_rec, L_p, L_m, L_match and the prior on alpha; updates the generator, its memory too."""
+        """L_rec, L_p, L_m, L_match and the prior on alpha; updates the generator and its memory."""
         weights, generator = self.config.loss, self.generator
         picture, tokens = batch["picture"], batch["tokens"]
         random_memory = (
@@ -189,9 +189,7 @@ class MIMNet(keras.Model):
                 logs[f"L_rec_{stage}"] = loss
                 terms[f"L_rec_{stage}"] = composing * getattr(weights.rec, stage) * loss
                 if weights.drawn and generator.compose:
-                    loss = losses.L_rec(
-                        target, out["drawn"][stage], weights.rec_norm, where[stage]
-                    )
+                    loss = losses.L_rec(target, out["drawn"][stage], weights.rec_norm, where[stage])
                     logs[f"L_rec_drawn_{stage}"] = loss
                     terms[f"L_rec_drawn_{stage}"] = (
                         weights.drawn * getattr(weights.rec, stage) * loss
@@ -242,6 +240,7 @@ class MIMNet(keras.Model):
     def _match(self, seen, words, false):
         """L_match of the batch; ``words`` are the own captions', ``false`` their hard negatives."""
         gate, v_b = self.generator.icm.gate, seen["v_b"]
+        assert gate is not None  # checked by Config: L_match needs word gates
         gates = gate.all_pairs(v_b, words["h_hat"])
         hard = gate({"v_b": v_b, "h_hat": false["h_hat"]}, training=True)
         return losses.L_match(
@@ -364,7 +363,7 @@ class MIMNet(keras.Model):
         h = generator.text_encoder(tokens)
         textures = self.forerunner(h).numpy()
         words = word_mask(tokens).numpy() > 0
-        if generator.mtfg.memory is None:
+        if generator.mtfg.without is not None:
             generator.mtfg.without.set_weights(self.forerunner.get_weights())
             missed = 0.0
         else:

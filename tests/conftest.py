@@ -75,3 +75,35 @@ def tiny_rulers(tmp_path_factory) -> Path:
     pretraining.start(path, parse_kind(PretrainConfig, tree, "test"))
     pretraining.pretrain(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def random_run(tmp_path_factory):
+    """A run with random weights everywhere, so that every layer shows in the result."""
+    import numpy as np
+
+    from mim_tf.data.sources import load_source
+    from mim_tf.mimnet import make_generator
+    from mim_tf.run import Run
+    from mim_tf.trainer import build_vocabulary
+
+    config = tiny_config()
+    vocabulary = build_vocabulary(load_source(config, "train"), config)
+    run = Run.create(tmp_path_factory.mktemp("runs") / "random", config, vocabulary)
+    generator = make_generator(config, len(vocabulary))
+    rng = np.random.default_rng(0)
+    for weight in generator.weights:
+        weight.assign(weight + 0.1 * rng.normal(size=weight.shape))
+    run.save_generator(generator)
+    return run
+
+
+@pytest.fixture(scope="session")
+def saved_model(random_run, tmp_path_factory) -> Path:
+    """The base directory of an exported SavedModel of ``random_run``."""
+    from export.saved_model import export
+    from mim_tf.editor import Editor
+
+    base = tmp_path_factory.mktemp("models") / "mim"
+    export(Editor(random_run), base)
+    return base

@@ -30,6 +30,7 @@ LAYERS = [
         "edit",
         "demo",
         "prepare",
+        "serve",
         "pretrain",
         "evaluate",
         "ablate",

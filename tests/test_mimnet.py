@@ -77,9 +77,7 @@ def test_the_warm_up_moves_what_localises_words_and_nothing_else():
     before = values(inside), values(others)
     for step in range(2):  # zero-initialised last layers block gradients on the first
         model.warm_up_step(batch(seed=step))
-    still = [
-        one.path for one, yes in zip(inside, moved(before[0], inside), strict=True) if not yes
-    ]
+    still = [one.path for one, yes in zip(inside, moved(before[0], inside), strict=True) if not yes]
     assert not still and not any(moved(before[1], others))
 
 

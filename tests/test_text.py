@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import unicodedata
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from mim_tf.encoders import TextEncoder
 from mim_tf.errors import UserError
-from mim_tf.text import Vocabulary, WordVectors, tokenize, word_vectors
+from mim_tf.text import GraphTokenizer, Vocabulary, WordVectors, tokenize, word_vectors
 
 
 def test_tokens_are_lower_case_words_and_u_fffd_is_a_blank():
@@ -93,6 +94,46 @@ def test_a_truncated_gzip_is_refused(tmp_path):
     file.write_bytes(gzip.compress(b"red 1 2\n" * 999)[:-20])
     with pytest.raises(UserError, match="cannot read"):
         word_vectors(file, Vocabulary(["red"]), seed=0)
+
+
+def test_tokens_in_a_graph_are_those_of_python():
+    known = [
+        chr(code)
+        for code in range(0x110000)
+        if not 0xD800 <= code <= 0xDFFF
+        and unicodedata.category(chr(code)) != "Cn"
+        and not is_new_letter(chr(code))
+    ]
+    assert len(known) > 280_000
+    captions = [f"a{one}b X_1{one} \u03a3{one}" for one in known]
+    words = sorted({word for caption in captions[::7] for word in tokenize(caption)})
+    vocabulary = Vocabulary(words)
+    encode = tf.function(GraphTokenizer(vocabulary, 4))
+    expected = np.stack([vocabulary.encode(one, 4) for one in captions])
+    np.testing.assert_array_equal(encode(tf.constant(captions)), expected)
+
+
+def is_new_letter(letter: str) -> bool:
+    """Whether Python knows its lower case and TensorFlow, with older tables, does not."""
+    lower = tf.strings.lower(letter, encoding="utf-8").numpy().decode()
+    return lower == letter != letter.lower()
+
+
+def test_odd_captions_in_a_graph():
+    vocabulary = Vocabulary(["a", "blue", "\u03c3\u03b1\u03c2", "i", "stanbul"])
+    captions = [
+        "",
+        "...",
+        "A  Blue-blue\ufffda",
+        "\u03a3\u0391\u03a3",
+        "\u0130stanbul",
+        "a\0blue",
+        "a " * 9,
+    ]
+    found = GraphTokenizer(vocabulary, 5)(tf.constant(captions))
+    np.testing.assert_array_equal(found, np.stack([vocabulary.encode(one, 5) for one in captions]))
+    broken = GraphTokenizer(vocabulary, 3)(tf.constant([b"a\xff\xfeblue"]))
+    np.testing.assert_array_equal(broken, [[2, 3, 0]])
 
 
 @pytest.mark.parametrize(

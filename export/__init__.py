@@ -1,0 +1,1 @@
+"""Exports for serving and for phones: SavedModel and LiteRT."""

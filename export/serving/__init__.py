@@ -1,0 +1,1 @@
+"""Serving: configuration, a client and a load test."""

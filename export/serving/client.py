@@ -1,0 +1,191 @@
+"""Edit a picture through TensorFlow Serving or ``mim_tf.serve``.
+
+REST:  python -m export.serving.client --url http://localhost:8501 --image in.jpg \\
+           --text "a red bird" --output out.png
+gRPC:  the same with --url grpc://localhost:8500
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from mim_tf.errors import UserError, entry_point
+
+SIGNATURES = {False: "serving_default", True: "edit_keep_size"}
+_BUSY = (502, 503, 504)
+
+
+class RestClient:
+    """The REST interface.
+
+    Args:
+        url: ``http://host:port``.
+        model: its name.
+        timeout: seconds until an answer must have come.
+        retries: how often to try again where the server is busy or not yet there.
+    """
+
+    def __init__(self, url: str, model: str, timeout: float = 60.0, retries: int = 3) -> None:
+        self.url = f"{url.rstrip('/')}/v1/models/{model}"
+        self._timeout = timeout
+        self._session = requests.Session()
+        # An edit changes nothing on the server, so a POST may be sent again.
+        retry = Retry(
+            retries, backoff_factor=0.3, status_forcelist=_BUSY, allowed_methods=None,
+            raise_on_status=False,
+        )  # fmt: skip
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=retry))
+
+    def edit(self, files: Sequence[bytes], captions: Sequence[str], keep_size: bool) -> list[bytes]:
+        """Whole picture files and their captions -> PNG files.
+
+        Raises:
+            UserError: the server is not there, too slow, or refuses.
+        """
+        body = {
+            "signature_name": SIGNATURES[keep_size],
+            "instances": [
+                {"image_bytes": {"b64": base64.b64encode(file).decode()}, "caption": caption}
+                for file, caption in zip(files, captions, strict=True)
+            ],
+        }
+        try:
+            answer = self._session.post(f"{self.url}:predict", json=body, timeout=self._timeout)
+        except requests.Timeout:
+            raise UserError(f"{self.url}: no answer within {self._timeout:g} seconds") from None
+        except requests.RequestException as error:
+            raise UserError(f"{self.url}: cannot be reached ({_reason(error)})") from None
+        tree = _json(answer)
+        if not answer.ok:
+            message = tree.get("error") if isinstance(tree, dict) else None
+            raise UserError(
+                f"{self.url}: HTTP {answer.status_code}: {message or answer.text[:200] or '-'}"
+            )
+        try:
+            return [base64.b64decode(one["b64"], validate=True) for one in tree["predictions"]]
+        except (KeyError, TypeError, binascii.Error):
+            raise UserError(f"{self.url}: its answer is not that of an exported model") from None
+
+
+class GrpcClient:
+    """The gRPC interface; see :class:`RestClient`."""
+
+    def __init__(self, address: str, model: str, timeout: float = 60.0, retries: int = 3) -> None:
+        import grpc
+        from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
+
+        self.url, self.model = f"grpc://{address}", model
+        self._timeout, self._retries = timeout, retries
+        limit = 64 << 20  # the default of 4 MB is less than a photograph
+        self._channel = grpc.insecure_channel(
+            address,
+            options=[
+                ("grpc.max_send_message_length", limit),
+                ("grpc.max_receive_message_length", limit),
+            ],
+        )
+        self._stub = PredictionServiceStub(self._channel)
+
+    def edit(self, files: Sequence[bytes], captions: Sequence[str], keep_size: bool) -> list[bytes]:
+        """Like :meth:`RestClient.edit`."""
+        import time
+
+        import grpc
+        import tensorflow as tf
+
+        from export.serving.messages import predict_request
+
+        inputs = {"image_bytes": list(files), "caption": [one.encode() for one in captions]}
+        request = predict_request(self.model, SIGNATURES[keep_size], inputs)
+        for attempt in range(self._retries + 1):
+            try:
+                answer = self._stub.Predict(request, timeout=self._timeout)
+                break
+            except grpc.RpcError as error:
+                busy = error.code() in (
+                    grpc.StatusCode.UNAVAILABLE,
+                    grpc.StatusCode.RESOURCE_EXHAUSTED,
+                )
+                if busy and attempt < self._retries:
+                    time.sleep(0.3 * 2**attempt)
+                    continue
+                raise UserError(f"{self.url}: {error.code().name}: {error.details()}") from None
+        if "image_bytes" not in answer.outputs:
+            raise UserError(f"{self.url}: its answer is not that of an exported model")
+        return list(tf.make_ndarray(answer.outputs["image_bytes"]))
+
+
+def connect(url: str, model: str, timeout: float, retries: int) -> RestClient | GrpcClient:
+    """The client for a URL: ``http://host:port``, ``https://...`` or ``grpc://host:port``."""
+    parts = urlsplit(url)
+    if parts.scheme == "grpc" and parts.netloc:
+        return GrpcClient(parts.netloc, model, timeout, retries)
+    if parts.scheme in ("http", "https") and parts.netloc:
+        return RestClient(url, model, timeout, retries)
+    raise UserError(f"--url {url}: give http://host:8501 (REST) or grpc://host:8500")
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause, without the layers that wrap it."""
+    reason: Any = getattr(error.args[0], "reason", error) if error.args else error
+    return str(reason).rsplit(": ", 1)[-1]
+
+
+def _json(answer: requests.Response) -> Any:
+    try:
+        return answer.json()
+    except requests.JSONDecodeError:
+        return None
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m export.serving.client", description="Edit a picture through a server."
+    )
+    parser.add_argument("--url", required=True, help="http://host:8501 or grpc://host:8500")
+    parser.add_argument("--model", default="mim", metavar="NAME", help="on the server (mim)")
+    parser.add_argument("--image", metavar="PATH", type=Path, required=True)
+    parser.add_argument("--text", metavar="CAPTION", required=True)
+    parser.add_argument("--output", metavar="PATH", type=Path, required=True, help="a .png file")
+    parser.add_argument(
+        "--keep-size", action="store_true", help="put the change back at the original resolution"
+    )
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS")
+    parser.add_argument("--retries", type=int, default=3, metavar="N")
+    return parser.parse_args(argv)
+
+
+@entry_point
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _arguments(argv)
+    client = connect(arguments.url, arguments.model, arguments.timeout, arguments.retries)
+    try:
+        picture = arguments.image.read_bytes()
+    except OSError as error:
+        raise UserError(f"--image {arguments.image}: {error.strerror}") from None
+    [edited] = client.edit([picture], [arguments.text], arguments.keep_size)
+    try:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        partial = arguments.output.with_name(f".partial.{arguments.output.name}")
+        partial.write_bytes(edited)
+        partial.replace(arguments.output)
+    except OSError as error:
+        raise UserError(f"--output {arguments.output}: {error.strerror}") from None
+    print(arguments.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
