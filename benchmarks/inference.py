@@ -28,6 +28,7 @@ import numpy as np
 
 from mim_tf.config import load_config
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import add_model_flags
 
 THREADS = 2
 BATCHES = (1, 8)
@@ -42,10 +43,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.inference", description="What an edit costs."
     )
-    model = parser.add_mutually_exclusive_group(required=True)
+    model = add_model_flags(parser, required=True)
     model.add_argument("--config", metavar="NAME", nargs="+", help="random weights of its sizes")
-    model.add_argument("--run", metavar="DIR", type=Path, help="a run directory")
-    model.add_argument("--preset", metavar="NAME", help="weights that ship with the project")
     parser.add_argument("--form", choices=FORMS, nargs="+", default=FORMS, help="which rows")
     parser.add_argument("--seconds", type=float, default=10.0, help="a row's measuring time")
     return parser.parse_args(argv)

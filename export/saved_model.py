@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from export.exportable import check_exportable
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import add_model_flags
 
 CAPTION = "caption"
 IMAGE_BYTES = "image_bytes"
@@ -26,9 +28,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m export.saved_model", description="Export a SavedModel for TF Serving."
     )
-    model = parser.add_mutually_exclusive_group(required=True)
-    model.add_argument("--run", metavar="DIR", type=Path, help="a run directory")
-    model.add_argument("--preset", metavar="NAME", help="weights that ship with the project")
+    add_model_flags(parser)
     parser.add_argument(
         "--output", metavar="DIR", type=Path, required=True, help="the model's base directory"
     )
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.editor import Editor
     from mim_tf.run import Run
 
-    run = Run.preset(arguments.preset) if arguments.preset else Run.open(arguments.run)
+    run = Run.chosen(arguments.run, arguments.preset)
     print(export(Editor(run), arguments.output))
     return 0
 
@@ -58,8 +58,9 @@ def export(editor, base: Path) -> Path:
         ``base/<version>``.
 
     Raises:
-        UserError: the place cannot be written.
+        UserError: the place cannot be written, or the model cannot be exported.
     """
+    check_exportable(editor.run.config)
     try:
         base.mkdir(parents=True, exist_ok=True)
         version = _next_version(base)

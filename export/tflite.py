@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from export.exportable import check_exportable
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import add_model_flags
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 METADATA = "metadata.json"
@@ -49,9 +51,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m export.tflite", description="Export LiteRT files for phones."
     )
-    model = parser.add_mutually_exclusive_group(required=True)
-    model.add_argument("--run", metavar="DIR", type=Path, help="a run directory")
-    model.add_argument("--preset", metavar="NAME", help="weights that ship with the project")
+    add_model_flags(parser)
     parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="a folder")
     return parser.parse_args(argv)
 
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.editor import Editor
     from mim_tf.run import Run
 
-    run = Run.preset(arguments.preset) if arguments.preset else Run.open(arguments.run)
+    run = Run.chosen(arguments.run, arguments.preset)
     for name, figures in export(Editor(run), arguments.output).items():
         error = figures["error"]
         print(
@@ -87,6 +87,7 @@ def export(editor, output: Path) -> dict[str, Any]:
         UserError: the folder holds something else or cannot be written, or the picture's network
             cannot run on the GPU (the message names the layer).
     """
+    check_exportable(editor.run.config)
     if output.exists() and not (output / METADATA).is_file() and (
         not output.is_dir() or any(output.iterdir())
     ):  # fmt: skip

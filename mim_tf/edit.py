@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import add_model_flags
 
 if TYPE_CHECKING:
     from mim_tf.editor import Edit, Editor
@@ -19,9 +20,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mim_tf.edit", description=__doc__)
-    model = parser.add_mutually_exclusive_group(required=True)
-    model.add_argument("--run", metavar="DIR", type=Path, help="a run directory")
-    model.add_argument("--preset", metavar="NAME", help="weights that ship with the project")
+    add_model_flags(parser)
     parser.add_argument(
         "--image", metavar="PATH", type=Path, nargs="+", required=True, help="pictures or folders"
     )
@@ -51,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.editor import Editor
     from mim_tf.run import Run
 
-    run = Run.preset(arguments.preset) if arguments.preset else Run.open(arguments.run)
+    run = Run.chosen(arguments.run, arguments.preset)
     editor = Editor(run)
     editor.tokens(arguments.text)  # a bad caption is told before anything is written
     failures = 0

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim_tf.config import Config, parse_config
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import add_model_flags
 
 if TYPE_CHECKING:
     from mim_tf.run import Run
@@ -24,9 +25,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m mim_tf.evaluate", description="Measure a model, or edited pictures."
     )
-    model = parser.add_mutually_exclusive_group()
-    model.add_argument("--run", metavar="DIR", type=Path, help="a run directory")
-    model.add_argument("--preset", metavar="NAME", help="weights that ship with the project")
+    add_model_flags(parser, required=False)
     parser.add_argument(
         "--images",
         metavar="DIR",
@@ -117,9 +116,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> Run | None:
     from mim_tf.run import Run
 
-    if arguments.preset:
-        return Run.preset(arguments.preset)
-    return Run.open(arguments.run) if arguments.run else None
+    if not (arguments.run or arguments.preset):
+        return None
+    return Run.chosen(arguments.run, arguments.preset)
 
 
 def _data(

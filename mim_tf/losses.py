@@ -12,6 +12,7 @@ import math
 from keras import ops
 
 _SHARPNESS = 5.0  # factor of L_match's scores
+_NOWHERE = 1e-2  # added to the sum of a word's gates, which may all be closed
 
 
 def _mean_per_sample(x):
@@ -71,10 +72,12 @@ def L_match(gates, v_i, h_hat, mask, hard_gates, hard_h_hat, hard_mask):  # noqa
     # What a word reads at each place, averaged by its gate: no pooled texture is ever built.
     reads = ops.matmul(places, ops.transpose(ops.reshape(h_hat, (-1, channels))))
     reads = ops.reshape(reads, (batch, -1, *h_hat.shape[:2]))  # [B, NM, B, T]
-    scores = ops.sum(gates * reads, axis=1) / ops.sum(gates, axis=1) * scale  # [B, B, T]
+    # A word that speaks of no place at all, in no picture, fits none and fits them all.
+    total = ops.sum(gates, axis=1) + _NOWHERE
+    scores = ops.sum(gates * reads, axis=1) / total * scale  # [B, B, T]
     scores = ops.sum(scores * mask, axis=-1) / ops.sum(mask, axis=-1)  # [B, B]
     reads = ops.matmul(places, ops.transpose(hard_h_hat, (0, 2, 1)))  # [B, NM, T]
-    hard = ops.sum(hard_gates * reads, axis=1) / ops.sum(hard_gates, axis=1) * scale
+    hard = ops.sum(hard_gates * reads, axis=1) / (ops.sum(hard_gates, axis=1) + _NOWHERE) * scale
     hard = ops.sum(hard * hard_mask, axis=-1) / ops.sum(hard_mask, axis=-1)  # [B]
     own = ops.diagonal(scores)
     of_captions = ops.logsumexp(ops.concatenate([scores, hard[:, None]], axis=1), axis=1)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import add_model_flags
 
 _SHOWN = 4
 
@@ -16,9 +17,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m mim_tf.memories", description="Paint every memory, and show who reads it."
     )
-    model = parser.add_mutually_exclusive_group(required=True)
-    model.add_argument("--run", metavar="DIR", type=Path, help="a run directory")
-    model.add_argument("--preset", metavar="NAME", help="weights that ship with the project")
+    add_model_flags(parser)
     parser.add_argument(
         "--image", metavar="PATH", type=Path, nargs="+", help="default: pictures of the test split"
     )
@@ -44,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.editor import Editor
     from mim_tf.run import Run
 
-    run = Run.preset(arguments.preset) if arguments.preset else Run.open(arguments.run)
+    run = Run.chosen(arguments.run, arguments.preset)
     editor = Editor(run)
     readings = [memory_sheet.read_memories(editor, text) for text in arguments.text]
     if arguments.image:

@@ -420,14 +420,20 @@ class MIMNet(keras.Model):
         for mean, current in zip(self.averaged.weights, self.generator.weights, strict=True):
             mean.assign(mean.value + (1 - decay) * (current.value - mean.value))
 
-    def set_progress(self, progress: float) -> None:
-        """Set both learning rates for this share of training done, in [0, 1]."""
-        options = self.config.optimizer
-        factor = min(1.0, 2 * (1 - progress)) if options.decay else 1.0
+    def set_progress(self, step: int, last: int) -> None:
+        """Set the learning rates for a step of ``last``; the warm-up has a schedule of its own."""
+        options, warm_up = self.config.optimizer, self.config.train.warm_up
+        if step < warm_up:
+            rate = options.warm_up_learning_rate * self._decay(step / warm_up)
+            self.warm_up_optimizer.learning_rate.assign(rate)
+        factor = self._decay(max(0, step - warm_up) / max(1, last - warm_up))
         self.generator_optimizer.learning_rate.assign(options.learning_rate * factor)
         self.discriminator_optimizer.learning_rate.assign(
             options.discriminator_learning_rate * factor
         )
+
+    def _decay(self, progress: float) -> float:
+        return min(1.0, 2 * (1 - progress)) if self.config.optimizer.decay else 1.0
 
 
 def _told(change):

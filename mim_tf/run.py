@@ -73,6 +73,14 @@ class Run:
         return cls(path, parse_config(tree, str(file)), Vocabulary.load(path / VOCABULARY))
 
     @classmethod
+    def chosen(cls, path: Path | None, preset: str | None) -> Run:
+        """What ``--run`` or ``--preset`` names."""
+        if preset is not None:
+            return cls.preset(preset)
+        assert path is not None  # one of the two is required
+        return cls.open(path)
+
+    @classmethod
     def preset(cls, name: str) -> Run:
         """Open a preset that ships with the project.
 

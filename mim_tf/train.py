@@ -9,20 +9,12 @@ from pathlib import Path
 
 from mim_tf.config import load_config
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import add_training_flags
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mim_tf.train", description=__doc__)
-    parser.add_argument(
-        "--config", metavar="NAME", nargs="+", help="YAML files, here or in configs/, in layers"
-    )
-    parser.add_argument(
-        "--run", metavar="DIR", type=Path, help="default: runs/<names of the configs>"
-    )
-    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
-    parser.add_argument(
-        "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="override"
-    )
+    add_training_flags(parser)
     return parser.parse_args(argv)
 
 

@@ -128,7 +128,7 @@ class _Loop:
         step = first
         try:
             for batch in batches:
-                self.model.set_progress(step / last)
+                self.model.set_progress(step, last)
                 self._collect(self._step(batch, step))
                 step += 1
                 bar.update()

@@ -79,7 +79,7 @@ def test_l_match_against_a_plain_loop():
     def fit(picture, gate, texture, words):
         total = 0.0
         for k in np.flatnonzero(words):
-            weights = gate[:, k] / gate[:, k].sum()
+            weights = gate[:, k] / (gate[:, k].sum() + 0.01)  # a word may speak of no place
             pseudo = weights @ v_i[picture].reshape(4, 5)  # Eq. 15's, of one word
             total += pseudo @ texture[k] * 5 / np.sqrt(5)
         return total / words.sum()

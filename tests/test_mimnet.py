@@ -206,10 +206,12 @@ def test_while_drawing_comes_first_alpha_is_not_asked():
     assert all(moved(before, refine))
 
 
-def test_learning_rates_decay_over_the_last_half():
-    model = make()
-    rates = []
-    for progress in (0.0, 0.5, 0.75, 1.0):
-        model.set_progress(progress)
-        rates.append(float(model.generator_optimizer.learning_rate.numpy()))
-    np.testing.assert_allclose(rates, np.array([1, 1, 0.5, 0]) * 1e-3, rtol=1e-5)
+def test_learning_rates_decay_over_the_last_half_of_each_part():
+    model = make(train={"warm_up": 4})
+    warm_up, rest = [], []
+    for step in (0, 2, 3, 4, 8, 10, 12):
+        model.set_progress(step, 12)
+        warm_up.append(float(model.warm_up_optimizer.learning_rate.numpy()))
+        rest.append(float(model.generator_optimizer.learning_rate.numpy()))
+    np.testing.assert_allclose(warm_up[:3], np.array([1, 1, 0.5]) * 4e-3, rtol=1e-5)
+    np.testing.assert_allclose(rest, np.array([1, 1, 1, 1, 1, 0.5, 0]) * 1e-3, rtol=1e-5)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from export import saved_model as export_module
 from mim_tf import images
 from mim_tf.editor import Editor
+from mim_tf.errors import UserError
 
 CAPTIONS = ["this bird has blue wings", "A RED bird, with a white belly!", "the green bird"]
 
@@ -202,3 +203,20 @@ def test_mistakes_are_one_line(random_run, tmp_path, capsys):
     assert export_module.main(["--preset", "nothing", "--output", str(tmp_path / "m")]) == 1
     errors = capsys.readouterr().err.strip().splitlines()
     assert [one[:6] for one in errors] == ["error:"] * 2 and "no preset nothing" in errors[1]
+
+
+def test_a_model_that_needs_opencv_is_refused(tmp_path):
+    from conftest import tiny_config
+
+    from export import tflite
+    from mim_tf.mimnet import make_generator
+    from mim_tf.run import Run
+    from mim_tf.text import Vocabulary
+
+    config = tiny_config(model={"boundary": "canny"})
+    run = Run.create(tmp_path / "run", config, Vocabulary(["a", "red", "bird"]))
+    run.save_generator(make_generator(config, 5))
+    for export in (export_module.export, tflite.export):
+        with pytest.raises(UserError, match="canny is OpenCV's and cannot be exported"):
+            export(Editor(run), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

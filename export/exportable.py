@@ -1,0 +1,19 @@
+"""What no graph file can hold."""
+
+from __future__ import annotations
+
+from mim_tf.config import Config
+from mim_tf.errors import UserError
+
+
+def check_exportable(config: Config) -> None:
+    """Refuse a model that needs OpenCV at inference.
+
+    Raises:
+        UserError: ``model.boundary`` is ``canny``.
+    """
+    if config.model.boundary == "canny":
+        raise UserError(
+            "model.boundary=canny is OpenCV's and cannot be exported; "
+            "train with model.boundary=sobel"
+        )

@@ -1,0 +1,33 @@
+"""The flags that several commands share: one name for one thing everywhere."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_config_flags(parser: argparse.ArgumentParser) -> None:
+    """``--config NAME ...`` and ``--set SECTION.KEY=VALUE``, where a run begins."""
+    parser.add_argument(
+        "--config", metavar="NAME", nargs="+", help="YAML files, here or in configs/, in layers"
+    )
+    parser.add_argument(
+        "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="override"
+    )
+
+
+def add_training_flags(parser: argparse.ArgumentParser) -> None:
+    """:func:`add_config_flags`, and ``--run DIR`` and ``--resume`` of what can be continued."""
+    add_config_flags(parser)
+    parser.add_argument(
+        "--run", metavar="DIR", type=Path, help="default: runs/<names of the configs>"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
+
+
+def add_model_flags(parser: argparse.ArgumentParser, required: bool = True):
+    """``--run DIR`` or ``--preset NAME``, after a run has begun; returns their group."""
+    model = parser.add_mutually_exclusive_group(required=required)
+    model.add_argument("--run", metavar="DIR", type=Path, help="a run directory")
+    model.add_argument("--preset", metavar="NAME", help="weights that ship with the project")
+    return model
