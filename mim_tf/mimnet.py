@@ -201,7 +201,7 @@ class MIMNet(keras.Model):
                 logs["L_match"], logs["match_accuracy"] = self._match(seen, words, false)
                 terms["L_match"] = weights.match * logs["L_match"]
             logs["alpha"] = tf.reduce_mean(out["alphas"][self.stages[-1]], axis=[1, 2, 3])
-            terms["alpha"] = weights.alpha * logs["alpha"]
+            terms["alpha"] = composing * weights.alpha * logs["alpha"]
             if random_memory:
                 random = self._random_texture(words["mask"])
                 fake = generator.paint(seen, random, words["mask"], training=True)
