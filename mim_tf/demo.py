@@ -1,7 +1,8 @@
 """The demo: train on procedural birds, edit unseen ones, show and score them.
 
 ``python -m mim_tf.demo --output demo`` writes ``demo/run`` (a run directory), ``demo/edits.png``,
-``demo/metrics.json`` and ``demo/index.html``. Run again, it goes on where it was stopped.
+``demo/metrics.json`` and ``demo/index.html``. Beside the new model's edits stand those of the
+preset, the same recipe trained for longer. Run again, it goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from mim_tf.config import load_config
 from mim_tf.errors import UserError, entry_point
 
+_PRESET = "birds-64"
 _SHOWN = 16  # birds on the page
 _SCORED = 500  # birds behind the table
 _ROWS = (
@@ -52,9 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if config.data.source != "birds":
         raise UserError("the demo needs data.source=birds: only they have a known truth")
 
-    from mim_tf.data.sources import load_source
+    from mim_tf.data.sources import bird_seed, load_source
     from mim_tf.editor import Editor
-    from mim_tf.run import Run
+    from mim_tf.run import PRESETS, Run
     from mim_tf.trainer import start_run, train
 
     started = time.monotonic()
@@ -73,31 +75,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = start_run(path, config, source)
     train(run, source)
     minutes = (time.monotonic() - started) / 60
-    _show(Editor(run), arguments.output, minutes)
+    editors = {"trained now": Editor(run)}
+    if (PRESETS / _PRESET).is_dir():
+        editors[f"preset {_PRESET}"] = Editor(Run.preset(_PRESET))
+    _show(editors, bird_seed(config, "test"), config.model.fine_size, arguments.output, minutes)
     return 0
 
 
-def _show(editor, output: Path, minutes: float) -> None:
+def _show(editors, seed: int, size: int, output: Path, minutes: float) -> None:
+    """Score the editors, name -> Editor, on unseen birds and write the page."""
     from mim_tf import images, truth
-    from mim_tf.data.sources import bird_seed
     from mim_tf.run import replace_text
 
-    seed, size = bird_seed(editor.run.config, "test"), editor.size
-    print(f"scoring {_SCORED} unseen birds", file=sys.stderr)
-
-    def edit(pictures: np.ndarray, captions: list[str]):
-        edits = editor.edit_many(list(pictures), captions)
-        return np.stack([one.picture for one in edits]), np.stack([one.alpha for one in edits])
-
-    scores = truth.score(edit, seed, _SCORED, size)
     shown = list(truth.requests(seed, _SHOWN, size))
-    edits = editor.edit_many([one.picture for one in shown], [one.caption for one in shown])
-    rows = [
-        [request.picture, one.alpha, one.picture, request.truth]
-        for request, one in zip(shown, edits, strict=True)
-    ]
-    titles = ["before", "alpha", "after", "truth"]
-    sheet = images.labelled_grid(rows, titles, [one.caption for one in shown], scale=2)
+    captions = [request.caption for request in shown]
+    columns = {"before": [request.picture for request in shown]}
+    scores = {}
+    for name, editor in editors.items():
+        print(f"{name}: scoring {_SCORED} unseen birds", file=sys.stderr)
+        scores[name] = truth.score(editor.edit_batch, seed, _SCORED, size)
+        edited, alphas = editor.edit_batch(np.stack(columns["before"]), captions)
+        columns |= {f"{name}: alpha": list(alphas), f"{name}: after": list(edited)}
+    columns["truth"] = [request.truth for request in shown]
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    sheet = images.labelled_grid(rows, list(columns), captions, scale=2)
     images.write(output / "edits.png", sheet)
     replace_text(output / "metrics.json", json.dumps(scores, indent=2))
     page = output / "index.html"
@@ -106,35 +107,45 @@ def _show(editor, output: Path, minutes: float) -> None:
     print(f"\npictures: {output / 'edits.png'}\npage:     {page}")
 
 
-def _table(scores: dict[str, float]) -> str:
-    lines = [f"{'unseen birds: ' + str(scores['count']):62}{'edited':>8}{'copied':>8}"]
+def _cells(scores: dict[str, dict[str, float]]) -> list[list[str]]:
+    """The table: a title row, then a row a figure; a column for each model and for copying."""
+    first = next(iter(scores.values()))
+    table = [[f"{first['count']} unseen birds", *scores, "input copied"]]
     for key, title, copied in _ROWS:
-        lines.append(f"{title:62}{scores[key]:8.3f}{copied.format(**scores):>8}")
-    return "\n".join(lines)
+        values = [f"{one[key]:.3f}" for one in scores.values()]
+        table.append([title, *values, copied.format(**first)])
+    return table
 
 
-def _page(scores: dict[str, float], sheet: bytes, minutes: float) -> str:
+def _table(scores: dict[str, dict[str, float]]) -> str:
+    return "\n".join(
+        f"{title:60}" + "".join(f"{value:>18}" for value in values)
+        for title, *values in _cells(scores)
+    )
+
+
+def _page(scores: dict[str, dict[str, float]], sheet: bytes, minutes: float) -> str:
     cells = "\n".join(
-        f"<tr><td>{html.escape(title)}</td><td>{scores[key]:.3f}</td>"
-        f"<td>{copied.format(**scores)}</td></tr>"
-        for key, title, copied in _ROWS
+        "<tr>" + "".join(f"<td>{html.escape(value)}</td>" for value in row) + "</tr>"
+        for row in _cells(scores)
     )
     picture = base64.b64encode(sheet).decode()
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>mim_tf: what the demo learned</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto }}
-table {{ border-collapse: collapse }} td, th {{ padding: .2rem .8rem; text-align: left }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto }}
+table {{ border-collapse: collapse }} td {{ padding: .2rem .8rem; text-align: left }}
 tr + tr {{ border-top: 1px solid #ccc }} img {{ max-width: 100%; image-rendering: pixelated }}
 </style>
 <h1>What the demo learned</h1>
 <p>Trained from nothing for {minutes:.1f} minutes on pictures with captions. Each row is a bird it
-has never seen and a caption that asks for other colours; <b>alpha</b> is where it chose to draw.
-The truth is known because the birds are drawn by a program; training never sees it.</p>
-<table><tr><th>{int(scores["count"])} unseen birds</th><th>edited</th><th>input copied</th></tr>
+has never seen and a caption that asks for other colours; left of each edit stands <b>alpha</b>,
+where the model chose to draw. The truth is known because the birds are drawn by a program; training
+never sees it.</p>
+<table>
 {cells}</table>
-<p><img alt="before, alpha, after, truth" src="data:image/png;base64,{picture}"></p>
+<p><img alt="before, alpha and edit, truth" src="data:image/png;base64,{picture}"></p>
 </html>
 """
 

@@ -22,7 +22,9 @@ def test_multiply_adds_are_those_of_the_layers(random_run):
     # ICM works at one size, which is a quarter of the fine picture's area.
     icm = editor.generator.icm
     w_h = int(tf.size(icm.w_h.kernel))
-    assert parts["icm"] == convolutions(icm, 16) + w_h
+    words = editor.run.config.data.max_words * editor.run.config.model.channels
+    # At each place: the gates of the words, the mean of what they say, and its projection.
+    assert parts["icm"] == convolutions(icm, 16) + 16**2 * (2 * words + w_h)
 
 
 def test_convolutions_alone_are_all_of_them(random_run):

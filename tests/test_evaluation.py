@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,17 +137,13 @@ def test_no_distractor_is_true_of_the_edited_bird():
     assert not any(bird_captions.parse(one).items() <= colours.items() for one in found)
 
 
-_SAMPLES = os.environ.get("MIM_TF_SAMPLES") or Path(__file__).parents[2] / "shared" / "data"
-CUB = Path(_SAMPLES) / "cub"
-
-
-@pytest.mark.skipif(not CUB.is_dir(), reason=f"no sample of CUB at {CUB}; set MIM_TF_SAMPLES")
-def test_photographs_are_evaluated_and_recomputed_elsewhere(tmp_path):
+def test_photographs_are_evaluated_and_recomputed_elsewhere(samples, tmp_path):
     from mim_tf.mimnet import make_generator
     from mim_tf.run import Run
     from mim_tf.trainer import start_run
 
-    config = tiny_config(data={"source": "cub", "root": str(CUB)})
+    cub = samples / "cub"
+    config = tiny_config(data={"source": "cub", "root": str(cub), "partial": True})
     source = load_source(config, "train")
     untrained = start_run(tmp_path / "run", config, source)
     opened = Run.open(untrained.path)
@@ -162,7 +156,7 @@ def test_photographs_are_evaluated_and_recomputed_elsewhere(tmp_path):
         owners = {test.classes[i] for i, all_ in enumerate(test.captions) if pair.caption in all_}
         assert owners - {pair.label} and pair.own in test.captions[pair.index]
     given = ["--images", output / "images", "--pairs", output / "pairs.jsonl", "--rulers", "none"]
-    again = [*given, "--data-root", CUB, "--output", tmp_path / "again"]
+    again = [*given, "--data-root", cub, "--output", tmp_path / "again"]
     assert evaluate.main([str(one) for one in again]) == 0
     first, second = (
         json.loads((one / "metrics.json").read_text()) for one in (output, tmp_path / "again")
