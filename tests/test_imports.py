@@ -23,7 +23,7 @@ LAYERS = [
     {"mimnet"},
     {"run"},
     {"editor", "truth", "trainer"},
-    {"rulers", "pairs", "memory_sheet"},
+    {"rulers", "pairs", "memory_sheet", "server"},
     {"pretraining", "evaluation", "ratings"},
     {
         "train",
@@ -40,7 +40,7 @@ LAYERS = [
         "import_rulers",
     },
 ]
-WITHIN = {"data"}  # a package, whose modules use each other
+WITHIN = {"data", "server"}  # packages, whose modules use each other
 
 
 def modules():

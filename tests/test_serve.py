@@ -21,10 +21,15 @@ from export.serving import client, load_test
 from mim_tf import images, serve
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
+from mim_tf.server.application import application
+from mim_tf.server.batcher import Batcher
+from mim_tf.server.limits import Limits, RequestError
+from mim_tf.server.messages import parse
+from mim_tf.server.model import Model
 
 TEXT = "this bird has blue wings"
 SQUARE = np.zeros((1, 32, 32, 3)).tolist()
-LIMITS = serve.Limits(body=3 << 20, items=4, queue=16, body_seconds=1.0)
+LIMITS = Limits(body=3 << 20, items=4, queue=16, body_seconds=1.0)
 
 
 @contextlib.contextmanager
@@ -45,12 +50,12 @@ def running(app):
 
 @pytest.fixture(scope="module")
 def model(saved_model):
-    return serve.Model(saved_model)
+    return Model(saved_model)
 
 
 @pytest.fixture(scope="module")
 def url(model):
-    with running(serve.application(model, LIMITS)) as address:
+    with running(application(model, LIMITS)) as address:
         yield address
 
 
@@ -244,11 +249,11 @@ def test_clients_that_go_away_do_no_harm(url, file):
 
 def test_one_bad_request_does_not_spoil_the_batch(model, file):
     calls = [
-        serve.parse(json.dumps(rows(data, TEXT)).encode(), model, LIMITS)
+        parse(json.dumps(rows(data, TEXT)).encode(), model, LIMITS)
         for data in (file, b"rubbish", file)
     ]
-    first, bad, last = serve.Batcher(model, LIMITS)._run(calls)
-    assert isinstance(bad, serve.RequestError) and "item 0: no picture" in str(bad)
+    first, bad, last = Batcher(model, LIMITS)._run(calls)
+    assert isinstance(bad, RequestError) and "item 0: no picture" in str(bad)
     assert first["image_bytes"] == last["image_bytes"]
 
 
@@ -257,7 +262,7 @@ class Stub:
 
     name, version = "mim", "1"
 
-    def __init__(self, model: serve.Model) -> None:
+    def __init__(self, model: Model) -> None:
         self.signatures, self.inputs = model.signatures, model.inputs
         self.go, self.batches = threading.Event(), []
 
@@ -269,10 +274,10 @@ class Stub:
 
 def test_what_waits_runs_as_a_batch_and_a_full_queue_refuses(model):
     stub = Stub(model)
-    limits = serve.Limits(queue=5, batch=4)
+    limits = Limits(queue=5, batch=4)
     body = {"signature_name": "encode_text", "instances": [TEXT]}
     answers: list[requests.Response] = []
-    with running(serve.application(stub, limits)) as url:
+    with running(application(stub, limits)) as url:
 
         def send():
             answers.append(predict(url, body))
@@ -297,7 +302,7 @@ def test_what_waits_runs_as_a_batch_and_a_full_queue_refuses(model):
 def test_no_answer_in_time(model):
     stub = Stub(model)
     body = {"signature_name": "encode_text", "instances": [TEXT]}
-    with running(serve.application(stub, serve.Limits(answer_seconds=0.3))) as url:
+    with running(application(stub, Limits(answer_seconds=0.3))) as url:
         answer = predict(url, body)
         assert answer.status_code == 504 and "no answer within 0.3 seconds" in error_of(answer)
         stub.go.set()

@@ -17,9 +17,11 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from export.serving import client
 from export.serving.messages import predict_request
-from mim_tf import images, serve
+from mim_tf import images
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
+from mim_tf.server.limits import RequestError
+from mim_tf.server.model import Model
 
 FOLDER = Path(client.__file__).parent
 TEXT = "this bird has blue wings"
@@ -28,7 +30,7 @@ TEXT = "this bird has blue wings"
 class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
     """What TensorFlow Serving does with a PredictRequest."""
 
-    def __init__(self, model: serve.Model) -> None:
+    def __init__(self, model: Model) -> None:
         self.model, self.busy = model, 0
 
     def Predict(self, request, context):  # noqa: N802 (the protocol's name)
@@ -40,7 +42,7 @@ class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
         inputs = {name: tf.make_ndarray(one) for name, one in request.inputs.items()}
         try:
             outputs = self.model.run(request.model_spec.signature_name, inputs)
-        except serve.RequestError as error:
+        except RequestError as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         answer = PredictResponse()
         for name, value in outputs.items():
@@ -50,7 +52,7 @@ class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 @pytest.fixture(scope="module")
 def servicer(saved_model):
-    return Servicer(serve.Model(saved_model))
+    return Servicer(Model(saved_model))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,110 @@
+"""Requests that wait at the same time run as one batch."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+
+import numpy as np
+
+from mim_tf.server.limits import Limits, RequestError
+from mim_tf.server.messages import Call
+from mim_tf.server.model import Model
+
+
+class Batcher:
+    """One worker that runs what waits at the same time together.
+
+    Args:
+        model: what runs.
+        limits: of queue and batch.
+    """
+
+    def __init__(self, model: Model, limits: Limits) -> None:
+        self._model, self._limits = model, limits
+        self._waiting: list[tuple[Call, asyncio.Future]] = []
+        self._wake = asyncio.Event()
+        self._pool = concurrent.futures.ThreadPoolExecutor(1, "model")
+
+    async def submit(self, call: Call) -> dict[str, np.ndarray]:
+        """The outputs of one call.
+
+        Raises:
+            RequestError: queue full, no answer in time, or the model finds the input wrong.
+        """
+        if len(self._waiting) >= self._limits.queue:
+            raise RequestError(503, f"{self._limits.queue} requests wait already; try again later")
+        future = asyncio.get_running_loop().create_future()
+        entry = (call, future)
+        self._waiting.append(entry)
+        self._wake.set()
+        try:
+            return await asyncio.wait_for(future, self._limits.answer_seconds)
+        except TimeoutError:
+            raise RequestError(
+                504, f"no answer within {self._limits.answer_seconds:g} seconds; try again later"
+            ) from None
+        finally:  # also when the client has gone
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+
+    async def work(self) -> None:
+        """Run batches until cancelled."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                await self._wake.wait()
+                batch = self._take()
+                if not batch:
+                    self._wake.clear()
+                    continue
+                calls = [call for call, _ in batch]
+                results = await loop.run_in_executor(self._pool, self._run, calls)
+                for (_, future), result in zip(batch, results, strict=True):
+                    if future.done():  # timed out, or its client has gone
+                        continue
+                    if isinstance(result, Exception):
+                        future.set_exception(result)
+                    else:
+                        future.set_result(result)
+        finally:
+            self._pool.shutdown(wait=False)
+
+    def _take(self) -> list[tuple[Call, asyncio.Future]]:
+        """The oldest call and those behind it that fit into one batch with it."""
+        taken: list[tuple[Call, asyncio.Future]] = []
+        count = 0
+        for entry in list(self._waiting):
+            call = entry[0]
+            if taken and (
+                _kind(call) != _kind(taken[0][0]) or count + call.count > self._limits.batch
+            ):
+                continue
+            taken.append(entry)
+            count += call.count
+            self._waiting.remove(entry)
+        return taken
+
+    def _run(self, calls: list[Call]) -> list[dict[str, np.ndarray] | Exception]:
+        """Results or errors, one a call. Runs in the worker thread."""
+        if len(calls) > 1:
+            names = calls[0].inputs
+            merged = {name: np.concatenate([one.inputs[name] for one in calls]) for name in names}
+            try:
+                outputs = self._model.run(calls[0].signature, merged)
+            except Exception:  # whose fault it is shows when each runs alone
+                return [self._run([call])[0] for call in calls]
+            ends = np.cumsum([call.count for call in calls])
+            return [
+                {name: one[end - call.count : end] for name, one in outputs.items()}
+                for call, end in zip(calls, ends, strict=True)
+            ]
+        try:
+            return [self._model.run(calls[0].signature, calls[0].inputs)]
+        except Exception as error:
+            return [error]
+
+
+def _kind(call: Call) -> tuple:
+    """Calls of one kind can run as one batch."""
+    return call.signature, *((one.dtype.str, one.shape[1:]) for one in call.inputs.values())

@@ -1,0 +1,171 @@
+"""TensorFlow Serving's JSON to arrays and back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mim_tf.server.limits import Limits, RequestError
+from mim_tf.server.model import Model
+
+_DEFAULT_SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A parsed request: ``rows`` tells which of the two JSON forms it came in."""
+
+    signature: str
+    inputs: dict[str, np.ndarray]
+    count: int
+    rows: bool
+
+
+def parse(body: bytes, model: Model, limits: Limits) -> Call:
+    """A predict request's body, in row (``instances``) or column (``inputs``) form.
+
+    Raises:
+        RequestError: 400 with what is wrong.
+    """
+    try:
+        tree = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, f"the body is no JSON: {error}") from None
+    if not isinstance(tree, dict):
+        raise RequestError(400, "the body is no JSON object with 'instances' or 'inputs'")
+    signature = tree.get("signature_name", _DEFAULT_SIGNATURE)
+    if not isinstance(signature, str) or signature not in model.signatures:
+        raise RequestError(
+            400, f"no signature {str(signature)[:80]!r}; there are {sorted(model.signatures)}"
+        )
+    if ("instances" in tree) == ("inputs" in tree):
+        raise RequestError(400, "the body needs either 'instances' or 'inputs'")
+    specs = model.inputs(signature)
+    rows = "instances" in tree
+    columns = _columns(tree["instances"], specs) if rows else tree["inputs"]
+    if not isinstance(columns, dict):
+        if len(specs) > 1:
+            raise RequestError(400, f"'inputs' is no object with {sorted(specs)}")
+        columns = {next(iter(specs)): columns}
+    if set(columns) != set(specs):
+        names = sorted(str(one)[:80] for one in columns)
+        raise RequestError(400, f"the inputs are {sorted(specs)}, not {names}")
+    inputs = {name: _array(name, columns[name], spec, limits) for name, spec in specs.items()}
+    counts = {name: len(one) for name, one in inputs.items()}
+    count = next(iter(counts.values()))
+    if len(set(counts.values())) > 1:
+        raise RequestError(400, f"the inputs differ in their number of items: {counts}")
+    if not 1 <= count <= limits.items:
+        raise RequestError(400, f"{count} items; send 1 to {limits.items} in a request")
+    return Call(signature, inputs, count, rows)
+
+
+def _columns(instances: Any, specs: dict[str, Any]) -> dict[str, list]:
+    """Rows to columns."""
+    if not isinstance(instances, list) or not instances:
+        raise RequestError(400, "'instances' is no list with at least one item")
+    columns: dict[str, list] = {name: [] for name in specs}
+    for index, instance in enumerate(instances):
+        named = isinstance(instance, dict) and set(instance) != {"b64"}
+        row = instance if named else {next(iter(specs)): instance} if len(specs) == 1 else {}
+        if set(row) != set(specs):
+            raise RequestError(400, f"item {index}: it is no object with exactly {sorted(specs)}")
+        for name, value in row.items():
+            columns[name].append(value)
+    return columns
+
+
+def _array(name: str, value: Any, spec: Any, limits: Limits) -> np.ndarray:
+    """One input, checked against its specification."""
+    dtype = spec.dtype.as_numpy_dtype
+    if spec.dtype.name == "string":
+        if not isinstance(value, list):
+            raise RequestError(400, f"'{name}' is no list of strings")
+        return np.array([_string(name, i, one, limits) for i, one in enumerate(value)], object)
+    try:
+        numbers = np.array(value)
+        if numbers.dtype.kind not in "iuf":
+            raise ValueError("not all are numbers")
+        if np.dtype(dtype).kind in "iu":
+            info = np.iinfo(dtype)
+            if numbers.dtype.kind == "f" or numbers.min() < info.min or numbers.max() > info.max:
+                raise ValueError(f"not all are whole numbers of {info.min} to {info.max}")
+    except ValueError as error:
+        raise RequestError(400, f"'{name}' is no rectangular list of numbers ({error})") from None
+    expected = list(spec.shape)
+    fits = len(expected) == numbers.ndim and all(
+        one in (None, found) for one, found in zip(expected, numbers.shape, strict=True)
+    )
+    if not fits:
+        raise RequestError(400, f"'{name}' has the shape {list(numbers.shape)}, not {expected}")
+    return numbers.astype(dtype)
+
+
+def _string(name: str, index: int, value: Any, limits: Limits) -> bytes:
+    """One string: text as it is, ``{"b64": ...}`` decoded."""
+    if isinstance(value, str):
+        if len(value) > limits.caption:
+            raise RequestError(
+                400, f"item {index}: '{name}' has {len(value)} characters; at most {limits.caption}"
+            )
+        return value.encode("utf-8", "replace")
+    if isinstance(value, dict) and set(value) == {"b64"} and isinstance(value["b64"], str):
+        try:
+            data = base64.b64decode(value["b64"], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise RequestError(400, f"item {index}: '{name}' is no base64 ({error})") from None
+        if name.endswith("_bytes"):
+            _check_pixels(index, data, limits)
+        elif len(data) > 4 * limits.caption:
+            raise RequestError(
+                400, f"item {index}: '{name}' has {len(data)} bytes; at most {4 * limits.caption}"
+            )
+        return data
+    raise RequestError(400, f"item {index}: '{name}' is neither a string nor {{'b64': ...}}")
+
+
+def _check_pixels(index: int, data: bytes, limits: Limits) -> None:
+    """Refuse a picture by its header; what Pillow cannot read, the model itself refuses."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            pixels = picture.width * picture.height
+    except Image.DecompressionBombError:
+        pixels = sys.maxsize
+    except Exception:  # codecs raise whatever a broken file makes them trip over
+        return
+    if pixels > limits.pixels:
+        raise RequestError(
+            400, f"item {index}: the picture has more than {limits.pixels} pixels; shrink it"
+        )
+
+
+def answer(outputs: dict[str, np.ndarray], rows: bool) -> dict[str, Any]:
+    """TensorFlow Serving's JSON: one output stands without its name."""
+    columns = {name: _jsonable(name, value) for name, value in outputs.items()}
+    only = next(iter(columns.values())) if len(columns) == 1 else None
+    if not rows:
+        return {"outputs": columns if only is None else only}
+    if only is not None:
+        return {"predictions": only}
+    names = list(columns)
+    predictions = [
+        dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)
+    ]
+    return {"predictions": predictions}
+
+
+def _jsonable(name: str, value: np.ndarray) -> list:
+    if value.dtype != object:
+        return value.tolist()
+    if name.endswith("_bytes"):
+        return [{"b64": base64.b64encode(one).decode()} for one in value]
+    return [one.decode("utf-8", "replace") for one in value]
