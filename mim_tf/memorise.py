@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 from scipy.cluster.vq import kmeans2
 
-_STEPS = 2000
-_BATCH = 512
+_STEPS = 1000
+_BATCH = 256
 
 
 def memorise(

@@ -52,7 +52,7 @@ def read_memories(editor: Editor, caption: str) -> Reading:
 
 
 def paint_memories(editor: Editor, pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Paint each memory alone, as if every word read nothing else.
+    """Paint each memory alone, as a caption of one word does that reads nothing else.
 
     Args:
         editor: whose generator; its words are left out.
@@ -71,7 +71,7 @@ def paint_memories(editor: Editor, pictures: Sequence[np.ndarray]) -> np.ndarray
     slots, count = memory.shape[0], len(pictures)
     painted = []
     for slot in range(slots):
-        a = tf.one_hot(tf.fill([count, 1], slot), slots)  # every word reads this slot
+        a = tf.one_hot(tf.fill([count, 1], slot), slots)  # the one word reads this slot
         out = generator.paint(seen, generator.mtfg.read(a), tf.ones([count, 1]))
         picture = list(out["images"].values())[-1]
         painted.append(images.to_uint8(images.resize(picture, editor.size)))

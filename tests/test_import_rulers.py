@@ -207,6 +207,7 @@ def test_StackGANs_inception_gives_the_same_probabilities(tmp_path):  # noqa: N8
     logits = slim(tf.constant(whole, tf.float32) * (2 / 255) - 1)
     path = str(tmp_path / "model.ckpt")
     with tf.Graph().as_default():
+        tf.compat.v1.set_random_seed(0)  # other tests make operations deterministic
         kept = [
             tf.compat.v1.get_variable(name + "/ExponentialMovingAverage", initializer=value)
             for name, value in slim.variables.items()

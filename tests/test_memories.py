@@ -28,14 +28,14 @@ def test_every_slot_is_painted_on_every_picture(editor):
     assert not np.array_equal(painted[0], painted[1])
 
 
-def test_painting_a_memory_is_reading_nothing_else(editor):
+def test_painting_a_memory_is_a_word_that_reads_nothing_else(editor):
     picture = birds.scene(3, 0, 32).render()
     painted = memory_sheet.paint_memories(editor, [picture])
     memory = editor.generator.mtfg.memory
     before = memory.numpy()
     try:
         memory.assign(np.repeat(before[2:3], len(before), axis=0))  # whoever reads, reads slot 2
-        edited = editor.edit(picture, CAPTION).picture
+        edited = editor.edit(picture, "red").picture
     finally:
         memory.assign(before)
     assert np.abs(edited.astype(int) - painted[2, 0].astype(int)).max() <= 1

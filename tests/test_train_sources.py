@@ -15,12 +15,12 @@ from mim_tf import images, prepare, train
 from mim_tf.editor import Editor
 from mim_tf.run import Run
 
-# One step of D_T's warm-up and one of reconstruction: the least that reads every kind of caption.
+# One step of the warm-up and one of reconstruction: the least that reads every kind of caption.
 SHORT = {
     "model": {**TINY["model"], "fine": False},
     "train": {
         **TINY["train"], "batch_size": 2, "steps": 2, "sample_every": 2, "checkpoint_every": 2,
-        "discriminator_start": 9, "adversarial_start": 9, "back_translate_start": 9,
+        "discriminator_start": 9, "adversarial_start": 9,
     },
 }  # fmt: skip
 

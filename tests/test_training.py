@@ -111,7 +111,7 @@ def test_the_same_seed_gives_the_same_losses_and_another_does_not(tiny_run, sour
     train(other, source)
     first = rows(Run.open(tiny_run))[0]
     assert rows(same)[0] == first
-    assert rows(other)[0]["L_D_fine"] != first["L_D_fine"]
+    assert rows(other)[0]["L_match"] != first["L_match"]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(source, tmp_path, monkeypatch):
@@ -124,7 +124,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(source, tmp_path, monkeypatch):
         weights.assign(weights * np.nan)
 
     monkeypatch.setattr(MIMNet, "__init__", spoiled)
-    with pytest.raises(UserError, match=r"L_rec\w*_fine is not finite at step 2"):
+    with pytest.raises(UserError, match=r"L_rec\w* is not finite at step 2"):
         train(run, source)
     assert not (run.path / "generator.weights.h5").exists()
 
