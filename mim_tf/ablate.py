@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim_tf.config import Config, load_config
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import add_config_flags
 
 if TYPE_CHECKING:
     from mim_tf.evaluation import Task
@@ -40,10 +41,7 @@ _COUNT = 500
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mim_tf.ablate", description="Ablation.")
-    parser.add_argument("--config", metavar="NAME", nargs="+", required=True)
-    parser.add_argument(
-        "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="for every row"
-    )
+    add_config_flags(parser, required=True)
     parser.add_argument("--rows", metavar="ROW", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--rulers", metavar="DIR|none", required=True)
     parser.add_argument("--count", metavar="N", type=int, default=_COUNT, help="pairs a row")
@@ -66,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.evaluation import Task
     from mim_tf.pairs import draw_pairs
     from mim_tf.rulers import Rulers
-    from mim_tf.run import replace_text
+    from mim_tf.storage import replace_text
 
     rulers = None if arguments.rulers == "none" else Rulers.open(Path(arguments.rulers))
     source = load_source(full, "test")

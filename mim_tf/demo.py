@@ -20,6 +20,7 @@ import numpy as np
 
 from mim_tf.config import load_config
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import add_config_flags
 
 _PRESET = "birds-64"
 _SHOWN = 16  # birds on the page
@@ -39,11 +40,8 @@ _ROWS = (
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mim_tf.demo", description="Train and show.")
-    parser.add_argument("--config", metavar="NAME", nargs="+", default=["birds.yaml"])
+    add_config_flags(parser, default=["birds.yaml"])
     parser.add_argument("--output", metavar="DIR", type=Path, default=Path("demo"))
-    parser.add_argument(
-        "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="override"
-    )
     return parser.parse_args(argv)
 
 
@@ -77,7 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     minutes = (time.monotonic() - started) / 60
     editors = {"trained now": Editor(run)}
     if (PRESETS / _PRESET).is_dir():
-        editors[f"preset {_PRESET}"] = Editor(Run.preset(_PRESET))
+        preset = Run.preset(_PRESET)
+        if preset.config.model.fine_size == config.model.fine_size:
+            editors[f"preset {_PRESET}"] = Editor(preset)
     _show(editors, bird_seed(config, "test"), config.model.fine_size, arguments.output, minutes)
     return 0
 
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _show(editors, seed: int, size: int, output: Path, minutes: float) -> None:
     """Score the editors, name -> Editor, on unseen birds and write the page."""
     from mim_tf import images, truth
-    from mim_tf.run import replace_text
+    from mim_tf.storage import replace_text
 
     shown = list(truth.requests(seed, _SHOWN, size))
     captions = [request.caption for request in shown]

@@ -26,7 +26,8 @@ from mim_tf.editor import Editor
 from mim_tf.errors import UserError
 from mim_tf.pairs import CANDIDATES, Pair, distractors, original, pairs_hash
 from mim_tf.rulers import Rulers, fingerprint, vocabulary_hash
-from mim_tf.run import Run, replace_text
+from mim_tf.run import Run
+from mim_tf.storage import replace_text
 
 SPLITS = 10  # of IS
 _BATCH = 16

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 
-def add_config_flags(parser: argparse.ArgumentParser) -> None:
-    """``--config NAME ...`` and ``--set SECTION.KEY=VALUE``, where a run begins."""
-    parser.add_argument(
-        "--config", metavar="NAME", nargs="+", help="YAML files, here or in configs/, in layers"
-    )
+def add_config_flags(parser: argparse.ArgumentParser, **options: Any) -> None:
+    """``--config NAME ...`` and ``--set SECTION.KEY=VALUE``, where a run begins; ``options``
+    (``required``, ``default``) are of the former."""
+    shown = "YAML files, here or in configs/, in layers"
+    parser.add_argument("--config", metavar="NAME", nargs="+", help=shown, **options)
     parser.add_argument(
         "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="override"
     )

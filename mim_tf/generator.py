@@ -350,8 +350,7 @@ class Generator(keras.Model):
 
     def see_other_texture(self, seen, picture, training=False):
         """What was seen, with the texture of another picture [B, F, F, 3] of the same structure."""
-        v_i = self.enc.of_texture(picture, training=training) if self.icm.fuse else seen["v_i"]
-        return {**seen, "picture": picture, "v_i": v_i}
+        return {**seen, "picture": picture, "v_i": self.enc.of_texture(picture, training=training)}
 
     def draw(self, seen, h_hat, mask, training=False):
         """Draw the texture ``h_hat`` [B, T, l] on what was seen, before composition.

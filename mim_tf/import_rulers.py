@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--output {arguments.output} already holds rulers; choose another")
 
     from mim_tf import rulers
-    from mim_tf.run import replace_text
+    from mim_tf.storage import replace_text, save_weights
     from mim_tf.text import Vocabulary
 
     vocabulary, text, picture = Vocabulary([]), None, None
@@ -109,11 +109,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     vocabulary.save(arguments.output / rulers.VOCABULARY)
     if damsm is not None:
-        rulers.save_weights(damsm, arguments.output / rulers.DAMSM_WEIGHTS)
+        save_weights(damsm, arguments.output / rulers.DAMSM_WEIGHTS)
     if classifier is not None:
         names = json.dumps([str(index) for index in range(classifier.head.units)])
         replace_text(arguments.output / rulers.CLASSES, names)
-        rulers.save_weights(classifier, arguments.output / rulers.CLASSIFIER_WEIGHTS)
+        save_weights(classifier, arguments.output / rulers.CLASSIFIER_WEIGHTS)
     replace_text(arguments.output / rulers.CONFIG, dump_config(config))
     print(json.dumps(rulers.Rulers.open(arguments.output).describe(), indent=2))
     return 0

@@ -72,17 +72,20 @@ def L_match(gates, v_i, h_hat, mask, hard_gates, hard_h_hat, hard_mask):  # noqa
     # What a word reads at each place, averaged by its gate: no pooled texture is ever built.
     reads = ops.matmul(places, ops.transpose(ops.reshape(h_hat, (-1, channels))))
     reads = ops.reshape(reads, (batch, -1, *h_hat.shape[:2]))  # [B, NM, B, T]
-    # A word that speaks of no place at all, in no picture, fits none and fits them all.
-    total = ops.sum(gates, axis=1) + _NOWHERE
-    scores = ops.sum(gates * reads, axis=1) / total * scale  # [B, B, T]
-    scores = ops.sum(scores * mask, axis=-1) / ops.sum(mask, axis=-1)  # [B, B]
+    scores = scale * _fit(gates, reads, mask)  # [B, B]
     reads = ops.matmul(places, ops.transpose(hard_h_hat, (0, 2, 1)))  # [B, NM, T]
-    hard = ops.sum(hard_gates * reads, axis=1) / (ops.sum(hard_gates, axis=1) + _NOWHERE) * scale
-    hard = ops.sum(hard * hard_mask, axis=-1) / ops.sum(hard_mask, axis=-1)  # [B]
+    hard = scale * _fit(hard_gates, reads, hard_mask)  # [B]
     own = ops.diagonal(scores)
     of_captions = ops.logsumexp(ops.concatenate([scores, hard[:, None]], axis=1), axis=1)
     of_pictures = ops.logsumexp(scores, axis=0)
     return of_captions + of_pictures - 2 * own, ops.cast(own > hard, "float32")
+
+
+def _fit(gates, reads, mask):
+    """How well captions fit: gates and reads [B, NM, ..., T], mask [..., T] -> [B, ...]."""
+    # A word that speaks of no place at all, in no picture, fits none and fits them all.
+    fit = ops.sum(gates * reads, axis=1) / (ops.sum(gates, axis=1) + _NOWHERE)
+    return ops.sum(fit * mask, axis=-1) / ops.sum(mask, axis=-1)
 
 
 def L_m(logit, form: str = "log"):  # noqa: N802

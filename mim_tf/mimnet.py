@@ -174,7 +174,7 @@ class MIMNet(keras.Model):
             false = generator.read(batch["swapped"], training=True)
             with tape.stop_recording():
                 picture_in = self._recolour(seen, out, false)
-            if generator.icm.fuse:
+            if generator.icm.fuse and train.perturb:
                 seen_in = generator.see_other_texture(seen, picture_in, training=True)
                 out = generator.draw(seen_in, words["h_hat"], words["mask"], training=True)
             out = generator.composed(out, picture_in)
@@ -314,16 +314,16 @@ class MIMNet(keras.Model):
         self._update(self.discriminator_optimizer, tape, total, self.discriminator_variables)
         return logs
 
-    def _text_loss(self, stage: str, batch, real, logs, fake=None):
-        """The text terms of Eq. 17 for one stage; without fakes, TAGAN's terms alone."""
+    def _text_loss(self, stage: str, batch, real, logs, fake):
+        """The text terms of Eq. 17 for one stage."""
         weights, d_t = self.config.loss, self.d_t[stage]
         feature = d_t.f(real, training=True)
         log_real = d_t.judge(feature, batch["tokens"], training=True)
         log_false = d_t.judge(feature, batch["false"], training=True)
         logs[f"D_T_accuracy_{stage}"] = tf.cast(log_real > log_false, tf.float32)
-        if fake is None or not weights.D_T_fake:
-            return losses.L_D_text(log_real, None, log_false, 0.0, weights.D_T_mismatched)
-        log_fake = d_t({"picture": fake, "tokens": batch["mismatched"]}, training=True)
+        log_fake = None
+        if weights.D_T_fake:
+            log_fake = d_t({"picture": fake, "tokens": batch["mismatched"]}, training=True)
         return losses.L_D_text(
             log_real, log_fake, log_false, weights.D_T_fake, weights.D_T_mismatched
         )

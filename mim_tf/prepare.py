@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim_tf.config import Config, load_config
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import add_config_flags
 
 if TYPE_CHECKING:
     from mim_tf.data.source import Source, Split
@@ -27,13 +28,7 @@ _SHEET_ROWS, _SHEET_SIZE = 12, 128
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mim_tf.prepare", description=__doc__)
-    parser.add_argument(
-        "--config", metavar="NAME", nargs="+", required=True,
-        help="YAML files, here or in configs/, in layers",
-    )  # fmt: skip
-    parser.add_argument(
-        "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="override"
-    )
+    add_config_flags(parser, required=True)
     parser.add_argument(
         "--output", metavar="DIR", type=Path,
         help="default: data.records, else records/<names of the configs>",
@@ -64,6 +59,7 @@ def prepare(config: Config, folder: Path) -> None:
     # TensorFlow takes seconds to import: mistakes in the configuration are told before.
     from mim_tf.data import records
     from mim_tf.data.sources import load_raw
+    from mim_tf.storage import replace_text
 
     sources = {split: load_raw(config, split) for split in SPLITS}
     settings: dict[str, Any] = records.settings_of(config)
@@ -83,7 +79,7 @@ def prepare(config: Config, folder: Path) -> None:
     try:
         for split in SPLITS:
             rows = _rows(folder, manifest, split)
-            _replace(folder / f"{split}.txt", "".join(f"{row['id']}\n" for row in rows))
+            replace_text(folder / f"{split}.txt", "".join(f"{row['id']}\n" for row in rows))
         records.write_json(folder / records.MANIFEST, manifest)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from None
@@ -283,12 +279,6 @@ def _contact_sheet(config: Config, folder: Path) -> None:
             rows.append([source.picture(index, _SHEET_SIZE)])
             captions.append(f"{split}: {source.captions[index][0]}")
     images.write(folder / "contact-sheet.png", images.labelled_grid(rows, [], captions))
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".partial.{path.name}")
-    temporary.write_text(text, "utf-8")
-    temporary.replace(path)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from mim_tf.errors import UserError
 from mim_tf.images import to_signed
 from mim_tf.pairs import distractors
 from mim_tf.rulers import CLASSES, CLASSIFIER_WEIGHTS, CONFIG, DAMSM_WEIGHTS, SCORES, VOCABULARY
-from mim_tf.run import replace_text
+from mim_tf.storage import replace_text, save_weights
 from mim_tf.text import Vocabulary
 
 _HELD_OUT = 10  # one picture of so many is kept for the classifier's own score
@@ -102,7 +102,7 @@ def _pretrain_damsm(path: Path, config: PretrainConfig) -> dict[str, float]:
         return damsm_loss(out, captions, classes, options.gamma_1, options.gamma_2, options.gamma_3)
 
     _fit(path, "damsm", network, loss, batch, options.steps, options.learning_rate, config)
-    rulers.save_weights(network, path / DAMSM_WEIGHTS)
+    save_weights(network, path / DAMSM_WEIGHTS)
     return {"r_precision": _score_damsm(path, config)}
 
 
@@ -137,7 +137,7 @@ def _pretrain_classifier(path: Path, config: PretrainConfig) -> dict[str, float]
         head = inception.load_keras(network.trunk, options.weights, "classifier.weights")
         network.head.set_weights(head.get_weights())
         replace_text(path / CLASSES, json.dumps([str(index) for index in range(1000)]))
-        rulers.save_weights(network, path / CLASSIFIER_WEIGHTS)
+        save_weights(network, path / CLASSIFIER_WEIGHTS)
         return {}
     sources, splits = _labelled(config)
     names = sorted({label for _, labels in splits for label in labels})
@@ -161,7 +161,7 @@ def _pretrain_classifier(path: Path, config: PretrainConfig) -> dict[str, float]
 
     _fit(path, "classifier", network, loss, batch, options.steps, options.learning_rate, config)
     replace_text(path / CLASSES, json.dumps(names))
-    rulers.save_weights(network, path / CLASSIFIER_WEIGHTS)
+    save_weights(network, path / CLASSIFIER_WEIGHTS)
     ruler = rulers.Rulers.open(path)
     pictures = np.stack([sources[1].picture(index, options.size) for index in held])
     found = ruler.classify(pictures)[0].argmax(axis=1)

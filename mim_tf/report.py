@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--output {arguments.output}: the page is a .html file")
     evaluation = arguments.evaluation or arguments.run / "evaluation"
 
-    from mim_tf.run import Run, replace_text
+    from mim_tf.run import Run
+    from mim_tf.storage import replace_text
 
     run = Run.open(arguments.run)
     if not (evaluation / "metrics.json").is_file():

@@ -23,6 +23,7 @@ from mim_tf.classifier import Classifier
 from mim_tf.config import PretrainConfig, parse_kind
 from mim_tf.damsm import DAMSM
 from mim_tf.errors import UserError
+from mim_tf.storage import load_weights
 from mim_tf.text import UNKNOWN, Vocabulary, tokenize
 
 CONFIG, VOCABULARY, CLASSES, SCORES = (
@@ -73,10 +74,10 @@ class Rulers:
         damsm = classifier = None
         if (path / DAMSM_WEIGHTS).is_file():
             damsm = make_damsm(config, len(vocabulary))
-            _load(damsm, path / DAMSM_WEIGHTS)
+            load_weights(damsm, path / DAMSM_WEIGHTS)
         if (path / CLASSIFIER_WEIGHTS).is_file():
             classifier = make_classifier(config, len(read_classes(path)))
-            _load(classifier, path / CLASSIFIER_WEIGHTS)
+            load_weights(classifier, path / CLASSIFIER_WEIGHTS)
         if damsm is None and classifier is None:
             raise UserError(
                 f"{path} holds no finished ruler yet; go on with "
@@ -212,20 +213,3 @@ def fingerprint(network: keras.Model) -> str:
 def vocabulary_hash(vocabulary: Vocabulary) -> str:
     """SHA-256 of the words, in the order of their ids."""
     return hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
-
-
-def save_weights(network: keras.Model, file: Path) -> None:
-    """Write a network's weights whole or not at all."""
-    temporary = file.with_name(f".partial.{file.name}")
-    network.save_weights(temporary)
-    temporary.replace(file)
-
-
-def _load(network: keras.Model, file: Path) -> None:
-    try:
-        network.load_weights(file)
-    except (ValueError, OSError, KeyError) as error:
-        raise UserError(
-            f"{file} does not fit {CONFIG} and {VOCABULARY} beside it: "
-            f"{' '.join(str(error).split())[:200]}; restore the files that were made together"
-        ) from None

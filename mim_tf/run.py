@@ -17,6 +17,7 @@ from mim_tf.config import Config, dump_config, parse_config
 from mim_tf.errors import UserError
 from mim_tf.generator import Generator
 from mim_tf.mimnet import MIMNet, make_generator
+from mim_tf.storage import load_weights, replace_text, save_weights
 from mim_tf.text import Vocabulary
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets"
@@ -126,9 +127,7 @@ class Run:
 
     def save_generator(self, generator: Generator) -> None:
         """Write the generator's weights whole or not at all."""
-        temporary = self.path / f".partial.{WEIGHTS}"
-        generator.save_weights(temporary)
-        temporary.replace(self.path / WEIGHTS)
+        save_weights(generator, self.path / WEIGHTS)
 
     def load_generator(self) -> Generator:
         """The averaged generator with its trained weights.
@@ -146,13 +145,7 @@ class Run:
         model = self.config.model.model_copy(update={"encoder_weights": "none"})
         config = self.config.model_copy(update={"model": model})
         generator = make_generator(config, len(self.vocabulary))
-        try:
-            generator.load_weights(file)
-        except (ValueError, OSError, KeyError) as error:
-            raise UserError(
-                f"{file} does not fit {CONFIG} and {VOCABULARY} ({len(self.vocabulary)} ids): "
-                f"{' '.join(str(error).split())[:200]}; restore the files that were made together"
-            ) from None
+        load_weights(generator, file)
         return generator
 
     # The log.
@@ -169,10 +162,3 @@ class Run:
             rows = file.read_text("utf-8").splitlines(keepends=True)
             kept = [row for row in rows if row.endswith("\n") and json.loads(row)["step"] <= step]
             replace_text(file, "".join(kept))
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    temporary = path.with_name(f".partial.{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -70,7 +70,7 @@ def _make(arguments: argparse.Namespace) -> None:
 
     from mim_tf import images
     from mim_tf.pairs import read_pairs
-    from mim_tf.run import replace_text
+    from mim_tf.storage import replace_text
 
     methods = _methods(arguments.images)
     pairs = read_pairs(arguments.pairs)

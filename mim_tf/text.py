@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from mim_tf.errors import UserError
+from mim_tf.storage import replace_text
 
 PAD, UNKNOWN = 0, 1
 _WORD = re.compile(r"\w+")
@@ -77,9 +78,7 @@ class Vocabulary:
         return ids
 
     def save(self, path: Path) -> None:
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"words": self.words}, ensure_ascii=False), "utf-8")
-        temporary.replace(path)
+        replace_text(path, json.dumps({"words": self.words}, ensure_ascii=False))
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:

@@ -96,8 +96,7 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
     batches = strategy.distribute_datasets_from_function(
         lambda context: training_batches(sampler, first, last, context)
     )
-    captions = [captions[0] for captions in source.captions[:_MEMORISED]]
-    tokens = np.stack([run.vocabulary.encode(one, config.data.max_words) for one in captions])
+    tokens = sampler.tokens[sampler.starts[:_MEMORISED]]
     loop = _Loop(run, model, strategy, manager, _sample_inputs(run, source), tokens)
     try:
         loop.run(batches, first, last, len(source))

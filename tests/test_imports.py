@@ -14,7 +14,8 @@ PACKAGE = Path(mim_tf.__file__).parent
 # A module may import modules of lower layers, and of its own where that is noted.
 LAYERS = [
     {"errors"},
-    {"config", "flags", "images", "inception", "layers", "losses", "metrics", "memorise"},
+    {"config", "flags", "images", "inception", "layers", "losses"},
+    {"metrics", "memorise", "storage"},
     {"text", "damsm"},
     {"classifier"},
     {"data"},

@@ -25,6 +25,7 @@ from mim_tf.data.photographs import resize_square
 from mim_tf.data.pipeline import stored_size
 from mim_tf.data.source import Source, Split
 from mim_tf.errors import UserError
+from mim_tf.storage import replace_text
 
 SETTINGS, MANIFEST = "settings.json", "manifest.json"
 SHARD_SIZE = 256
@@ -93,9 +94,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON object whole or not at all."""
-    temporary = path.with_name(f".partial.{path.name}")
-    temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
-    temporary.replace(path)
+    replace_text(path, json.dumps(content, ensure_ascii=False, indent=1))
 
 
 # Writing -----------------------------------------------------------------------------------------
