@@ -173,7 +173,11 @@ class LossConfig(Section):
         1.0, description="TAGAN's negative of D_T: a real picture, a false caption"
     )
     reality: Literal["log", "hinge"] = Field("hinge", description="form of D_I's losses")
-    alpha: Weight = Field(0.0, description="prior: weight of mean(alpha)")
+    alpha: Weight = Field(
+        0.0,
+        description="prior: weight of mean(alpha); alpha opens only where L_rec gains more than "
+        "this share of lambda_rec by it",
+    )
 
 
 class OptimizerConfig(Section):
@@ -219,6 +223,10 @@ class TrainConfig(Section):
     discriminator_start: Index = Field(0, description="step from which D_I and D_T learn")
     adversarial_start: Index = Field(0, description="step from which the generator hears them")
     adversarial_every: Count = Field(1, description="adversarial steps happen every so many steps")
+    alpha_start: Index = Field(
+        0,
+        description="step from which loss.alpha counts: what is drawn must be worth showing first",
+    )
     ema: Share = Field(0.995, description="decay of the generator's averaged weights")
     log_every: Count = 20
     sample_every: Count = 500

@@ -233,14 +233,13 @@ def _reason(error: Exception) -> str:
 # Value ranges ------------------------------------------------------------------------------------
 
 
-def to_signed(x: Any, out: np.ndarray | None = None) -> Any:
+def to_signed(x: Any) -> Any:
     """Map 0..255 (uint8 or float, any shape) to float32 [-1, 1].
 
-    A NumPy array gives a NumPy array, written to ``out`` where that is given; a tensor gives a
-    tensor, in a graph too. The same values.
+    A NumPy array gives a NumPy array, a tensor a tensor, in a graph too. The same values.
     """
     if isinstance(x, np.ndarray):
-        signed = np.divide(x, np.float32(_HALF_RANGE), out=out, dtype=np.float32)
+        signed = np.divide(x, np.float32(_HALF_RANGE), dtype=np.float32)
         return np.subtract(signed, np.float32(1.0), out=signed if signed.ndim else None)
     return tf.cast(x, tf.float32) / _HALF_RANGE - 1.0
 

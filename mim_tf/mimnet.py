@@ -201,7 +201,7 @@ class MIMNet(keras.Model):
                 logs["L_match"], logs["match_accuracy"] = self._match(seen, words, false)
                 terms["L_match"] = weights.match * logs["L_match"]
             logs["alpha"] = tf.reduce_mean(out["alphas"][self.stages[-1]], axis=[1, 2, 3])
-            terms["alpha"] = composing * weights.alpha * logs["alpha"]
+            terms["alpha"] = composing * self._prior() * logs["alpha"]
             if random_memory:
                 random = self._random_texture(words["mask"])
                 fake = generator.paint(seen, random, words["mask"], training=True)
@@ -219,6 +219,11 @@ class MIMNet(keras.Model):
                 words["mask"], 1
             )
         return self._means(logs)
+
+    def _prior(self):
+        """The weight of mean(alpha) at this step."""
+        started = tf.cast(self.step >= self.config.train.alpha_start, tf.float32)
+        return self.config.loss.alpha * started
 
     def _recolour(self, seen, out, false):
         """The pictures that reconstruction starts from, [B, F, F, 3].
@@ -287,9 +292,8 @@ class MIMNet(keras.Model):
                 logs[f"L_T_{stage}"] = losses.L_T(log_match)
                 terms[f"L_I_{stage}"] = getattr(weights.I, stage) * logs[f"L_I_{stage}"]
                 terms[f"L_T_{stage}"] = getattr(weights.T, stage) * logs[f"L_T_{stage}"]
-            terms["alpha"] = weights.alpha * tf.reduce_mean(
-                out["alphas"][self.stages[-1]], axis=[1, 2, 3]
-            )
+            alpha = tf.reduce_mean(out["alphas"][self.stages[-1]], axis=[1, 2, 3])
+            terms["alpha"] = self._prior() * alpha
             total = self._total(terms)
         if update_generator:
             self._update(self.generator_optimizer, tape, total, self.adversarial_variables)

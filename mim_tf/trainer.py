@@ -162,9 +162,13 @@ class _Loop:
         if (method, *flags) not in self._steps:
             model, strategy = self.model, self.strategy
 
+            def replica(batch):
+                signed = images.to_signed(batch["picture"])
+                return getattr(model, method)({**batch, "picture": signed}, *flags)
+
             @tf.function
             def step(batch):
-                logs = strategy.run(getattr(model, method), args=(batch, *flags))
+                logs = strategy.run(replica, args=(batch,))
                 model.after_step()
                 mean = tf.distribute.ReduceOp.MEAN
                 return {key: strategy.reduce(mean, value, axis=None) for key, value in logs.items()}

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import os
-import weakref
 from collections.abc import Sequence
 
 import cv2
@@ -20,7 +19,6 @@ import tensorflow as tf
 from mim_tf.config import Config
 from mim_tf.data.source import Source
 from mim_tf.errors import UserError
-from mim_tf.images import to_signed
 from mim_tf.text import UNKNOWN, Vocabulary
 
 # The picture's own caption; another picture's; its own made false; either of the latter two.
@@ -34,8 +32,6 @@ _MARGIN = 304 / 256
 _OTHERS = 3
 _PAIRED, _OTHER, _Y, _X, _FLIP, _FALSE = 0, 1, 7, 8, 9, 10
 _SWAP = 11
-
-_ALIGNMENT = 64  # bytes; TensorFlow takes arrays that start so without copying them
 
 
 def stored_size(config: Config, split: str) -> int:
@@ -90,14 +86,13 @@ class Sampler:
         # Records need no cache of ours: the system keeps their pages.
         room = 0 if config.data.records is not None else config.data.cache_gb * 1e9
         self._cache_room = int(room / (3 * self.stored_size**2))
-        self._buffers = _Buffers()
 
     def __call__(self, first: int, count: int) -> tuple[np.ndarray, ...]:
         """The samples at positions ``first`` to ``first + count - 1``.
 
         Returns:
-            Pictures float32 [count, F, F, 3] in [-1, 1] and four captions' tokens int32
-            [count, T], named in CAPTIONS.
+            Pictures uint8 [count, F, F, 3] and four captions' tokens int32 [count, T], named in
+            CAPTIONS.
         """
         u = self._uniform(first, count)
         indices = np.array([self._index(position) for position in range(first, first + count)])
@@ -177,7 +172,7 @@ class Sampler:
 
     def _pictures(self, indices: np.ndarray, u: np.ndarray) -> np.ndarray:
         size = self.config.model.fine_size
-        pictures = self._buffers.take((len(indices), size, size, 3))
+        pictures = np.empty((len(indices), size, size, 3), np.uint8)
         room = self.stored_size - size
         augment = room > 0
         y, x = ((u[:, draw] * (room + 1)).astype(np.int64) for draw in (_Y, _X))
@@ -185,9 +180,10 @@ class Sampler:
             picture = self._picture(int(index))
             if augment:
                 picture = picture[y[k] : y[k] + size, x[k] : x[k] + size]
-                if u[k, _FLIP] < 0.5:
-                    picture = cv2.flip(picture, 1)
-            to_signed(picture, out=pictures[k])
+            if augment and u[k, _FLIP] < 0.5:
+                cv2.flip(picture, 1, dst=pictures[k])
+            else:
+                pictures[k] = picture
         return pictures
 
     def _picture(self, index: int) -> np.ndarray:
@@ -203,27 +199,6 @@ class Sampler:
         return picture
 
 
-class _Buffers:
-    """Float32 arrays that TensorFlow need not copy, used again once it has let go of them.
-
-    Fresh memory would cost more than all else that is done to a recorded picture: the system hands
-    it out page by page.
-    """
-
-    def __init__(self) -> None:
-        self._free: dict[int, list[np.ndarray]] = {}
-
-    def take(self, shape: tuple[int, ...]) -> np.ndarray:
-        """An array of arbitrary content; its memory is used again when the array is gone."""
-        size = 4 * int(np.prod(shape))
-        free = self._free.setdefault(size, [])
-        memory = free.pop() if free else np.empty(size + _ALIGNMENT, np.uint8)
-        start = -memory.ctypes.data % _ALIGNMENT
-        array = memory[start : start + size].view(np.float32).reshape(shape)
-        weakref.finalize(array, free.append, memory).atexit = False
-        return array
-
-
 def training_batches(
     sampler: Sampler,
     first_step: int,
@@ -232,8 +207,8 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Batches for the steps ``first_step`` to ``last_step - 1``.
 
-    Each is a dictionary: ``picture`` float32 [B, F, F, 3] in [-1, 1] and int32 [B, T] of each of
-    CAPTIONS.
+    Each is a dictionary: ``picture`` uint8 [B, F, F, 3], a quarter of the floats that a step makes
+    of it on its own device, and int32 [B, T] of each of CAPTIONS.
 
     Args:
         context: which part of each batch to make, from
@@ -254,7 +229,7 @@ def training_batches(
         step, replica = part // replicas, part % replicas
         first = step * batch + offset + replica * share
         picture, *captions = tf.numpy_function(
-            sampler, [first, share], [tf.float32] + [tf.int32] * len(CAPTIONS), stateful=False
+            sampler, [first, share], [tf.uint8] + [tf.int32] * len(CAPTIONS), stateful=False
         )
         picture.set_shape([share, size, size, 3])
         for tokens in captions:
