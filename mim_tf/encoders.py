@@ -182,16 +182,16 @@ class ImageEncoder(keras.Model):
         Returns:
             ``v_i`` and ``v_b``, each [B, N, M, l].
         """
-        picture, structure = inputs["picture"], inputs["structure"]
-        if not self.frozen:
-            v_b = self.of_structure(structure, training=training)
-            return {"v_i": self.of_texture(picture, training=training), "v_b": v_b}
-        structure = ops.concatenate([structure * 2 - 1] * 3, axis=-1)
-        both = ops.concatenate([picture, structure], axis=0)
-        v_i, v_b = ops.split(self.of_texture(both, training=training), 2, axis=0)
-        return {"v_i": v_i, "v_b": v_b}
+        v_b = self.structure(inputs["structure"], training=training)
+        return {"v_i": self.texture(inputs["picture"], training=training), "v_b": v_b}
 
-    def of_texture(self, picture, training=False):
+    def structure(self, structure, training=False):
+        """``v_b`` alone."""
+        if self.frozen:
+            return self.texture(ops.concatenate([structure * 2 - 1] * 3, axis=-1))
+        return self.of_structure(structure, training=training)
+
+    def texture(self, picture, training=False):
         """``v_i`` alone."""
         if self.frozen:
             return self.vgg(picture) * self.scale

@@ -179,23 +179,23 @@ class ICM(keras.Model):
         """One coarse edit.
 
         Args:
-            inputs: ``v_i``, ``v_b`` [B, N, M, l], ``h_bar`` [B, l], ``h_hat`` [B, T, l] and
-                ``mask`` [B, T].
+            inputs: ``v_b`` [B, N, M, l], ``h_bar`` [B, l], ``h_hat`` [B, T, l], ``mask`` [B, T]
+                and, with ``fuse`` or without TLU, ``v_i`` [B, N, M, l].
 
         Returns:
             ``v_u`` [B, C, C, l], ``logit`` of alpha [B, N, M, 1] (None without TLU) and the drawn
             picture ``drawn`` [B, C, C, 3].
         """
-        v_i, h_bar = inputs["v_i"], inputs["h_bar"]
+        h_bar = inputs["h_bar"]
         # Eq. 5 as two projections: W_r [v^b, h-] = W_v v^b + W_h h-.
         v = self.w_v(inputs["v_b"]) + self.w_h(self._texture(inputs))
         v_c = self.f_r(v)  # Eq. 6
         if self.tlu is None:
-            logit, fused = None, (v_c + v_i) / 2
+            logit, fused = None, (v_c + inputs["v_i"]) / 2
         else:
             logit = self.tlu({"v_c": v_c, "h_bar": h_bar}, training=training)  # Eq. 9
             alpha = ops.sigmoid(logit)
-            fused = alpha * v_c + (1 - alpha) * v_i if self.fuse else v_c
+            fused = alpha * v_c + (1 - alpha) * inputs["v_i"] if self.fuse else v_c
         v_u = resize(fused, self.size)  # Eq. 7
         x = self.decode_mid(self.decode_in(activate(v_u)))
         drawn = ops.tanh(self.decode_out(activate(x)))  # Eq. 8
@@ -341,16 +341,19 @@ class Generator(keras.Model):
         """Encode a picture [B, F, F, 3].
 
         Returns:
-            ``picture``, ``structure`` (its boundary) [B, F, F, 1], ``v_i`` and ``v_b``
-            [B, N, M, l].
+            ``picture``, ``structure`` (its boundary) [B, F, F, 1], ``v_b`` [B, N, M, l] and, in
+            training or where Eq. 7 mixes it in, ``v_i`` [B, N, M, l].
         """
         structure = boundary_image(picture, self.boundary)
         seen = {"picture": picture, "structure": structure}
-        return {**seen, **self.enc(seen, training=training)}
+        if training or self.icm.fuse:
+            return {**seen, **self.enc(seen, training=training)}
+        # L_p and L_match alone would hear v^i: an edit is spared half of Enc.
+        return {**seen, "v_b": self.enc.structure(structure)}
 
     def see_other_texture(self, seen, picture, training=False):
         """What was seen, with the texture of another picture [B, F, F, 3] of the same structure."""
-        return {**seen, "picture": picture, "v_i": self.enc.of_texture(picture, training=training)}
+        return {**seen, "picture": picture, "v_i": self.enc.texture(picture, training=training)}
 
     def draw(self, seen, h_hat, mask, training=False):
         """Draw the texture ``h_hat`` [B, T, l] on what was seen, before composition.
@@ -374,7 +377,7 @@ class Generator(keras.Model):
             )  # fmt: skip
             drawn["fine"], logits["fine"] = fine["drawn"], fine["logit"]
         alphas = {stage: _opened(logits[stage], picture) for stage, picture in drawn.items()}
-        alpha = _opened(logit, seen["v_i"])
+        alpha = _opened(logit, seen["v_b"])
         return {"drawn": drawn, "alphas": alphas, "alpha": alpha, "h_bar": h_bar}
 
     def composed(self, out, picture):

@@ -28,7 +28,8 @@ def make_generator(config: Config, vocabulary_size: int, vectors=None) -> Genera
         {
             "picture": tf.zeros([1, size, size, 3]),
             "tokens": tf.ones([1, config.data.max_words], tf.int32),
-        }
+        },
+        training=True,  # an edit alone may not build all of Enc
     )
     return generator
 

@@ -198,9 +198,20 @@ def test_vgg_encoder_gives_l_channels_to_memory_and_features():
     config = tiny_config(model={"encoder": "vgg16", "encoder_weights": "none"})
     generator = make_generator(config, 9)
     assert generator.enc.channels == generator.mtfg.memory.shape[1] == 256
-    assert generator.see(picture())["v_i"].shape == (1, 8, 8, 256)
+    assert generator.see(picture(), training=True)["v_i"].shape == (1, 8, 8, 256)
     vgg = generator.enc.vgg.features.weights
     assert not any(one is weight for one in generator.trainable_variables for weight in vgg)
+
+
+@pytest.mark.parametrize("fuse", [False, True])
+def test_an_edit_encodes_the_picture_only_where_eq_7_mixes_it_in(fuse):
+    generator = make_generator(tiny_config(model={"fuse": fuse}), 9)
+    inputs = {"picture": picture(), "tokens": tokens(SHORT)}
+    before = generator(inputs)["drawn"]["fine"]
+    for weight in generator.enc.of_picture.weights:
+        weight.assign(tf.random.normal(weight.shape))
+    same = np.array_equal(before, generator(inputs)["drawn"]["fine"])
+    assert same != fuse and ("v_i" in generator.see(inputs["picture"])) == fuse
 
 
 def test_word_mask_marks_words():
