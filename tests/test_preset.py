@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mim_tf import edit, images, truth
+from mim_tf import edit, images, metrics, truth
 from mim_tf.data import birds
 from mim_tf.editor import Editor
+from mim_tf.rulers import Rulers
 from mim_tf.run import PRESETS, Run
 
 NAME = "birds-64"
@@ -35,6 +36,20 @@ def test_another_colour_word_gives_another_colour(editor):
         picture = editor.edit(scene.render(), f"a bird with {colour} wings").picture
         colours = {**scene.colours, "wings": colour}
         assert scene.read_colour("wings", picture, colours) == colour
+
+
+def test_the_rulers_that_ship_see_the_captions_in_its_edits(editor):
+    rulers = Rulers.open(PRESETS / "rulers" / "birds")
+    todo = list(truth.requests(99, 40, 64))
+    captions = [one.caption for one in todo]
+    inputs = np.stack([one.picture for one in todo])
+    edited, _ = editor.edit_batch(inputs, captions)
+    texts = rulers.text_codes(captions)
+    sim, copied, true = (
+        metrics.cosine(rulers.image_codes(pictures), texts).mean()
+        for pictures in (edited, inputs, np.stack([one.truth for one in todo]))
+    )
+    assert sim - copied > 0.7 * (true - copied) > 0.05
 
 
 def test_the_command_takes_it_by_name(tmp_path):
