@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
+from export import litert_edit, saved_model, tflite
 from mim_tf import edit, images, metrics, truth
 from mim_tf.data import birds
 from mim_tf.editor import Editor
@@ -64,3 +67,25 @@ def test_the_command_takes_it_by_name(tmp_path):
     elsewhere = scene.bird <= 0
     change = np.abs(edited.astype(float) - scene.render()).mean(axis=2)
     assert change[wings].mean() > 4 * change[elsewhere].mean()
+
+
+def test_its_exports_draw_what_it_draws(editor, tmp_path):
+    saved_model.export(editor, tmp_path / "mim")
+    tflite.export(editor, tmp_path / "mobile")
+    scene = birds.scene(99, 3, 64)
+    caption = "a bird with yellow wings"
+    expected = editor.edit(scene.render(), caption).picture
+    served = tf.saved_model.load(str(tmp_path / "mim" / "1")).signatures["serving_default"]
+    file = tf.constant([images.encode_png(scene.render())])
+    out = served(image_bytes=file, caption=tf.constant([caption]))["image_bytes"]
+    drawn = {"SavedModel": tf.io.decode_png(out.numpy()[0]).numpy()}
+    for variant in ("float32", "float16", "dynamic"):
+        model = litert_edit.Model(tmp_path / "mobile", variant)
+        edited = model.edit(Image.fromarray(scene.render()), caption)["fine"]
+        drawn[f"LiteRT {variant}"] = np.asarray(litert_edit.to_picture(edited))
+    colours = {**scene.colours, "wings": "yellow"}
+    for form, picture in drawn.items():
+        assert scene.read_colour("wings", picture, colours) == "yellow", form
+        # A level of rounding; lower precision may also move the rim of a sharp alpha.
+        far = np.mean(np.abs(picture.astype(int) - expected) > 1)
+        assert far <= (0.05 if form in ("LiteRT float16", "LiteRT dynamic") else 0), form
