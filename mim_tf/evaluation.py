@@ -119,8 +119,10 @@ def measure(
         The numbers: ``count``, ``pixels``, ``edited``, ``copied`` (the untouched inputs with the
         same captions) and ``real`` (the inputs with their own captions), each with ``diff`` in
         [0, 1] and, with DAMSM, ``sim``, ``mp_products``, ``mp_means`` and ``r_precision``; with the
-        classifier ``is_mean``, ``is_std`` and ``fid``; ``l2`` where the method reconstructed. On
-        procedural birds ``truth``, as :func:`mim_tf.truth.summarise`. And one row a pair, by key.
+        classifier ``is_mean``, ``is_std`` and ``fid``; ``l2`` where the method reconstructed.
+        Where it has an alpha, ``alpha``: the ``share`` of pixels above 1/2, and Diff ``on`` and
+        ``off`` them. On procedural birds ``truth``, as :func:`mim_tf.truth.summarise`. And one row
+        a pair, by key.
     """
     captions = [pair.caption for pair in task.pairs]
     own = [pair.own for pair in task.pairs]
@@ -141,6 +143,8 @@ def measure(
                 _note(rows, "mp", (1 - seen.diff) * sim)
         numbers[name] = found
     _note(rows, "diff", after.diff)
+    if edits.alphas is not None:
+        numbers["alpha"] = _by_alpha(edits.pictures, originals, edits.alphas)
     if edits.reconstructed is not None:
         l2 = metrics.squared_error(edits.reconstructed, originals)
         numbers["edited"]["l2"] = float(l2.mean())
@@ -168,6 +172,15 @@ class _Seen:
             self.codes = rulers.image_codes(pictures)
         if rulers is not None and rulers.classifier is not None:
             self.quality = _quality(rulers, pictures, originals)
+
+
+def _by_alpha(pictures: np.ndarray, originals: np.ndarray, alphas: np.ndarray) -> dict[str, float]:
+    drawn = alphas[..., 0] > 255 * truth.ALPHA_THRESHOLD
+    return {
+        "share": float(drawn.mean()),
+        "on": metrics.masked_difference(pictures, originals, drawn),
+        "off": metrics.masked_difference(pictures, originals, ~drawn),
+    }
 
 
 def _note(rows: list[dict[str, Any]], name: str, values: np.ndarray) -> None:
@@ -397,6 +410,12 @@ def page(numbers: dict[str, Any], about: dict[str, Any]) -> str:
             if key in numbers["truth"]:
                 lines.append(f"| {title} | {numbers['truth'][key]:.3f} |")
         parts.append("\n".join(lines))
+    if "alpha" in numbers:
+        share, on, off = (numbers["alpha"][name] for name in ("share", "on", "off"))
+        parts.append(
+            f"Alpha is above 1/2 on {share:.1%} of the pixels: Diff {on:.3f} there, {off:.3f} "
+            "elsewhere."
+        )
     parts.append(ruler_lines(about["rulers"]))
     return "\n\n".join(parts) + "\n"
 

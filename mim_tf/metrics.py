@@ -29,8 +29,8 @@ def masked_difference(picture: np.ndarray, original: np.ndarray, mask: np.ndarra
     """Mean absolute difference in [0, 1] over the pixels of ``mask``.
 
     Args:
-        picture, original: uint8 [H, W, 3].
-        mask: bool [H, W]; an empty one gives 0.
+        picture, original: uint8 [..., H, W, 3].
+        mask: bool [..., H, W]; an empty one gives 0.
     """
     if not mask.any():
         return 0.0

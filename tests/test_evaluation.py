@@ -83,6 +83,9 @@ def test_an_oracle_scores_at_the_bounds(task):
     assert found["psnr"] == np.inf and found["ssim"] == pytest.approx(1)
     assert found["background"] == 0 and found["iou"] > 0.7
     assert numbers["edited"]["l2"] == 0
+    alpha = numbers["alpha"]  # the oracle's: exactly where it changed something
+    assert alpha["off"] == 0 and 0 < alpha["share"] < 0.5
+    assert alpha["share"] * alpha["on"] == pytest.approx(numbers["edited"]["diff"])
     assert numbers["edited"]["sim"] > numbers["copied"]["sim"] + 0.3
     assert numbers["edited"]["sim"] == pytest.approx(numbers["real"]["sim"], abs=0.1)
 
