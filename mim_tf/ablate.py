@@ -1,4 +1,4 @@
-"""The paper's ablation: ``python -m mim_tf.ablate --config birds.yaml --rulers DIR --output DIR``.
+"""The paper's ablation: ``python -m mim_tf.ablate --config birds.yaml --output DIR``.
 
 Each row is the configuration with one thing changed, trained with the same budget into
 ``DIR/<row>``, measured like any run into ``DIR/<row>/evaluation``. ``DIR/table.md`` and
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim_tf.config import Config, load_config
 from mim_tf.errors import UserError, entry_point
-from mim_tf.flags import add_config_flags
+from mim_tf.flags import add_config_flags, add_rulers_flag
 
 if TYPE_CHECKING:
     from mim_tf.evaluation import Task
@@ -43,7 +43,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mim_tf.ablate", description="Ablation.")
     add_config_flags(parser, required=True)
     parser.add_argument("--rows", metavar="ROW", nargs="+", choices=ROWS, default=list(ROWS))
-    parser.add_argument("--rulers", metavar="DIR|none", required=True)
+    add_rulers_flag(parser)
     parser.add_argument("--count", metavar="N", type=int, default=_COUNT, help="pairs a row")
     parser.add_argument("--seed", type=int, default=0, help="of pairs and candidates")
     parser.add_argument("--output", metavar="DIR", type=Path, required=True)
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.rulers import Rulers
     from mim_tf.storage import replace_text
 
-    rulers = None if arguments.rulers == "none" else Rulers.open(Path(arguments.rulers))
+    rulers = Rulers.chosen(arguments.rulers, full.data.source)
     source = load_source(full, "test")
     count = min(arguments.count, len(source))
     pairs = draw_pairs(full, source, "test", arguments.seed, count)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim_tf.config import Config, parse_config
 from mim_tf.errors import UserError, entry_point
-from mim_tf.flags import add_model_flags
+from mim_tf.flags import add_model_flags, add_rulers_flag
 
 if TYPE_CHECKING:
     from mim_tf.run import Run
@@ -37,12 +37,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--split", choices=("train", "test"), default="test")
     parser.add_argument("--count", metavar="N", type=int, help="pairs to draw; default: all")
     parser.add_argument("--seed", type=int, default=0, help="of pairs and candidates")
-    parser.add_argument(
-        "--rulers",
-        metavar="DIR|none",
-        default=None,
-        help="made by mim_tf.pretrain; default: shipped ones, then runs/rulers-SOURCE",
-    )
+    add_rulers_flag(parser)
     parser.add_argument("--data-root", metavar="DIR", help="where the data set lies here")
     parser.add_argument("--keep-images", action="store_true", help="keep inputs and edits")
     parser.add_argument(
@@ -76,9 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     split = described["split"] if described else arguments.split
     seed = described["seed"] if described else arguments.seed
     count = wanted["count"] if wanted else arguments.count
-    rulers = None
-    if arguments.rulers != "none":
-        rulers = Rulers.open(_rulers_folder(arguments.rulers, config))
+    rulers = Rulers.chosen(arguments.rulers, config.data.source)
     source = load_source(config, split)
     if arguments.pairs:
         pairs = read_pairs(arguments.pairs)
@@ -142,22 +135,6 @@ def _data(
         data_section = config.data.model_copy(update={"root": Path(arguments.data_root)})
         config = config.model_copy(update={"data": data_section})
     return config, size
-
-
-def _rulers_folder(given: str | None, config: Config) -> Path:
-    from mim_tf.run import PRESETS
-
-    if given is not None:
-        return Path(given)
-    source = config.data.source
-    for folder in (PRESETS / "rulers" / source, Path(f"runs/rulers-{source}")):
-        if folder.is_dir():
-            return folder
-    raise UserError(
-        f"no rulers for {source}: make them with python -m mim_tf.pretrain "
-        f"--config rulers/{source}.yaml and give --rulers DIR, or leave out IS, Sim, "
-        "MP, FID and R-precision with --rulers none"
-    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -32,3 +32,12 @@ def add_model_flags(parser: argparse.ArgumentParser, required: bool = True):
     model.add_argument("--run", metavar="DIR", type=Path, help="a run directory")
     model.add_argument("--preset", metavar="NAME", help="weights that ship with the project")
     return model
+
+
+def add_rulers_flag(parser: argparse.ArgumentParser) -> None:
+    """``--rulers DIR|none``, where something is measured."""
+    parser.add_argument(
+        "--rulers",
+        metavar="DIR|none",
+        help="made by mim_tf.pretrain; default: shipped ones, then runs/rulers-SOURCE",
+    )

@@ -23,6 +23,7 @@ from mim_tf.classifier import Classifier
 from mim_tf.config import PretrainConfig, parse_kind
 from mim_tf.damsm import DAMSM
 from mim_tf.errors import UserError
+from mim_tf.run import PRESETS
 from mim_tf.storage import load_weights
 from mim_tf.text import UNKNOWN, Vocabulary, tokenize
 
@@ -84,6 +85,26 @@ class Rulers:
                 f"python -m mim_tf.pretrain --run {path} --resume"
             )
         return cls(path, config, vocabulary, damsm, classifier)
+
+    @classmethod
+    def chosen(cls, given: str | None, source: str) -> Rulers | None:
+        """What ``--rulers`` names: a directory, ``none``, or the rulers of a data source.
+
+        Raises:
+            UserError: there are none; the message says how to make them.
+        """
+        if given == "none":
+            return None
+        if given is not None:
+            return cls.open(Path(given))
+        for folder in (PRESETS / "rulers" / source, Path(f"runs/rulers-{source}")):
+            if folder.is_dir():
+                return cls.open(folder)
+        raise UserError(
+            f"no rulers for {source}: make them with python -m mim_tf.pretrain "
+            f"--config rulers/{source}.yaml and give --rulers DIR, or leave out IS, Sim, "
+            "MP, FID and R-precision with --rulers none"
+        )
 
     def image_codes(self, pictures: np.ndarray) -> np.ndarray:
         """DAMSM's codes [N, D] of uint8 pictures [N, H, W, 3]."""
