@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim_tf.config import Config, load_config
 from mim_tf.errors import UserError, entry_point
-from mim_tf.flags import add_config_flags, add_rulers_flag
+from mim_tf.flags import add_config_flags, add_rulers_flag, add_seed_flag
 
 if TYPE_CHECKING:
     from mim_tf.evaluation import Task
@@ -45,7 +45,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rows", metavar="ROW", nargs="+", choices=ROWS, default=list(ROWS))
     add_rulers_flag(parser)
     parser.add_argument("--count", metavar="N", type=int, default=_COUNT, help="pairs a row")
-    parser.add_argument("--seed", type=int, default=0, help="of pairs and candidates")
+    add_seed_flag(parser, "of pairs and candidates")
     parser.add_argument("--output", metavar="DIR", type=Path, required=True)
     return parser.parse_args(argv)
 
@@ -59,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for row in same:
         print(f"{row}: the configuration has it already, same as full", file=sys.stderr)
         del configs[row]
+    if not configs:
+        raise UserError("no row is left: all that were asked for are the same as full")
 
     from mim_tf.data.sources import load_source
     from mim_tf.evaluation import Task
@@ -92,21 +94,11 @@ def _row(path: Path, row: str, config: Config, task: Task, rulers: Rulers | None
     from mim_tf import evaluation
     from mim_tf.data.sources import load_source
     from mim_tf.pairs import to_text
-    from mim_tf.run import Run
-    from mim_tf.trainer import start_run, train
+    from mim_tf.trainer import open_or_start, train
 
     print(f"== {row}", file=sys.stderr)
     source = load_source(config, "train")
-    if (path / "config.yaml").exists():
-        run = Run.open(path)
-        # Starting a run fits word_dim to the word vectors.
-        exclude = {"model": {"word_dim"}}
-        if run.config.model_dump(exclude=exclude) != config.model_dump(exclude=exclude):
-            raise UserError(
-                f"{path} was started with another configuration; choose another --output"
-            )
-    else:
-        run = start_run(path, config, source)
+    run = open_or_start(path, config, source)
     train(run, source)
     output = path / "evaluation"
     originals = task.originals()

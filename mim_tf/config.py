@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from mim_tf.errors import UserError
 
+_BIRDS = (32, 256)  # pixels that mim_tf.data.birds can draw
 CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "configs"
 
 
@@ -32,7 +33,6 @@ def _number(value: Any) -> Any:
     return value
 
 
-Number = Annotated[float, BeforeValidator(_number)]
 Weight = Annotated[float, BeforeValidator(_number), Field(ge=0)]
 Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -204,7 +204,7 @@ class TrainConfig(Section):
     """The schedule of Sec. 3.5's two stages."""
 
     batch_size: Annotated[int, Field(ge=2)] = 32
-    steps: Count | None = Field(None, description="reconstruction steps; or give epochs")
+    steps: Count | None = Field(None, description="all steps, warm-up included; or give epochs")
     epochs: Count | None = Field(None, description="passes over the training pictures")
     seed: Index = 0
     warm_up: Index = Field(
@@ -240,6 +240,11 @@ class TrainConfig(Section):
         return self
 
 
+def _check_birds(data: DataConfig, name: str, size: int) -> None:
+    if data.source == "birds" and not _BIRDS[0] <= size <= _BIRDS[1]:
+        raise ValueError(f"{name}={size}: procedural birds are drawn at {_BIRDS[0]} to {_BIRDS[1]}")
+
+
 class Config(Section):
     """All sections of a run's configuration."""
 
@@ -261,6 +266,12 @@ class Config(Section):
             )
         if train.warm_up and not (model.word_gates and self.loss.match):
             raise ValueError("train.warm_up needs model.word_gates and loss.match")
+        if train.steps is not None and train.steps <= train.warm_up:
+            raise ValueError(
+                f"train.steps={train.steps} ends within train.warm_up={train.warm_up}, before "
+                "anything is drawn"
+            )
+        _check_birds(self.data, "model.fine_size", model.fine_size)
         if self.data.source != "birds" and self.data.root is None and self.data.records is None:
             raise ValueError(f"data.root is needed for data.source={self.data.source}")
         return self
@@ -317,6 +328,7 @@ class PretrainConfig(Section):
         for name, section in (("damsm", self.damsm), ("classifier", self.classifier)):
             if section.encoder != "small" and section.size < 75:
                 raise ValueError(f"{name}.size: Inception needs at least 75 pixels; give 299")
+            _check_birds(self.data, f"{name}.size", section.size)
         if self.data.source != "birds" and self.data.root is None:
             raise ValueError(f"data.root is needed for data.source={self.data.source}")
         return self

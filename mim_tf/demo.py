@@ -12,7 +12,6 @@ import base64
 import html
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,34 +54,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.data.sources import bird_seed, load_source
     from mim_tf.editor import Editor
     from mim_tf.run import PRESETS, Run
-    from mim_tf.trainer import start_run, train
+    from mim_tf.trainer import open_or_start, train
 
-    started = time.monotonic()
-    path = arguments.output / "run"
-    if (path / "config.yaml").exists():
-        run = Run.open(path)
-        if run.config != config:
-            raise UserError(
-                f"{path} was started with another configuration; remove {arguments.output}, "
-                "or choose another --output"
-            )
-        print(f"going on with {path}", file=sys.stderr)
-        source = load_source(config, "train")
-    else:
-        source = load_source(config, "train")
-        run = start_run(path, config, source)
+    source = load_source(config, "train")
+    run = open_or_start(arguments.output / "run", config, source)
     train(run, source)
-    minutes = (time.monotonic() - started) / 60
     editors = {"trained now": Editor(run)}
     if (PRESETS / _PRESET).is_dir():
         preset = Run.preset(_PRESET)
         if preset.config.model.fine_size == config.model.fine_size:
             editors[f"preset {_PRESET}"] = Editor(preset)
-    _show(editors, bird_seed(config, "test"), config.model.fine_size, arguments.output, minutes)
+    _show(editors, bird_seed(config, "test"), config.model.fine_size, arguments.output)
     return 0
 
 
-def _show(editors, seed: int, size: int, output: Path, minutes: float) -> None:
+def _show(editors, seed: int, size: int, output: Path) -> None:
     """Score the editors, name -> Editor, on unseen birds and write the page."""
     from mim_tf import images, truth
     from mim_tf.storage import replace_text
@@ -102,7 +88,7 @@ def _show(editors, seed: int, size: int, output: Path, minutes: float) -> None:
     images.write(output / "edits.png", sheet)
     replace_text(output / "metrics.json", json.dumps(scores, indent=2))
     page = output / "index.html"
-    replace_text(page, _page(scores, images.encode_png(sheet), minutes))
+    replace_text(page, _page(scores, images.encode_png(sheet)))
     print(_table(scores))
     print(f"\npictures: {output / 'edits.png'}\npage:     {page}")
 
@@ -124,7 +110,7 @@ def _table(scores: dict[str, dict[str, float]]) -> str:
     )
 
 
-def _page(scores: dict[str, dict[str, float]], sheet: bytes, minutes: float) -> str:
+def _page(scores: dict[str, dict[str, float]], sheet: bytes) -> str:
     cells = "\n".join(
         "<tr>" + "".join(f"<td>{html.escape(value)}</td>" for value in row) + "</tr>"
         for row in _cells(scores)
@@ -139,7 +125,7 @@ table {{ border-collapse: collapse }} td {{ padding: .2rem .8rem; text-align: le
 tr + tr {{ border-top: 1px solid #ccc }} img {{ max-width: 100%; image-rendering: pixelated }}
 </style>
 <h1>What the demo learned</h1>
-<p>Trained from nothing for {minutes:.1f} minutes on pictures with captions. Each row is a bird it
+<p>Trained from nothing on pictures with captions. Each row is a bird it
 has never seen and a caption that asks for other colours; left of each edit stands <b>alpha</b>,
 where the model chose to draw. The truth is known because the birds are drawn by a program; training
 never sees it.</p>

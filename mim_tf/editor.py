@@ -37,7 +37,7 @@ class Editor:
         run: whose generator, vocabulary and sizes to use.
 
     Attributes:
-        size: side of the squares that :meth:`edit_squares` takes and gives.
+        size: side of the squares that the generator takes and gives.
     """
 
     def __init__(self, run: Run) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim_tf.config import Config, parse_config
 from mim_tf.errors import UserError, entry_point
-from mim_tf.flags import add_model_flags, add_rulers_flag
+from mim_tf.flags import add_model_flags, add_rulers_flag, add_seed_flag
 
 if TYPE_CHECKING:
     from mim_tf.run import Run
@@ -36,7 +36,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pairs", metavar="FILE", type=Path, help="use these pairs; draw none")
     parser.add_argument("--split", choices=("train", "test"), default="test")
     parser.add_argument("--count", metavar="N", type=int, help="pairs to draw; default: all")
-    parser.add_argument("--seed", type=int, default=0, help="of pairs and candidates")
+    add_seed_flag(parser, "of pairs and candidates")
     add_rulers_flag(parser)
     parser.add_argument("--data-root", metavar="DIR", help="where the data set lies here")
     parser.add_argument("--keep-images", action="store_true", help="keep inputs and edits")
@@ -73,6 +73,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     count = wanted["count"] if wanted else arguments.count
     rulers = Rulers.chosen(arguments.rulers, config.data.source)
     source = load_source(config, split)
+    kept = arguments.output / "images"
+    if kept.is_dir() and not arguments.keep_images and not arguments.images:
+        raise UserError(
+            f"{kept} holds an earlier evaluation's pictures, which would not fit these numbers; "
+            "give --keep-images to replace them, or another --output"
+        )
     if arguments.pairs:
         pairs = read_pairs(arguments.pairs)
         if any(not 0 <= pair.index < len(source) for pair in pairs):
@@ -132,7 +138,9 @@ def _data(
             "together, or give --run or --preset"
         )
     if arguments.data_root:
-        data_section = config.data.model_copy(update={"root": Path(arguments.data_root)})
+        data_section = config.data.model_copy(
+            update={"root": Path(arguments.data_root), "records": None}
+        )
         config = config.model_copy(update={"data": data_section})
     return config, size
 

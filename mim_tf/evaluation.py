@@ -118,11 +118,11 @@ def measure(
     Returns:
         The numbers: ``count``, ``pixels``, ``edited``, ``copied`` (the untouched inputs with the
         same captions) and ``real`` (the inputs with their own captions), each with ``diff`` in
-        [0, 1] and, with DAMSM, ``sim``, ``mp_products``, ``mp_means`` and ``r_precision``; with the
-        classifier ``is_mean``, ``is_std`` and ``fid``; ``l2`` where the method reconstructed.
-        Where it has an alpha, ``alpha``: the ``share`` of pixels above 1/2, and Diff ``on`` and
-        ``off`` them. On procedural birds ``truth``, as :func:`mim_tf.truth.summarise`. And one row
-        a pair, by key.
+        [0, 1] and, with DAMSM, ``sim``, ``mp_products``, ``mp_means`` and ``r_precision`` (among so
+        many ``candidates``); with the classifier ``is_mean``, ``is_std`` and ``fid``; ``l2`` where
+        the method reconstructed. Where it has an alpha, ``alpha``: the ``share`` of pixels above
+        1/2, and Diff ``on`` and ``off`` them. On procedural birds ``truth``, as
+        :func:`mim_tf.truth.summarise`. And one row a pair, by key.
     """
     captions = [pair.caption for pair in task.pairs]
     own = [pair.own for pair in task.pairs]
@@ -135,9 +135,11 @@ def measure(
         if rulers is not None and seen.codes is not None:
             sim = metrics.cosine(seen.codes, rulers.text_codes(texts))
             products, means = metrics.manipulative_precision(seen.diff, sim)
-            hits = _r_precision(task, rulers, seen.codes, texts, wished=name != "real")
             found |= {"sim": float(sim.mean()), "mp_products": products, "mp_means": means}
-            found["r_precision"] = float(hits.mean())
+            candidates = _candidates(task, texts)
+            if len(candidates[0]) > 1:
+                found["r_precision"] = float(rulers.r_precision(seen.codes, candidates).mean())
+                found["candidates"] = len(candidates[0])
             if name == "edited":
                 _note(rows, "sim", sim)
                 _note(rows, "mp", (1 - seen.diff) * sim)
@@ -176,11 +178,12 @@ class _Seen:
 
 def _by_alpha(pictures: np.ndarray, originals: np.ndarray, alphas: np.ndarray) -> dict[str, float]:
     drawn = alphas[..., 0] > 255 * truth.ALPHA_THRESHOLD
-    return {
-        "share": float(drawn.mean()),
-        "on": metrics.masked_difference(pictures, originals, drawn),
-        "off": metrics.masked_difference(pictures, originals, ~drawn),
-    }
+    found = {"share": float(drawn.mean())}
+    for name, masks in (("on", drawn), ("off", ~drawn)):
+        differences = map(metrics.masked_difference, pictures, originals, masks)
+        sizes = np.count_nonzero(masks, axis=(1, 2))
+        found[name] = float(np.dot(list(differences), sizes) / max(sizes.sum(), 1))
+    return found
 
 
 def _note(rows: list[dict[str, Any]], name: str, values: np.ndarray) -> None:
@@ -188,24 +191,18 @@ def _note(rows: list[dict[str, Any]], name: str, values: np.ndarray) -> None:
         row[name] = round(float(value), 6)
 
 
-def _r_precision(
-    task: Task, rulers: Rulers, codes: np.ndarray, texts: Sequence[str], wished: bool
-) -> np.ndarray:
-    """Top 1 of each picture among its caption and 99 of other classes; fewer where data has fewer.
+def _candidates(task: Task, texts: Sequence[str]) -> list[list[str]]:
+    """Of R-precision: each picture's caption and 99 of other classes; fewer where data has fewer.
 
-    The candidates depend on the seed and the picture alone, so they are one and the same for every
-    method.
+    They depend on the seed and the picture alone, so they are one and the same for every method.
     """
-    candidates = []
+    found = []
     for pair, text in zip(task.pairs, texts, strict=True):
         rng = np.random.default_rng([task.seed, 13, pair.index])
-        wish = pair.caption if wished else None
-        others = distractors(task.config, task.source, task.split, pair.index, rng, wish)
-        candidates.append([text, *(one for one in others if one != text)])
-    least = min(len(one) for one in candidates)
-    rulers.text_codes([caption for one in candidates for caption in one])  # in large batches
-    table = np.stack([rulers.text_codes(one[:least]) for one in candidates])
-    return metrics.r_precision(codes, table)
+        others = distractors(task.config, task.source, task.split, pair.index, rng, text)
+        found.append([text, *others])
+    least = min(len(one) for one in found)
+    return [one[:least] for one in found]
 
 
 def _quality(rulers: Rulers, pictures: np.ndarray, originals: np.ndarray) -> dict[str, float]:
@@ -240,6 +237,9 @@ def _against_truth(task: Task, edits: Edits, rows: list[dict[str, Any]]) -> dict
 
 # Manifest ----------------------------------------------------------------------------------------
 
+# Data settings that say where and how to read, not what.
+_OF_THIS_MACHINE = {"root", "records", "word_vectors", "workers", "cache_gb", "broken_limit"}
+
 
 def manifest(
     task: Task, originals: np.ndarray, rulers: Rulers | None, model: dict[str, Any]
@@ -249,6 +249,7 @@ def manifest(
     Args:
         model: what made the edits: names and hashes.
     """
+    data = task.config.data
     return {
         "split": task.split,
         "seed": task.seed,
@@ -258,10 +259,10 @@ def manifest(
         "inputs_sha256": pictures_hash(originals),
         "pixels": task.size,
         "crop": "largest centred square"
-        + (", of the bounding box" if task.config.data.crop_to_box else ""),
+        + (", of the bounding box" if data.source == "cub" and data.crop_to_box else ""),
         "resize": "bilinear, antialiased",
         "range": "uint8; Diff and L2 on [0, 1], rulers on [-1, 1]",
-        "data": task.config.data.model_dump(mode="json", exclude={"root", "word_vectors"}),
+        "data": data.model_dump(mode="json", exclude=_OF_THIS_MACHINE),
         "model": model,
         "rulers": rulers.describe() if rulers is not None else {},
         "is_splits": SPLITS,
@@ -355,7 +356,7 @@ _COLUMNS: tuple[tuple[str, Callable[[dict[str, float]], str]], ...] = (
     ("MP, mean of products", lambda row: f"{row['mp_products']:.3f}"),
     ("MP, product of means", lambda row: f"{row['mp_means']:.3f}"),
     ("FID", lambda row: f"{row['fid']:.2f}"),
-    ("R-precision", lambda row: f"{row['r_precision']:.3f}"),
+    ("R-precision", lambda row: f"{row['r_precision']:.3f} of {row['candidates']}"),
     ("L2 reconstruction", lambda row: f"{row['l2']:.5f}"),
 )
 _TRUTH_ROWS = (

@@ -41,3 +41,14 @@ def add_rulers_flag(parser: argparse.ArgumentParser) -> None:
         metavar="DIR|none",
         help="made by mim_tf.pretrain; default: shipped ones, then runs/rulers-SOURCE",
     )
+
+
+def add_seed_flag(parser: argparse.ArgumentParser, what: str) -> None:
+    """``--seed N``, from 0."""
+    parser.add_argument("--seed", metavar="N", type=_seed, default=0, help=what)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)

@@ -39,7 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--output {arguments.output}: the sheet is a .png")
 
     from mim_tf import images, memory_sheet
-    from mim_tf.data.sources import load_source
     from mim_tf.editor import Editor
     from mim_tf.run import Run
 
@@ -49,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.image:
         pictures = [images.read(path) for path in arguments.image]
     else:
-        source = load_source(run.config, "test")
-        pictures = [source.picture(index, editor.size) for index in range(_SHOWN)]
+        pictures, _ = memory_sheet.test_pictures(editor, _SHOWN)
     images.write(arguments.output, memory_sheet.sheet(editor, pictures, readings))
     for text, reading in zip(arguments.text, readings, strict=True):
         print("\n".join([text, *reading.lines(), ""]))

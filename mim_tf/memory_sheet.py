@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mim_tf import images
+from mim_tf.data.sources import load_source
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
 from mim_tf.text import tokenize
@@ -49,6 +50,13 @@ def read_memories(editor: Editor, caption: str) -> Reading:
     attention = editor.generator.read(tf.constant(tokens))["attention"].numpy()[0]
     words = tokenize(caption)[: tokens.shape[1]]
     return Reading(words, attention[: len(words)])
+
+
+def test_pictures(editor: Editor, count: int) -> tuple[list[np.ndarray], str]:
+    """The first pictures of the test split, at most ``count``, and a caption of the first."""
+    source = load_source(editor.run.config, "test")
+    shown = range(min(count, len(source)))
+    return [source.picture(index, editor.size) for index in shown], source.captions[0][0]
 
 
 def paint_memories(editor: Editor, pictures: Sequence[np.ndarray]) -> np.ndarray:

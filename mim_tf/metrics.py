@@ -6,6 +6,8 @@ in an evaluation (which captions, which candidates) was drawn before: these are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -29,8 +31,8 @@ def masked_difference(picture: np.ndarray, original: np.ndarray, mask: np.ndarra
     """Mean absolute difference in [0, 1] over the pixels of ``mask``.
 
     Args:
-        picture, original: uint8 [..., H, W, 3].
-        mask: bool [..., H, W]; an empty one gives 0.
+        picture, original: uint8 [H, W, 3].
+        mask: bool [H, W]; an empty one gives 0.
     """
     if not mask.any():
         return 0.0
@@ -123,7 +125,7 @@ def difference(pictures: np.ndarray, originals: np.ndarray) -> np.ndarray:
     Returns:
         [N], in [0, 1]; for pixels in [-1, 1] it is twice as much.
     """
-    return _per_picture(np.abs(_unit_range(pictures) - _unit_range(originals)))
+    return _per_picture(lambda a, b: np.abs(a - b), pictures, originals)
 
 
 def squared_error(pictures: np.ndarray, originals: np.ndarray) -> np.ndarray:
@@ -131,7 +133,7 @@ def squared_error(pictures: np.ndarray, originals: np.ndarray) -> np.ndarray:
 
     Of a picture edited by its own caption it is the L2 reconstruction error.
     """
-    return _per_picture((_unit_range(pictures) - _unit_range(originals)) ** 2)
+    return _per_picture(lambda a, b: (a - b) ** 2, pictures, originals)
 
 
 def manipulative_precision(diff: np.ndarray, sim: np.ndarray) -> tuple[float, float]:
@@ -154,9 +156,10 @@ def _unit(codes: np.ndarray) -> np.ndarray:
     return codes / np.maximum(np.linalg.norm(codes, axis=-1, keepdims=True), 1e-12)
 
 
-def _unit_range(pictures: np.ndarray) -> np.ndarray:
-    return pictures.astype(np.float32) / 255
-
-
-def _per_picture(values: np.ndarray) -> np.ndarray:
-    return values.reshape(len(values), -1).mean(axis=1, dtype=np.float64)
+def _per_picture(
+    error: Callable[[np.ndarray, np.ndarray], np.ndarray], first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+    """The mean error of each pair of pictures in [0, 1]; one at a time, for memory's sake."""
+    pairs = zip(first, second, strict=True)
+    scaled = ((a.astype(np.float32) / 255, b.astype(np.float32) / 255) for a, b in pairs)
+    return np.array([error(a, b).mean(dtype=np.float64) for a, b in scaled])

@@ -105,6 +105,11 @@ class MIMNet(keras.Model):
         variables = {name: [one.value for one in part] for name, part in parts.items()}
         return tf.train.Checkpoint(step=self.step, **variables)
 
+    def optimizer_of(self, step: int) -> keras.optimizers.Optimizer:
+        """The optimizer of the generator at a step: the warm-up has its own."""
+        warm = step < self.config.train.warm_up
+        return self.warm_up_optimizer if warm else self.generator_optimizer
+
     def _adam(self, learning_rate: float) -> keras.optimizers.Adam:
         options = self.config.optimizer
         return keras.optimizers.Adam(learning_rate, options.beta_1, options.beta_2)
@@ -163,9 +168,10 @@ class MIMNet(keras.Model):
             and generator.mtfg.memory is not None
             and any(getattr(weights.m, stage) for stage in self.stages)
         )
+        train, draws = self.config.train, generator.compose and weights.drawn > 0
         # alpha would close for good while there is nothing worth showing yet.
-        train = self.config.train
-        composing = tf.cast(self.step >= train.warm_up + train.draw_first, tf.float32)
+        first = train.warm_up + (train.draw_first if draws else 0)
+        composing = tf.cast(self.step >= first, tf.float32)
         terms: dict[str, tf.Tensor] = {}
         logs: dict[str, tf.Tensor] = {}
         with tf.GradientTape() as tape:
@@ -189,7 +195,7 @@ class MIMNet(keras.Model):
                 loss = losses.L_rec(target, image, weights.rec_norm)
                 logs[f"L_rec_{stage}"] = loss
                 terms[f"L_rec_{stage}"] = composing * getattr(weights.rec, stage) * loss
-                if weights.drawn and generator.compose:
+                if draws:
                     loss = losses.L_rec(target, out["drawn"][stage], weights.rec_norm, where[stage])
                     logs[f"L_rec_drawn_{stage}"] = loss
                     terms[f"L_rec_drawn_{stage}"] = (

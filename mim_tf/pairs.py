@@ -101,12 +101,13 @@ def distractors(
     split: Split,
     index: int,
     rng: np.random.Generator,
-    wish: str | None = None,
+    caption: str,
 ) -> list[str]:
-    """The 99 false captions of R-precision: of other classes than the picture's.
+    """The 99 false captions of R-precision, of other classes than the picture's; fewer where the
+    data set has no more.
 
-    Every procedural bird is a class of its own, and a caption of another may be true of it too:
-    such captions are no distractors and are drawn again.
+    Captions written from templates repeat themselves, and every procedural bird is a class of its
+    own, of which a caption of another may be true: those that fit are drawn again.
 
     Args:
         config: names the source.
@@ -114,22 +115,22 @@ def distractors(
         split: which of its splits.
         index: the picture.
         rng: the source of every choice.
-        wish: the caption that the picture was edited by, for edited pictures.
+        caption: the true one, the picture's own or the one that it was edited by.
     """
     found: list[str] = []
     colours: dict[str, str] = {}
     if config.data.source == "birds":
         colours = birds.scene_colours(bird_seed(config, split), index)
-        colours |= bird_captions.parse(wish) if wish else {}
+        colours |= bird_captions.parse(caption)
     for _ in range(_TRIES * CANDIDATES):
         if len(found) == CANDIDATES - 1:
             break
         other = _other(source, index, rng)
-        caption = source.captions[other][rng.integers(len(source.captions[other]))]
-        asked = bird_captions.parse(caption) if colours else {}
+        false = source.captions[other][rng.integers(len(source.captions[other]))]
+        asked = bird_captions.parse(false) if colours else {}
         fits = bool(asked) and all(colours.get(part) == one for part, one in asked.items())
-        if not fits:
-            found.append(caption)
+        if not fits and false != caption:
+            found.append(false)
     return found
 
 

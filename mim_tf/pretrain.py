@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = arguments.run
     if arguments.config is not None:
         config = load_kind(PretrainConfig, *arguments.config, overrides=arguments.set)
-        names = ("-".join(Path(one).with_suffix("").parts) for one in arguments.config)
-        path = path or Path("runs") / "-".join(names)
+        names = "-".join(Path(one).stem for one in arguments.config)
+        path = path or Path("runs") / f"rulers-{names}"
 
     from mim_tf import pretraining
 

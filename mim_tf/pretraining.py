@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from mim_tf import inception, metrics, rulers
+from mim_tf import inception, rulers
 from mim_tf.config import Config, PretrainConfig, dump_config
 from mim_tf.damsm import damsm_loss
 from mim_tf.data import birds
@@ -37,7 +37,7 @@ def start(path: Path, config: PretrainConfig) -> None:
     Raises:
         UserError: it exists already, or cannot be written.
     """
-    if (path / CONFIG).exists():
+    if any((path / "checkpoints").rglob("*.index")) or (path / SCORES).exists():
         raise UserError(
             f"{path} already holds rulers; continue them with --resume, "
             "or choose another directory with --run"
@@ -114,17 +114,13 @@ def _score_damsm(path: Path, config: PretrainConfig, count: int = 500) -> float:
     rng = np.random.default_rng([config.seed, 7])
     shown = rng.permutation(len(source))[:count]
     pictures = np.stack([source.picture(int(index), config.damsm.size) for index in shown])
-    candidates = [
-        [
-            rng.choice(source.captions[index]),
-            *distractors(run_config, source, "test", int(index), rng),
-        ]
-        for index in shown
-    ]
+    candidates = []
+    for index in shown:
+        own = str(rng.choice(source.captions[index]))
+        candidates.append([own, *distractors(run_config, source, "test", int(index), rng, own)])
     least = min(len(one) for one in candidates)
-    ruler.text_codes([caption for one in candidates for caption in one])  # in large batches
-    table = np.stack([ruler.text_codes(one[:least]) for one in candidates])
-    return float(metrics.r_precision(ruler.image_codes(pictures), table).mean())
+    hits = ruler.r_precision(ruler.image_codes(pictures), [one[:least] for one in candidates])
+    return float(hits.mean())
 
 
 # Classifier --------------------------------------------------------------------------------------
@@ -208,15 +204,18 @@ class _Pictures:
         self.augment = config.data.augment and source.name != "birds"
         self.stored = round(size * 304 / 256) if self.augment else size
         self._kept: dict[int, np.ndarray] = {}
+        self._room = int(config.data.cache_gb * 1e9 / (3 * self.stored**2))
 
     def batch(self, indices: Sequence[int] | np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """[B, S, S, 3] in [-1, 1]."""
         return to_signed(np.stack([self._one(int(index), rng) for index in indices]))
 
     def _one(self, index: int, rng: np.random.Generator) -> np.ndarray:
-        if index not in self._kept:
-            self._kept[index] = self.source.picture(index, self.stored)
-        picture = self._kept[index]
+        picture = self._kept.get(index)
+        if picture is None:
+            picture = self.source.picture(index, self.stored)
+            if len(self._kept) < self._room:
+                self._kept[index] = picture
         if not self.augment:
             return picture
         y, x = rng.integers(0, self.stored - self.size + 1, 2)

@@ -113,13 +113,12 @@ def _curves(run: Run) -> str:
 
 
 def _chart(name: str, points: Sequence[tuple[float, float]]) -> str:
-    points = points[:: max(1, len(points) // _POINTS)]
     steps, values = zip(*points, strict=True)
     low, high = min(values), max(values)
     span, length = (high - low) or 1, (steps[-1] - steps[0]) or 1
     path = " ".join(
         f"{(step - steps[0]) / length * _WIDTH:.1f},{(high - value) / span * _HEIGHT:.1f}"
-        for step, value in points
+        for step, value in points[:: max(1, len(points) // _POINTS)]
     )
     return (
         f"<figure><figcaption>{html.escape(name)}: {low:.4g} to {high:.4g}, last {values[-1]:.4g}; "
@@ -145,16 +144,12 @@ def _samples(run: Run) -> str:
 
 def _memories(run: Run) -> str:
     from mim_tf import images, memory_sheet
-    from mim_tf.data.sources import load_source
     from mim_tf.editor import Editor
 
     if not run.config.model.memory:
         return "<p>Trained without memory.</p>"
     editor = Editor(run)
-    source = load_source(run.config, "test")
-    count = min(_MEMORY_PICTURES, len(source))
-    pictures = [source.picture(index, editor.size) for index in range(count)]
-    caption = source.captions[0][0]
+    pictures, caption = memory_sheet.test_pictures(editor, _MEMORY_PICTURES)
     reading = memory_sheet.read_memories(editor, caption)
     sheet = memory_sheet.sheet(editor, pictures, [reading])
     return (
@@ -187,7 +182,10 @@ def _extremes(evaluation: Path) -> str:
 def _edit(row: dict[str, Any], metric: str, pairs, folder: Path, inputs: Path) -> str:
     key = row["key"]
     caption = html.escape(pairs[key]["caption"])
-    before, after = ((one / f"{key}.png").read_bytes() for one in (inputs, folder))
+    try:
+        before, after = ((one / f"{key}.png").read_bytes() for one in (inputs, folder))
+    except OSError as error:
+        raise UserError(f"{error.filename} is missing; evaluate again with --keep-images") from None
     return (
         f"<figure><figcaption>{row[metric]:.3f}: {caption}</figcaption>"
         f"<div class='pair'>{_image(before)}{_image(after)}</div></figure>"

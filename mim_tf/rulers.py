@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 import yaml
 
-from mim_tf import images
+from mim_tf import images, metrics
 from mim_tf.classifier import Classifier
 from mim_tf.config import PretrainConfig, parse_kind
 from mim_tf.damsm import DAMSM
@@ -101,9 +101,9 @@ class Rulers:
             if folder.is_dir():
                 return cls.open(folder)
         raise UserError(
-            f"no rulers for {source}: make them with python -m mim_tf.pretrain "
-            f"--config rulers/{source}.yaml and give --rulers DIR, or leave out IS, Sim, "
-            "MP, FID and R-precision with --rulers none"
+            f"no rulers for {source}: make them with python -m mim_tf.pretrain (configurations: "
+            "configs/rulers) and give --rulers DIR, or leave out IS, Sim, MP, FID and R-precision "
+            "with --rulers none"
         )
 
     def image_codes(self, pictures: np.ndarray) -> np.ndarray:
@@ -120,6 +120,13 @@ class Rulers:
             codes = self._text_code(tf.constant(tokens)).numpy()
             self._text_codes |= dict(zip(chunk, codes, strict=True))
         return np.stack([self._text_codes[one] for one in captions])
+
+    def r_precision(self, codes: np.ndarray, candidates: Sequence[Sequence[str]]) -> np.ndarray:
+        """Whether pictures of DAMSM's ``codes`` [N, D] find their own caption, the first of each
+        one's equally many candidates; bool [N]."""
+        # Encoded in large batches first.
+        self.text_codes([caption for one in candidates for caption in one])
+        return metrics.r_precision(codes, np.stack([self.text_codes(one) for one in candidates]))
 
     def classify(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Class probabilities [N, K] and features [N, D] of uint8 pictures [N, H, W, 3]."""

@@ -35,14 +35,19 @@ class Run:
     def __init__(self, path: Path, config: Config, vocabulary: Vocabulary) -> None:
         self.path, self.config, self.vocabulary = path, config, vocabulary
 
+    @staticmethod
+    def is_at(path: Path) -> bool:
+        """Whether a directory holds a run that has been trained at all, or a preset."""
+        return (path / WEIGHTS).exists() or any((path / "checkpoints").glob("*.index"))
+
     @classmethod
     def create(cls, path: Path, config: Config, vocabulary: Vocabulary) -> Run:
-        """Start a run in an empty or new directory.
+        """Start a run in a new directory, or in one whose run never came to its first checkpoint.
 
         Raises:
             UserError: the directory already holds a run, or cannot be written.
         """
-        if (path / CONFIG).exists():
+        if cls.is_at(path):
             raise UserError(
                 f"{path} already holds a run; continue it with --resume, "
                 "or choose another directory with --run"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import add_seed_flag
 
 PAIRS = 30  # the paper's number
 QUESTIONS = {
@@ -39,7 +40,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--pairs", metavar="FILE", type=Path, help="pairs.jsonl, with the inputs in inputs/ beside"
     )
     parser.add_argument("--count", metavar="N", type=int, default=PAIRS, help="pairs to show")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of pairs")
+    add_seed_flag(parser, "of the choice of pairs")
     parser.add_argument("--output", metavar="PATH", type=Path, help="the page, .html")
     parser.add_argument("--answers", metavar="FILE", type=Path, nargs="+", help="read these")
     parser.add_argument("--key", metavar="FILE", type=Path, help="study-key.json of the page")

@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     if arguments.config is None and arguments.run is None:
         raise UserError("give --config NAME to start a run, or --run DIR --resume to go on")
-    if arguments.resume and (arguments.set or arguments.run is None and arguments.config is None):
+    if arguments.resume and arguments.set:
         raise UserError("--resume goes on with the run's own configuration; leave out --set")
     config = None
     if arguments.config is not None:

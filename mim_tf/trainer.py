@@ -22,7 +22,7 @@ from mim_tf.data.pipeline import Sampler, training_batches
 from mim_tf.data.sources import Source, bird_seed, load_source
 from mim_tf.errors import UserError
 from mim_tf.mimnet import MIMNet
-from mim_tf.run import Run
+from mim_tf.run import CONFIG, Run
 from mim_tf.text import Vocabulary, word_vectors
 
 _SAMPLES = 6  # rows of the sample grid
@@ -57,6 +57,24 @@ def start_run(path, config: Config, source: Source) -> Run:
     return Run.create(path, config, vocabulary)
 
 
+def open_or_start(path, config: Config, source: Source) -> Run:
+    """The run at ``path``, to be gone on with, or a new one.
+
+    Raises:
+        UserError: the run there has another configuration.
+    """
+    if not Run.is_at(path):
+        return start_run(path, config, source)
+    run = Run.open(path)
+    exclude = {"model": {"word_dim"}}  # fitted to the word vectors when the run began
+    if run.config.model_dump(exclude=exclude) != config.model_dump(exclude=exclude):
+        raise UserError(
+            f"{path} was started with another configuration; remove it, or choose another --output"
+        )
+    print(f"going on with {path}", file=sys.stderr)
+    return run
+
+
 def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = None) -> None:
     """Train a run from its newest checkpoint, or from the start, to its end.
 
@@ -89,8 +107,14 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
     manager = run.checkpoints(model)
     run.restore(manager)
     first, last = int(model.step.numpy()), total_steps(config, len(source))
+    if last <= config.train.warm_up:
+        raise UserError(
+            f"train.epochs={config.train.epochs} are {last} steps of this data, which end within "
+            f"train.warm_up={config.train.warm_up}, before anything is drawn"
+        )
     run.trim_log(first)
     if first >= last:
+        run.save_generator(model.averaged)  # it may have been stopped between the two files
         print(f"{run.path}: all {last} steps are done", file=sys.stderr)
         return
     batches = strategy.distribute_datasets_from_function(
@@ -184,7 +208,7 @@ class _Loop:
         """Means since the last row; adversarial losses are absent from steps without them."""
         means = {name: float(np.mean(values)) for name, values in self._means.items()}
         self._means.clear()
-        rate = float(self.model.generator_optimizer.learning_rate.numpy())
+        rate = float(self.model.optimizer_of(step - 1).learning_rate.numpy())
         row: dict[str, Any] = {"step": step, "epoch": round(epoch, 4), "learning_rate": rate}
         self.run_directory.log(row | means)
         shown = (
@@ -228,7 +252,8 @@ class _Loop:
             return error
         return UserError(
             f"{found[1]} is not finite at step {step}; nothing of that step was saved. "
-            "Lower optimizer.learning_rate or that loss's weight and go on with --resume"
+            f"Lower optimizer.learning_rate or that loss's weight in {self.run_directory.path}/"
+            f"{CONFIG} and go on with --resume"
         )
 
 

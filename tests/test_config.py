@@ -91,6 +91,8 @@ def test_scientific_notation_in_a_file_is_a_number(tmp_path):
         (["train.epochs=3"], "exactly one of train.steps and train.epochs"),
         (["model.coarse_size=128"], "model.fine_size is smaller than model.coarse_size"),
         (["data.source=cub"], "data.root is needed"),
+        (["train.steps=2000"], "ends within train.warm_up=2500"),
+        (["model.fine_size=512"], "model.fine_size=512: procedural birds are drawn at 32 to 256"),
         (["nonsense"], "expected section.key=value"),
         (["train=[1"], "is not a YAML value"),
     ],

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from conftest import tiny_config
 
+from mim_tf import losses
 from mim_tf.data.pipeline import CAPTIONS
 from mim_tf.mimnet import MIMNet
 
@@ -104,9 +105,29 @@ def test_without_memory_the_warm_up_ends_in_the_projection():
 @pytest.mark.parametrize("fake", [0.0, 1.0])
 @pytest.mark.parametrize("mismatched", [0.0, 1.0])
 def test_the_negatives_of_d_t_are_switches(fake, mismatched):
-    model = make(loss={"D_T_fake": fake, "D_T_mismatched": mismatched})
-    logs = model.adversarial_step(batch())
-    assert np.isfinite(logs["L_D_fine"])
+    model, data = make(loss={"D_T_fake": fake, "D_T_mismatched": mismatched}), batch()
+    generator, d_i, d_t = model.generator, model.d_i["fine"], model.d_t["fine"]
+    painted = generator({"picture": data["picture"], "tokens": data["mismatched"]})
+    judged = {
+        name: d_t({"picture": picture, "tokens": data[tokens]})
+        for name, picture, tokens in (
+            ("real", data["picture"], "tokens"),
+            ("fake", painted["images"]["fine"], "mismatched"),
+            ("false", data["picture"], "false"),
+        )
+    }
+    expected = losses.L_D_reality(
+        d_i(data["picture"]), d_i(painted["images"]["fine"]), model.config.loss.reality
+    ) + losses.L_D_text(judged["real"], judged["fake"], judged["false"], fake, mismatched)
+    logs = model.adversarial_step(data)  # as it was before the step
+    np.testing.assert_allclose(logs["L_D_fine"], np.mean(expected), rtol=1e-4)
+
+
+def test_the_prior_closes_alpha_from_its_step_on():
+    model = make(loss={"alpha": 3.0}, train={"alpha_start": 5})
+    assert model._prior() == 0
+    model.step.assign(5)
+    assert model._prior() == 3
 
 
 def test_losses_without_weight_have_no_part_in_the_gradient():
@@ -207,7 +228,7 @@ def test_while_drawing_comes_first_alpha_is_not_asked():
 
 
 def test_learning_rates_decay_over_the_last_half_of_each_part():
-    model = make(train={"warm_up": 4})
+    model = make(train={"warm_up": 4, "steps": 12})
     warm_up, rest = [], []
     for step in (0, 2, 3, 4, 8, 10, 12):
         model.set_progress(step, 12)

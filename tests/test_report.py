@@ -56,6 +56,14 @@ def test_without_an_evaluation_the_error_says_how_to_make_one(tiny_run, tmp_path
     assert "mim_tf.evaluate" in capsys.readouterr().err
 
 
+def test_an_ablation_of_no_row_is_refused(capsys):
+    given = ["--config", "birds.yaml", "--rows", "D_T-mismatched-only", "--output", "unused"]
+    assert ablate.main(given) == 1
+    assert "no row is left" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        ablate.main([*given, "--seed", "-1"])
+
+
 def test_the_ablation_trains_measures_and_goes_on(tmp_path, capsys, monkeypatch):
     from mim_tf import trainer
 

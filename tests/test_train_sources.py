@@ -19,8 +19,8 @@ from mim_tf.run import Run
 SHORT = {
     "model": {**TINY["model"], "fine": False},
     "train": {
-        **TINY["train"], "batch_size": 2, "steps": 2, "sample_every": 2, "checkpoint_every": 2,
-        "discriminator_start": 9, "adversarial_start": 9,
+        **TINY["train"], "batch_size": 2, "warm_up": 1, "steps": 2, "sample_every": 2,
+        "checkpoint_every": 2, "discriminator_start": 9, "adversarial_start": 9,
     },
 }  # fmt: skip
 

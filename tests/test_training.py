@@ -53,6 +53,7 @@ def test_a_run_directory_holds_the_contract(tiny_run):
 
 
 def test_resumed_equals_unbroken(tiny_run, source, tmp_path, monkeypatch):
+    """Stopped once within the warm-up, and once after it."""
     run = start_run(tmp_path / "broken", tiny_config(), source)
 
     class StopError(Exception):
@@ -60,15 +61,19 @@ def test_resumed_equals_unbroken(tiny_run, source, tmp_path, monkeypatch):
 
     take_step = trainer._Loop._step
 
-    def stop_at_three(self, batch, step):
-        if step == 3:  # after the checkpoint of step 2 and one step more
-            raise StopError
-        return take_step(self, batch, step)
+    def stop(at, error):
+        def step_or_stop(self, batch, step):
+            if step == at:
+                raise error
+            return take_step(self, batch, step)
 
-    monkeypatch.setattr(trainer._Loop, "_step", stop_at_three)
-    with pytest.raises(StopError):
-        train(run, source)
-    monkeypatch.undo()
+        monkeypatch.setattr(trainer._Loop, "_step", step_or_stop)
+        with pytest.raises(error):
+            train(Run.open(run.path), source)
+        monkeypatch.undo()
+
+    stop(1, KeyboardInterrupt)  # which saves
+    stop(3, StopError)  # one step after the checkpoint of step 2
     train(Run.open(run.path), source)
 
     whole = Run.open(tiny_run)
@@ -105,9 +110,11 @@ def test_an_interrupted_run_keeps_its_last_step(source, tmp_path, monkeypatch):
 
 
 def test_the_same_seed_gives_the_same_losses_and_another_does_not(tiny_run, source, tmp_path):
-    same = start_run(tmp_path / "same", tiny_config(train={"steps": 2}), source)
+    same = start_run(tmp_path / "same", tiny_config(train={"steps": 2, "warm_up": 1}), source)
     train(same, source)
-    other = start_run(tmp_path / "other", tiny_config(train={"steps": 2, "seed": 1}), source)
+    other = start_run(
+        tmp_path / "other", tiny_config(train={"steps": 2, "warm_up": 1, "seed": 1}), source
+    )
     train(other, source)
     first = rows(Run.open(tiny_run))[0]
     assert rows(same)[0] == first
