@@ -90,7 +90,8 @@ def _child(job: dict[str, Any]) -> Any:
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
     if done.returncode:
-        raise UserError(f"{job['do']} failed: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise UserError(f"{job['do']} failed: {said[-1]}")
     return json.loads(result.read_text())
 
 

@@ -1,6 +1,6 @@
 """Encoded pictures to the model's squares inside a graph: what `mim_tf.images` does with Pillow.
 
-The pixels are those of `images.decode` for PNG, JPEG, WebP, GIF and BMP of 8 bits a channel,
+The pixels are those of `images.decode` for PNG, JPEG and WebP of 8 bits a channel,
 transparency and the EXIF orientation of JPEG included.
 
 Dimensions: B batch, H height, W width, S side of the model's square.
@@ -33,7 +33,7 @@ def squares_of_files(files, size: int, max_pixels: int = images.MAX_PIXELS):
     """
     count = tf.shape(files)[0]
     kinds = tf.map_fn(_kind, files, fn_output_signature=tf.int32)
-    refuse(kinds < 0, "no picture this model can read; send a PNG, JPEG, WebP, GIF or BMP file")
+    refuse(kinds < 0, "no picture this model can read; send a PNG, JPEG or WebP file")
 
     # A codec's error ends the whole call without a word on the item. In a data set the item is
     # left out instead, and its index tells.
@@ -101,7 +101,7 @@ def encode_png(pictures):
     )
 
 
-_JPEG, _PNG, _GIF, _BMP, _WEBP = range(5)
+_JPEG, _PNG, _WEBP = range(3)
 
 
 def _header(data):
@@ -116,8 +116,6 @@ def _kind(data):
     magics = (
         (_JPEG, b"\xff\xd8\xff"),
         (_PNG, b"\x89PNG\r\n\x1a\n"),
-        (_GIF, b"GIF8"),
-        (_BMP, b"BM"),
         (_WEBP, b"RIFF"),
     )
     kind = tf.constant(-1)
@@ -155,9 +153,6 @@ def _pixels(data, kind):
         {
             _JPEG: jpeg,
             _PNG: lambda: big(16, 4) * big(20, 4),
-            _GIF: lambda: little(6, 2) * little(8, 2),
-            # A BMP stored from the top has a negative height.
-            _BMP: lambda: little(18, 4) * tf.minimum(little(22, 4), (1 << 32) - little(22, 4)),
             _WEBP: webp,
         },
     )
@@ -165,9 +160,6 @@ def _pixels(data, kind):
 
 def _decode(data, kind):
     """One file -> uint8 [H, W, 3], upright, over white."""
-
-    def plain():
-        return tf.io.decode_image(data, channels=3, expand_animations=False)
 
     def png():
         header = _header(data)
@@ -191,8 +183,6 @@ def _decode(data, kind):
                 tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"), data
             ),
             _PNG: png,
-            _GIF: plain,
-            _BMP: plain,
             _WEBP: webp,
         },
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,21 +60,21 @@ def export(editor, base: Path) -> Path:
     Raises:
         UserError: the place cannot be written, or the model cannot be exported.
     """
+    import tensorflow as tf
+
     check_exportable(editor.run.config)
     try:
         base.mkdir(parents=True, exist_ok=True)
         version = _next_version(base)
         # TensorFlow Serving looks at directories whose names are numbers alone.
-        partial = base / f".partial.{version}"
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            _write(editor, partial, base.resolve().name)
-            partial.rename(base / str(version))
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    except OSError as error:
+        with tempfile.TemporaryDirectory(dir=base, prefix=".partial.") as partial:
+            whole = Path(partial) / str(version)
+            _write(editor, whole, base.resolve().name)
+            whole.rename(base / str(version))
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(
-            f"--output {base}: cannot be written ({error.strerror or error}); choose another place"
+            f"--output {base}: cannot be written ({reason}); choose another place"
         ) from None
     return base / str(version)
 
@@ -187,7 +187,7 @@ def model_card(editor) -> dict[str, Any]:
     from mim_tf.images import MAX_PIXELS
 
     run = editor.run
-    metrics = run.path / "metrics.json"
+    metrics = run.path / "evaluation" / "metrics.json"  # where mim_tf.report looks, too
     return {
         "name": "MIM-Net, text-guided image manipulation with memory",
         "trained_on": run.config.data.model_dump(mode="json"),

@@ -127,8 +127,9 @@ def _write(editor, folder: Path) -> dict[str, Any]:
                 }
 
         for variant in VARIANTS:
-            if variant == "int8" and not examples.of_training:
-                print("no int8: it needs the training pictures", file=sys.stderr)
+            calibrated = examples.of_training and len(examples.squares) > _MEASURED
+            if variant == "int8" and not calibrated:
+                print(f"no int8: it needs more than {_MEASURED} training pictures", file=sys.stderr)
                 continue
             content = {"image": convert(image, variant, calibration)}
             _check_gpu(content["image"])

@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from mim_tf.server.application import application
     from mim_tf.server.model import Model
+    from mim_tf.server.protocol import impatient
 
     arguments = _arguments(argv)
     given = {
@@ -64,6 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if value <= 0:
             raise UserError(f"--max-{name.replace('_', '-')} {value}: must be above 0")
     limits = Limits(**given)
+    if limits.items > limits.batch:
+        raise UserError(
+            f"--max-items {limits.items}: a request of more pictures than --max-batch "
+            f"{limits.batch} could not run"
+        )
     model = Model(arguments.model)
     app = application(model, limits)
     print(
@@ -76,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         host=arguments.host,
         port=arguments.port,
         log_level="warning",
+        http=impatient(limits.body_seconds),
         timeout_keep_alive=30,
         limit_concurrency=limits.queue + 32,  # also those that have not sent their request yet
     )

@@ -23,7 +23,7 @@ def editor():
 
 
 def test_it_is_small():
-    assert sum(one.stat().st_size for one in (PRESETS / NAME).iterdir()) < 10e6
+    assert sum(one.stat().st_size for one in (PRESETS / NAME).rglob("*") if one.is_file()) < 10e6
 
 
 def test_it_follows_the_text_and_keeps_the_rest(editor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ from export import saved_model as export_module
 from mim_tf import images
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
+from mim_tf.run import Run
 
 CAPTIONS = ["this bird has blue wings", "A RED bird, with a white belly!", "the green bird"]
 
@@ -193,6 +195,23 @@ def test_a_failed_export_leaves_nothing(editor, tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="no space"):
         export_module.export(editor, tmp_path / "mim")
     assert list((tmp_path / "mim").iterdir()) == []
+
+
+def test_a_full_disk_is_one_line(editor, tmp_path, monkeypatch):
+    def fail(editor, path, name):
+        raise tf.errors.ResourceExhaustedError(None, None, "no space left\nat all")
+
+    monkeypatch.setattr(export_module, "_write", fail)
+    with pytest.raises(UserError, match="cannot be written .*no space left"):
+        export_module.export(editor, tmp_path / "mim")
+
+
+def test_the_model_card_holds_the_metrics_of_an_evaluation(random_run, tmp_path):
+    path = tmp_path / "run"
+    shutil.copytree(random_run.path, path)
+    (path / "evaluation").mkdir()
+    (path / "evaluation" / "metrics.json").write_text('{"count": 3}')
+    assert export_module.model_card(Editor(Run.open(path)))["metrics"] == {"count": 3}
 
 
 def test_mistakes_are_one_line(random_run, tmp_path, capsys):

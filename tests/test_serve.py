@@ -26,6 +26,7 @@ from mim_tf.server.batcher import Batcher
 from mim_tf.server.limits import Limits, RequestError
 from mim_tf.server.messages import parse
 from mim_tf.server.model import Model
+from mim_tf.server.protocol import impatient
 
 TEXT = "this bird has blue wings"
 SQUARE = np.zeros((1, 32, 32, 3)).tolist()
@@ -33,9 +34,9 @@ LIMITS = Limits(body=3 << 20, items=4, queue=16, body_seconds=1.0)
 
 
 @contextlib.contextmanager
-def running(app):
+def running(app, **options):
     """The address of a server in a thread."""
-    config = uvicorn.Config(app, port=0, log_level="error")
+    config = uvicorn.Config(app, port=0, log_level="error", **options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -194,8 +195,9 @@ def test_wrong_paths(url, path, status):
         ({"instances": [{"image_bytes": {"b64": "%%%"}, "caption": TEXT}]}, "no base64"),
         ({"instances": [{"image_bytes": {"b64": 3}, "caption": TEXT}]}, "neither a string"),
         ({"instances": [{"image_bytes": encoded(b"x"), "caption": TEXT}]}, "item 0: no picture"),
-        (rows(bomb(10_000, 10_000), TEXT), "item 0: the picture has more than 25000000 pixels"),
-        (rows(bomb(50_000, 50_000), TEXT), "item 0: the picture has more than 25000000 pixels"),
+        (rows(bomb(10_000, 10_000), TEXT), "item 0: up to here the pictures have more than 250"),
+        (rows(bomb(50_000, 50_000), TEXT), "item 0: up to here the pictures have more than 250"),
+        (rows(bomb(4_000, 4_000), TEXT, TEXT), "item 1: up to here the pictures have more than"),
         (rows(b"x", "a " * 500_000), "item 0: 'caption' has 1000000 characters"),
         (rows(b"x", *[TEXT] * 5), "5 items; send 1 to 4"),
         ({"signature_name": "encode_text", "instances": [TEXT, "..."]}, "item 1: the caption has"),
@@ -206,6 +208,9 @@ def test_wrong_paths(url, path, status):
          "'images' has the shape [1], not [None, 32, 32, 3]"),
         ({"signature_name": "edit_tokens", "inputs": {"images": SQUARE, "tokens": [[1.5] * 16]}},
          "'tokens' is no rectangular list of numbers (not all are whole"),
+        ({"signature_name": "edit_tokens",
+          "inputs": {"images": np.full((1, 32, 32, 3), np.nan).tolist(), "tokens": [[2] * 16]}},
+         "'images' is no rectangular list of numbers (not all are finite)"),
         ({"signature_name": "edit_tensors",
           "inputs": {"images": [[[[1, 2, 300]]]], "caption": [TEXT]}}, "whole numbers of 0 to 255"),
     ],
@@ -299,6 +304,51 @@ def test_what_waits_runs_as_a_batch_and_a_full_queue_refuses(model):
     assert stub.batches == [1, 4, 1]
 
 
+def test_requests_of_different_sizes_wait_together(model):
+    stub = Stub(model)
+    sizes = [1, 2, 8, 2, 6, 6]
+    answers: dict[int, requests.Response] = {}
+    with running(application(stub, Limits(batch=8))) as url:
+
+        def send(place):
+            body = {"signature_name": "encode_text", "instances": [TEXT] * sizes[place]}
+            answers[place] = predict(url, body)
+
+        threads = [threading.Thread(target=send, args=[place]) for place in range(len(sizes))]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.2)
+        stub.go.set()
+        for thread in threads:
+            thread.join(30)
+        assert requests.get(f"{url}/healthz").ok
+    counts = [len(answers[place].json()["predictions"]) for place in range(len(sizes))]
+    assert counts == sizes and sum(stub.batches) == sum(sizes)
+
+
+def test_a_dead_worker_shows_in_the_health(model, monkeypatch):
+    def fail(self):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Batcher, "_take", fail)
+    limits = Limits(answer_seconds=0.3)
+    with running(application(Stub(model), limits)) as url:
+        body = {"signature_name": "encode_text", "instances": [TEXT]}
+        assert predict(url, body).status_code == 504
+        assert requests.get(f"{url}/healthz").status_code == 500
+
+
+def test_a_connection_that_asks_nothing_is_closed(model):
+    app = application(Stub(model), Limits())
+    with running(app, http=impatient(0.3)) as url:
+        host, port = url.removeprefix("http://").split(":")
+        for sent in (b"", b"POST /v1/models/mim:predict HTTP/1.1\r\nHost:"):
+            with socket.create_connection((host, int(port)), timeout=20) as connection:
+                connection.sendall(sent)
+                assert connection.recv(100) == b""
+        assert requests.get(f"{url}/healthz").ok
+
+
 def test_no_answer_in_time(model):
     stub = Stub(model)
     body = {"signature_name": "encode_text", "instances": [TEXT]}
@@ -329,7 +379,8 @@ def memory() -> int:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [(["--model", "{tmp}/nothing"], "holds no version"), (["--model", "{tmp}"], "no SavedModel"),
-     (["--model", "{tmp}", "--max-queue", "0"], "--max-queue 0: must be above 0")],
+     (["--model", "{tmp}", "--max-queue", "0"], "--max-queue 0: must be above 0"),
+     (["--model", "{tmp}", "--max-items", "9"], "--max-items 9: a request of more pictures")],
 )  # fmt: skip
 def test_mistakes_at_the_start_are_one_line(tmp_path, capsys, arguments, message):
     (tmp_path / "1").mkdir()
@@ -365,6 +416,13 @@ def test_client_errors_are_one_line(url, file, tmp_path, capsys):
     assert "No such file" in failure(url, tmp_path / "missing.png")
     assert "HTTP 404: Servable not found" in failure(url, path, TEXT, "--model", "other")
     assert not (tmp_path / "out.png").exists()
+
+
+def test_client_waits_as_long_as_it_says(file):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        rest = client.RestClient(f"http://127.0.0.1:{server.getsockname()[1]}", "mim", timeout=0.3)
+        with pytest.raises(UserError, match="no answer within 0.3 seconds"):
+            rest.edit([file], [TEXT], False)
 
 
 def test_client_tries_again_where_the_server_is_busy(model, file):

@@ -42,7 +42,7 @@ class RestClient:
         self._session = requests.Session()
         # An edit changes nothing on the server, so a POST may be sent again.
         retry = Retry(
-            retries, backoff_factor=0.3, status_forcelist=_BUSY, allowed_methods=None,
+            retries, read=False, backoff_factor=0.3, status_forcelist=_BUSY, allowed_methods=None,
             raise_on_status=False,
         )  # fmt: skip
         for scheme in ("http://", "https://"):

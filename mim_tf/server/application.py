@@ -24,10 +24,10 @@ def application(model: Model, limits: Limits):
     batcher = Batcher(model, limits)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_) -> AsyncIterator[None]:
-        worker = asyncio.create_task(batcher.work())
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        app.state.worker = asyncio.create_task(batcher.work())
         yield
-        worker.cancel()
+        app.state.worker.cancel()
 
     def check_model(request: Request) -> None:
         name, version = request.path_params["name"], request.path_params.get("version")
@@ -86,7 +86,9 @@ def application(model: Model, limits: Limits):
         check_model(request)
         return JSONResponse(model.metadata())
 
-    async def health(_) -> Response:
+    async def health(request: Request) -> Response:
+        if request.app.state.worker.done():
+            return JSONResponse({"status": "the model's worker has ended"}, 500)
         return JSONResponse({"status": "ok"})
 
     async def refused(_, error: Exception) -> Response:

@@ -11,19 +11,20 @@ class Limits:
 
     Attributes:
         body: bytes of a request.
-        pixels: of one encoded picture, by its header.
+        pixels: of a request's encoded pictures together, by their headers.
         caption: characters of one string.
-        items: pictures in a request.
+        items: pictures in a request; no more than ``batch``.
         queue: requests that wait; one more is answered 503.
         batch: pictures that run at once.
-        body_seconds: until the whole request must have come.
+        body_seconds: until a connection's first header, and then until each request's body, must
+            have come.
         answer_seconds: until the answer must be ready.
     """
 
     body: int = 16 << 20
     pixels: int = 25_000_000
     caption: int = 2000
-    items: int = 32
+    items: int = 8
     queue: int = 64
     batch: int = 8
     body_seconds: float = 30.0

@@ -7,6 +7,7 @@ import binascii
 import io
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,12 @@ from mim_tf.server.model import Model
 _DEFAULT_SIGNATURE = "serving_default"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Call:
-    """A parsed request: ``rows`` tells which of the two JSON forms it came in."""
+    """A parsed request: ``rows`` tells which of the two JSON forms it came in.
+
+    Equal to itself alone: arrays have no equality of their own.
+    """
 
     signature: str
     inputs: dict[str, np.ndarray]
@@ -88,7 +92,10 @@ def _array(name: str, value: Any, spec: Any, limits: Limits) -> np.ndarray:
     if spec.dtype.name == "string":
         if not isinstance(value, list):
             raise RequestError(400, f"'{name}' is no list of strings")
-        return np.array([_string(name, i, one, limits) for i, one in enumerate(value)], object)
+        strings = [_string(name, i, one, limits) for i, one in enumerate(value)]
+        if name.endswith("_bytes"):
+            _check_pixels(strings, limits)
+        return np.array(strings, object)
     try:
         numbers = np.array(value)
         if numbers.dtype.kind not in "iuf":
@@ -97,6 +104,8 @@ def _array(name: str, value: Any, spec: Any, limits: Limits) -> np.ndarray:
             info = np.iinfo(dtype)
             if numbers.dtype.kind == "f" or numbers.min() < info.min or numbers.max() > info.max:
                 raise ValueError(f"not all are whole numbers of {info.min} to {info.max}")
+        elif not np.isfinite(numbers.astype(dtype)).all():
+            raise ValueError("not all are finite")
     except ValueError as error:
         raise RequestError(400, f"'{name}' is no rectangular list of numbers ({error})") from None
     expected = list(spec.shape)
@@ -121,9 +130,7 @@ def _string(name: str, index: int, value: Any, limits: Limits) -> bytes:
             data = base64.b64decode(value["b64"], validate=True)
         except (binascii.Error, ValueError) as error:
             raise RequestError(400, f"item {index}: '{name}' is no base64 ({error})") from None
-        if name.endswith("_bytes"):
-            _check_pixels(index, data, limits)
-        elif len(data) > 4 * limits.caption:
+        if not name.endswith("_bytes") and len(data) > 4 * limits.caption:
             raise RequestError(
                 400, f"item {index}: '{name}' has {len(data)} bytes; at most {4 * limits.caption}"
             )
@@ -131,21 +138,30 @@ def _string(name: str, index: int, value: Any, limits: Limits) -> bytes:
     raise RequestError(400, f"item {index}: '{name}' is neither a string nor {{'b64': ...}}")
 
 
-def _check_pixels(index: int, data: bytes, limits: Limits) -> None:
-    """Refuse a picture by its header; what Pillow cannot read, the model itself refuses."""
+def _check_pixels(files: Sequence[bytes], limits: Limits) -> None:
+    """Refuse pictures by their headers."""
+    total = 0
+    for index, data in enumerate(files):
+        total += _pixels(data)
+        if total > limits.pixels:
+            raise RequestError(
+                400,
+                f"item {index}: up to here the pictures have more than {limits.pixels} pixels; "
+                "shrink them",
+            )
+
+
+def _pixels(data: bytes) -> int:
+    """By the header; 0 of what Pillow cannot read, which the model itself refuses."""
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            pixels = picture.width * picture.height
+            return picture.width * picture.height
     except Image.DecompressionBombError:
-        pixels = sys.maxsize
+        return sys.maxsize
     except Exception:  # codecs raise whatever a broken file makes them trip over
-        return
-    if pixels > limits.pixels:
-        raise RequestError(
-            400, f"item {index}: the picture has more than {limits.pixels} pixels; shrink it"
-        )
+        return 0
 
 
 def answer(outputs: dict[str, np.ndarray], rows: bool) -> dict[str, Any]:
