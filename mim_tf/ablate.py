@@ -121,7 +121,7 @@ def _page(
     task: Task,
     rulers: Rulers | None,
 ) -> str:
-    from mim_tf import evaluation
+    from mim_tf import tables
 
     first = next(iter(rows.values()))
     table = {name: numbers["edited"] for name, numbers in rows.items()}
@@ -130,7 +130,7 @@ def _page(
         f"Every row: {full.train.steps or full.train.epochs} "
         f"{'steps' if full.train.steps else 'epochs'}, seed {full.train.seed}; "
         f"N = {len(task.pairs)} pairs at {task.size} px, test split.",
-        evaluation.table(table, "row"),
+        tables.table(table, "row"),
     ]
     if "truth" in first:
         names = ("accuracy", "kept", "psnr", "ssim", "background", "iou")
@@ -141,7 +141,7 @@ def _page(
         parts.append("\n".join(lines))
     if same:
         parts.append(f"Left out, because the configuration has it already: {', '.join(same)}.")
-    parts.append(evaluation.ruler_lines(rulers.describe() if rulers is not None else {}))
+    parts.append(tables.ruler_lines(rulers.describe() if rulers is not None else {}))
     return "\n\n".join(parts) + "\n"
 
 
@@ -151,7 +151,7 @@ def _cell(value: float | None) -> str:
 
 def _grid(output: Path, rows: Sequence[str], task: Task) -> None:
     """The same birds in every row's hands."""
-    from mim_tf import images
+    from mim_tf import images, sheets
 
     shown = task.pairs[:_SHOWN]
     inputs = output / rows[0] / "evaluation" / "inputs"
@@ -160,7 +160,7 @@ def _grid(output: Path, rows: Sequence[str], task: Task) -> None:
         + [images.read(output / row / "evaluation" / "images" / f"{pair.key}.png") for row in rows]
         for pair in shown
     ]
-    sheet = images.labelled_grid(cells, ["input", *rows], [pair.caption for pair in shown])
+    sheet = sheets.labelled_grid(cells, ["input", *rows], [pair.caption for pair in shown])
     images.write(output / "edits.png", sheet)
 
 

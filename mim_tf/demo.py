@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _show(editors, seed: int, size: int, output: Path) -> None:
     """Score the editors, name -> Editor, on unseen birds and write the page."""
-    from mim_tf import images, truth
+    from mim_tf import images, sheets, truth
     from mim_tf.storage import replace_text
 
     shown = list(truth.requests(seed, _SHOWN, size))
@@ -84,7 +84,7 @@ def _show(editors, seed: int, size: int, output: Path) -> None:
         columns |= {f"{name}: alpha": list(alphas), f"{name}: after": list(edited)}
     columns["truth"] = [request.truth for request in shown]
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
-    sheet = images.labelled_grid(rows, list(columns), captions, scale=2)
+    sheet = sheets.labelled_grid(rows, list(columns), captions, scale=2)
     images.write(output / "edits.png", sheet)
     replace_text(output / "metrics.json", json.dumps(scores, indent=2))
     page = output / "index.html"

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     import tensorflow as tf
 
-    from mim_tf import evaluation
+    from mim_tf import evaluation, tables
     from mim_tf.data.sources import load_source
     from mim_tf.pairs import draw_pairs, read_pairs, to_text
     from mim_tf.rulers import Rulers
@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.keep_images and not arguments.images:
         evaluation.write_edits(arguments.output / "images", task, edits, originals)
     evaluation.write(arguments.output, task, numbers, rows, about, to_text(pairs))
-    print(evaluation.page(numbers, about), end="")
+    print(tables.page(numbers, about), end="")
     return 0
 
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from mim_tf import images, metrics, truth
+from mim_tf import images, metrics, tables, truth
 from mim_tf.config import Config
 from mim_tf.data import bird_captions
 from mim_tf.data.sources import Source, Split, bird_seed
@@ -346,94 +346,6 @@ def write_edits(folder: Path, task: Task, edits: Edits, originals: np.ndarray) -
                 images.write(place / f"{pair.key}.png", images.as_picture(picture))
 
 
-# Table -------------------------------------------------------------------------------------------
-
-_COLUMNS: tuple[tuple[str, Callable[[dict[str, float]], str]], ...] = (
-    ("IS", lambda row: f"{row['is_mean']:.2f} ± {row['is_std']:.2f}"),
-    ("Sim", lambda row: f"{row['sim']:.3f}"),
-    ("Diff [0, 1]", lambda row: f"{row['diff']:.3f}"),
-    ("Diff [-1, 1]", lambda row: f"{2 * row['diff']:.3f}"),
-    ("MP, mean of products", lambda row: f"{row['mp_products']:.3f}"),
-    ("MP, product of means", lambda row: f"{row['mp_means']:.3f}"),
-    ("FID", lambda row: f"{row['fid']:.2f}"),
-    ("R-precision", lambda row: f"{row['r_precision']:.3f} of {row['candidates']}"),
-    ("L2 reconstruction", lambda row: f"{row['l2']:.5f}"),
-)
-_TRUTH_ROWS = (
-    ("accuracy", "attribute accuracy, mentioned parts"),
-    ("accuracy_wings", "- wings"),
-    ("accuracy_belly", "- belly"),
-    ("accuracy_crown", "- crown"),
-    ("accuracy_tail", "- tail"),
-    ("kept", "unmentioned parts that kept their colour"),
-    ("psnr", "PSNR to the true edit, dB"),
-    ("psnr_copy", "PSNR of the untouched input, dB"),
-    ("ssim", "SSIM to the true edit"),
-    ("background", "mean absolute difference on the true background, [0, 1]"),
-    ("iou", "IoU of alpha > 1/2 with the parts that were to change"),
-)
-
-
-def table(rows: dict[str, dict[str, float]], first_column: str = "") -> str:
-    """Rows of numbers as a Markdown table in the form of Table 1; what is not there is a dash.
-
-    Args:
-        rows: name -> a dictionary like ``edited`` of :func:`measure`.
-    """
-    names = [name for name, _ in _COLUMNS]
-    lines = [f"| {first_column} | {' | '.join(names)} |", "| --- |" + " ---: |" * len(names)]
-    for name, row in rows.items():
-        cells = []
-        for _, show in _COLUMNS:
-            try:
-                cells.append(show(row))
-            except KeyError:
-                cells.append("-")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def page(numbers: dict[str, Any], about: dict[str, Any]) -> str:
-    """``table.md``: Table 1, the truth where it is known, and what the rulers were."""
-    rows = {
-        about["model"].get("name", "edited"): numbers["edited"],
-        "input copied": numbers["copied"],
-        "real images, own captions": numbers["real"],
-    }
-    parts = [
-        f"N = {numbers['count']} pairs at {numbers['pixels']} px, {about['split']} split; IS over "
-        f"{SPLITS} splits (biased in N: compare only at equal N).",
-        table(rows),
-    ]
-    if "truth" in numbers:
-        lines = ["| against the known truth | |", "| --- | ---: |"]
-        for key, title in _TRUTH_ROWS:
-            if key in numbers["truth"]:
-                lines.append(f"| {title} | {numbers['truth'][key]:.3f} |")
-        parts.append("\n".join(lines))
-    if "alpha" in numbers:
-        share, on, off = (numbers["alpha"][name] for name in ("share", "on", "off"))
-        parts.append(
-            f"Alpha is above 1/2 on {share:.1%} of the pixels: Diff {on:.3f} there, {off:.3f} "
-            "elsewhere."
-        )
-    parts.append(ruler_lines(about["rulers"]))
-    return "\n\n".join(parts) + "\n"
-
-
-def ruler_lines(about: dict[str, Any]) -> str:
-    """Which ruler measured what, with its hash."""
-    measured = {"damsm": "Sim, MP, R-precision", "classifier": "IS, FID"}
-    lines = [
-        f"{measured[name]}: {one['name']}, sha256 {one['sha256'][:16]}"
-        for name, one in about.items()
-    ]
-    missing = [what for name, what in measured.items() if name not in about]
-    if missing:
-        lines.append(f"Not measured, no ruler given: {'; '.join(missing)}")
-    return "  \n".join(lines)
-
-
 def write(
     output: Path,
     task: Task,
@@ -453,7 +365,7 @@ def write(
         replace_text(output / "pairs.jsonl", pairs_text)
         replace_text(output / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         replace_text(output / "manifest.json", json.dumps(about, indent=2) + "\n")
-        replace_text(output / "table.md", page(numbers, about))
+        replace_text(output / "table.md", tables.page(numbers, about))
         replace_text(output / "metrics.json", json.dumps(_plain(numbers), indent=2) + "\n")
     except OSError as error:
         raise UserError(f"--output {output}: cannot write there: {error.strerror}") from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from mim_tf import images
+from mim_tf import images, sheets
 from mim_tf.data.sources import load_source
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
@@ -101,7 +101,7 @@ def sheet(editor: Editor, pictures: Sequence[np.ndarray], readings: Sequence[Rea
     ]
     rows = [inputs, *(list(row) for row in painted)]
     titles = ["input", *(f"memory {slot}" for slot in range(len(painted)))]
-    parts = [images.labelled_grid(rows, [], titles)]
+    parts = [sheets.labelled_grid(rows, [], titles)]
     for reading in readings:
         # One row a word, one column a memory; the largest weight of a word is white.
         cells = [
@@ -109,7 +109,7 @@ def sheet(editor: Editor, pictures: Sequence[np.ndarray], readings: Sequence[Rea
             for row in reading.attention
         ]
         numbers = [str(slot) for slot in range(len(painted))]
-        parts.append(images.labelled_grid(cells, numbers, reading.words, pad=1))
+        parts.append(sheets.labelled_grid(cells, numbers, reading.words, pad=1))
     return _stack(parts)
 
 

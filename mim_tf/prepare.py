@@ -266,7 +266,7 @@ def _histogram(lengths: Counter[int], step: int = 4, width: int = 40) -> Iterato
 
 def _contact_sheet(config: Config, folder: Path) -> None:
     """``contact-sheet.png``: pictures of both splits beside their first captions."""
-    from mim_tf import images
+    from mim_tf import images, sheets
     from mim_tf.data.records import load_records
 
     config = config.model_copy(update={"data": config.data.model_copy(update={"records": folder})})
@@ -278,7 +278,7 @@ def _contact_sheet(config: Config, folder: Path) -> None:
             index = place * len(source) // count
             rows.append([source.picture(index, _SHEET_SIZE)])
             captions.append(f"{split}: {source.captions[index][0]}")
-    images.write(folder / "contact-sheet.png", images.labelled_grid(rows, [], captions))
+    images.write(folder / "contact-sheet.png", sheets.labelled_grid(rows, [], captions))
 
 
 if __name__ == "__main__":

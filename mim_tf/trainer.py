@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from mim_tf import images
+from mim_tf import images, sheets
 from mim_tf.config import Config
 from mim_tf.data import bird_captions, birds
 from mim_tf.data.pipeline import Sampler, training_batches
@@ -237,7 +237,7 @@ class _Loop:
         for stage, painted in out["images"].items():
             columns[stage] = images.to_uint8(images.resize(painted, size))
         rows = [[column[index] for column in columns.values()] for index in range(len(captions))]
-        sheet = images.labelled_grid(rows, list(columns), captions)
+        sheet = sheets.labelled_grid(rows, list(columns), captions)
         images.write(self.run_directory.path / "samples" / f"step-{step:07d}.png", sheet)
         with self.writer.as_default(step):
             tf.summary.image("samples", sheet[None])

@@ -16,7 +16,7 @@ LAYERS = [
     {"errors"},
     {"config", "flags", "images", "inception", "layers", "losses"},
     {"metrics", "memorise", "storage"},
-    {"text", "damsm"},
+    {"text", "damsm", "sheets", "tables"},
     {"classifier"},
     {"data"},
     {"encoders"},
