@@ -377,6 +377,18 @@ def test_captions_of_text2facegan(samples, tmp_path):
     assert "line 2 is not a picture's name" in refusal(celeba.load, tmp_path, "train")
 
 
+@pytest.mark.parametrize("line", ['000003.jpg,""', "000003.jpg\t..."])
+def test_a_face_without_a_caption_is_left_out(tmp_path, line):
+    for k in range(1, 11):
+        images.write(tmp_path / "img_align_celeba" / f"{k:06d}.jpg", np.zeros((9, 9, 3), np.uint8))
+    captions = [f"{k:06d}.jpg,a face with {k} earrings" for k in range(1, 11)]
+    captions[2] = line
+    (tmp_path / "caps.txt").write_text("\n".join(captions))
+    found = celeba.load(tmp_path, "train")
+    assert found.uncaptioned == ("000003",) and not found.missing
+    assert len(found.records) == 7 and all(record.captions for record in found.records)
+
+
 def test_celeba_is_read_from_its_archive(samples, tmp_path):
     link(samples / "celeba" / "list_attr_celeba.txt", tmp_path / "list_attr_celeba.txt")
     archive = tmp_path / "img_align_celeba.zip"

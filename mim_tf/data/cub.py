@@ -49,11 +49,7 @@ def load(root: str | Path, split: Split) -> Listing:
         Record(name, _photograph(cub, name), boxes.get(name), name.split("/")[0], captions)
         for name, captions in zip(present, reed.captions(bases, split, present), strict=True)
     ]
-    return Listing(
-        records=tuple(record for record in records if record.captions),
-        missing=tuple(sorted(set(names) - set(present))),
-        uncaptioned=tuple(record.image_id for record in records if not record.captions),
-    )
+    return Listing.of(names, records)
 
 
 def _find_cub(root: Path) -> Path:
