@@ -76,6 +76,13 @@ def prepare(config: Config, folder: Path) -> None:
             f"{len(broken)} pictures are broken, more than data.broken_limit="
             f"{config.data.broken_limit}; the first: {broken[0][1]}"
         )
+    for split in SPLITS:
+        kept = manifest["splits"][split]["pictures"]
+        if kept < 2:
+            raise UserError(
+                f"{folder}: {kept} sound pictures in the {split} split, at least 2 are needed; "
+                "replace those left out, and run it again"
+            )
     try:
         for split in SPLITS:
             rows = _rows(folder, manifest, split)

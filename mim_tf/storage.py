@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -11,16 +13,25 @@ from mim_tf.errors import UserError
 
 def replace_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    temporary = path.with_name(f".partial.{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with _replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def save_weights(network: keras.Model, file: Path) -> None:
     """Write a network's weights (``*.weights.h5``) whole or not at all."""
-    temporary = file.with_name(f".partial.{file.name}")
-    network.save_weights(temporary)
-    temporary.replace(file)
+    with _replacing(file) as temporary:
+        network.save_weights(temporary)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file to write beside ``path``: it takes its place, or is gone where writing fails."""
+    temporary = path.with_name(f".partial.{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load_weights(network: keras.Model, file: Path) -> None:

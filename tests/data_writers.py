@@ -75,24 +75,35 @@ def write_folder(root: Path, count: int = 8) -> Path:
     return root
 
 
+def _torch_string(text: str) -> bytes:
+    return struct.pack("<i", len(text)) + text.encode()
+
+
+def torch_storage(data: bytes) -> bytes:
+    """Torch's form of bytes that tensors lie in."""
+    return (
+        struct.pack("<ii", 4, 3) + _torch_string("V 1") + _torch_string("torch.ByteStorage")
+        + struct.pack("<q", len(data)) + data
+    )  # fmt: skip
+
+
+def torch_tensor(sizes: tuple[int, int], strides: tuple[int, int], storage: bytes) -> bytes:
+    """Torch's form of a byte matrix, whatever value is given for its storage."""
+    return (
+        struct.pack("<ii", 4, 2) + _torch_string("V 1") + _torch_string("torch.ByteTensor")
+        + struct.pack("<i2q2qq", 2, *sizes, *strides, 1) + storage
+    )  # fmt: skip
+
+
 def torch_table(captions: list[str], name: str) -> bytes:
     """Reed's ``.t7``: a table with `char`, a byte tensor [201, captions], and `img`."""
-
-    def string(text: str) -> bytes:
-        return struct.pack("<i", len(text)) + text.encode()
-
     characters = np.zeros((201, len(captions)), np.uint8)
     for column, caption in enumerate(captions):
         for row, one in enumerate(caption):
             characters[row, column] = _ALPHABET.index(one)
     # As Torch would, store the transpose and say so by the strides.
-    storage = characters.T.copy()
-    tensor = (
-        struct.pack("<ii", 4, 2) + string("V 1") + string("torch.ByteTensor")
-        + struct.pack("<i2q2qq", 2, *characters.shape, 1, 201, 1)
-        + struct.pack("<ii", 4, 3) + string("V 1") + string("torch.ByteStorage")
-        + struct.pack("<q", storage.size) + storage.tobytes()
-    )  # fmt: skip
-    key_char, key_img = (struct.pack("<i", 2) + string(key) for key in ("char", "img"))
-    value_img = struct.pack("<i", 2) + string(name)
+    tensor = torch_tensor(characters.shape, (1, 201), torch_storage(characters.T.tobytes()))
+    key_char, key_img, value_img = (
+        struct.pack("<i", 2) + _torch_string(text) for text in ("char", "img", name)
+    )
     return struct.pack("<iii", 3, 1, 2) + key_char + tensor + key_img + value_img

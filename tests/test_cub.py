@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import tiny_config
 from PIL import Image
 
 from mim_tf import images
 from mim_tf.data import cub
 from mim_tf.data.files import read_pickled_names
 from mim_tf.data.photographs import Record, crop_to_box, read_square
+from mim_tf.data.records import fingerprint
+from mim_tf.data.sources import PUBLISHED, load_source
 from mim_tf.errors import UserError
 
 NAMES = {
@@ -164,16 +167,35 @@ def test_split_as_text(tiny):
     assert [r.image_id for r in records_of(tiny, "train")] == NAMES["train"]
 
 
-def test_boxes_are_optional_but_never_wrong(tiny):
+def test_boxes_are_never_wrong(tiny):
     boxes = tiny / "CUB_200_2011" / "bounding_boxes.txt"
     boxes.write_text("1 20.0 10.0 nan 16.0\n")
     assert "image 1 has no valid box" in refusal(tiny)
     boxes.write_text("1 20.0 10.0\n")
     assert "row 1" in refusal(tiny)
-    boxes.unlink()
-    record = records_of(tiny, "train")[0]
-    assert record.box is None
-    assert square(record, 16).shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("file", ["images.txt", "bounding_boxes.txt"])
+def test_boxes_are_missing_only_where_that_is_said(tiny, file, monkeypatch):
+    monkeypatch.setitem(PUBLISHED, "cub", {"train": 2})
+
+    def source(**data):
+        config = tiny_config(data={"source": "cub", "root": str(tiny), **data})
+        return load_source(config, "train")
+
+    cropped = source()
+    path = tiny / "CUB_200_2011" / file
+    path.write_text(path.read_text().split("\n", 1)[1])  # all but the first photograph's
+    with pytest.raises(UserError, match=r"1 photographs have no box .*Grebe_0001 has none"):
+        source()
+    path.unlink()
+    with pytest.raises(UserError, match=rf"2 photographs have .*\({file} missing\)") as caught:
+        source()
+    assert "crop_to_box=false" in str(caught.value) and "partial=true" in str(caught.value)
+    for whole in (source(crop_to_box=False), source(partial=True)):
+        assert whole.picture(0, 16).shape == (16, 16, 3)
+        # Else records of whole photographs would pass for cropped ones.
+        assert fingerprint(whole) != fingerprint(cropped)
 
 
 def test_missing_things(tiny, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
@@ -14,7 +15,14 @@ import h5py
 import numpy as np
 import pytest
 from conftest import tiny_config
-from data_writers import link, torch_table, write_fashion, write_flowers
+from data_writers import (
+    link,
+    torch_storage,
+    torch_table,
+    torch_tensor,
+    write_fashion,
+    write_flowers,
+)
 
 from mim_tf import images
 from mim_tf.data import celeba, cub, deepfashion, flowers, torch7
@@ -120,6 +128,10 @@ def test_captions_as_torch_files(bird):
         (b"\x08\0\0\0" + b"\0" * 40, "type 8, which may hold code"),
         (torch_table(["a bird"], "x").replace(b"torch.ByteTensor", b"torch.EvilTensor"), "Evil"),
         (b"\x01\0\0\0" + b"\0" * 8, "holds no captions"),
+        # Strides of 0 would make a million bytes of one.
+        (torch_tensor((1000, 1000), (0, 0), torch_storage(b"a")), "larger than its storage"),
+        (torch_tensor((1, 1), (1, 1), struct.pack("<ii", 2, 1) + b"a"), "storage is a str"),
+        (torch_tensor((1, 1), (1, 1), struct.pack("<iii", 3, 9, 0)), "storage is a dict"),
     ],
 )
 def test_broken_torch_files_are_refused(bird, data, expected):
@@ -375,6 +387,18 @@ def test_captions_of_text2facegan(samples, tmp_path):
     )
     (tmp_path / "caps.txt").write_text("000001.jpg a face\nnonsense\n")
     assert "line 2 is not a picture's name" in refusal(celeba.load, tmp_path, "train")
+
+
+@pytest.mark.parametrize("line", ['000003.jpg,""', "000003.jpg\t..."])
+def test_a_face_without_a_caption_is_left_out(tmp_path, line):
+    for k in range(1, 11):
+        images.write(tmp_path / "img_align_celeba" / f"{k:06d}.jpg", np.zeros((9, 9, 3), np.uint8))
+    captions = [f"{k:06d}.jpg,a face with {k} earrings" for k in range(1, 11)]
+    captions[2] = line
+    (tmp_path / "caps.txt").write_text("\n".join(captions))
+    found = celeba.load(tmp_path, "train")
+    assert found.uncaptioned == ("000003",) and not found.missing
+    assert len(found.records) == 7 and all(record.captions for record in found.records)
 
 
 def test_celeba_is_read_from_its_archive(samples, tmp_path):

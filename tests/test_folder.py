@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from conftest import tiny_config
 from data_writers import write_folder
 
+from mim_tf import images
 from mim_tf.data import folder
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
@@ -66,6 +68,28 @@ def test_captions_without_pictures_and_the_reverse(lines, texts):
     assert len(load_source(config, "train")) == 7
     (texts / "some" / "3.txt").write_text(" \ufffd .\n")
     assert "without captions" in refusal(texts)
+
+
+@pytest.mark.parametrize("form", ["lines", "texts"])
+@pytest.mark.parametrize(
+    "marks",
+    [
+        ("config.yaml", "vocabulary.json"),
+        ("settings.json", "train-00000-of-00001.tfrecord"),
+        ("manifest.json", "pairs.jsonl"),
+    ],
+)
+def test_our_own_outputs_among_the_pictures_are_passed_over(request, form, marks):
+    root = request.getfixturevalue(form)
+    before = folder.load(root, "train", 0.25)
+    output = root / "outputs" / "one"
+    images.write(output / "sheet.png", np.zeros((9, 9, 3), np.uint8))
+    images.write(output / "samples" / "step-1.png", np.zeros((9, 9, 3), np.uint8))
+    (output / "train.txt").write_text("a/b\n")
+    for name in marks:
+        (output / name).touch()
+        (root / name).touch()  # what is asked for is read, whatever lies in it
+    assert folder.load(root, "train", 0.25) == before
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,16 @@ def test_records_of_other_settings_are_not_mixed(own, made):
     load_source(config_of(own, made), "train")  # the records themselves are as they were
 
 
+@pytest.mark.parametrize("setting", ["seed", "count", "captions"])
+def test_records_of_other_birds_are_refused(tmp_path, setting):
+    made = tmp_path / "records"
+    made.mkdir()
+    records.write_json(made / records.SETTINGS, records.settings_of(tiny_config()))
+    records.write_json(made / records.MANIFEST, {})
+    others = tiny_config(data={"records": str(made), setting: 7})
+    assert f"made with data.{setting}=" in refusal(load_source, others, "train")
+
+
 def test_a_folder_with_other_files_is_left_alone(own, tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letter").write_text("dear")
@@ -213,6 +223,16 @@ def test_broken_pictures_are_reported_and_left_out_up_to_a_limit(own, tmp_path, 
     write_folder(own, 12)
     prepare(config_of(own), folder)
     assert len(load_source(config_of(own, folder), "train")) == 10
+
+
+def test_a_split_of_broken_pictures_ends_before_the_manifest(own, tmp_path):
+    for path in (own / "some" / "10.png", own / "some" / "11.webp"):  # all that tests
+        path.write_bytes(b"broken")
+    assert "0 sound pictures in the test split" in refusal(prepare, config_of(own), tmp_path / "a")
+    assert not (tmp_path / "a" / "manifest.json").exists()
+    write_folder(own, 12)
+    prepare(config_of(own), tmp_path / "a")
+    assert (tmp_path / "a" / "manifest.json").exists()
 
 
 def test_a_disk_without_room_is_told_before_anything_is_written(own, tmp_path, monkeypatch):

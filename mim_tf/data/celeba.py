@@ -56,8 +56,7 @@ def load(root: str | Path, split: Split) -> Listing:
             f"{folder}: none of the {len(names)} pictures of the {split} split is there; "
             "unpack img_align_celeba.zip again"
         )
-    present = {record.image_id for record in records}
-    return Listing(tuple(records), tuple(name for name in names if name not in present))
+    return Listing.of(names, records)
 
 
 def _captions(root: Path) -> dict[str, tuple[str, ...]]:

@@ -10,7 +10,7 @@ The split is by class (150 / 50, 8,855 / 2,933 images); it is not `train_test_sp
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mim_tf.data import reed
@@ -19,16 +19,20 @@ from mim_tf.data.photographs import Box, Listing, Record
 from mim_tf.data.source import Split
 from mim_tf.errors import UserError
 
+_BOX_FILES = ("images.txt", "bounding_boxes.txt")
 
-def load(root: str | Path, split: Split) -> Listing:
+
+def load(root: str | Path, split: Split, boxes_needed: bool = False) -> Listing:
     """The records of a split, sorted by `image_id`.
 
     Args:
         root: the folder that holds `CUB_200_2011` or its archive, that folder itself, or one a
             level above.
+        boxes_needed: refuse photographs without a box, which else is None.
 
     Raises:
-        UserError: a folder or file is missing or malformed, or no record is left.
+        UserError: a folder or file is missing or malformed, no record is left, or a box is needed
+            and missing.
     """
     root = Path(root)
     cub = _find_cub(root)
@@ -45,15 +49,13 @@ def load(root: str | Path, split: Split) -> Listing:
             "there; unpack CUB_200_2011.tgz here or correct data.root"
         )
     boxes = _read_boxes(cub)
+    if boxes_needed:
+        _check_boxes(cub, boxes, present)
     records = [
         Record(name, _photograph(cub, name), boxes.get(name), name.split("/")[0], captions)
         for name, captions in zip(present, reed.captions(bases, split, present), strict=True)
     ]
-    return Listing(
-        records=tuple(record for record in records if record.captions),
-        missing=tuple(sorted(set(names) - set(present))),
-        uncaptioned=tuple(record.image_id for record in records if not record.captions),
-    )
+    return Listing.of(names, records)
 
 
 def _find_cub(root: Path) -> Path:
@@ -77,7 +79,7 @@ def _photograph(cub: Path, name: str) -> Path:
 
 def _read_boxes(cub: Path) -> dict[str, Box]:
     """Name -> box; empty where the archive has no list of boxes."""
-    paths = cub / "images.txt", cub / "bounding_boxes.txt"
+    paths = [cub / name for name in _BOX_FILES]
     if not all(path.is_file() for path in paths):
         return {}
     names = {key: rest[0].removesuffix(".jpg") for key, rest in _rows(paths[0], 1)}
@@ -92,6 +94,19 @@ def _read_boxes(cub: Path) -> dict[str, Box]:
         if key in names:
             boxes[names[key]] = x, y, width, height
     return boxes
+
+
+def _check_boxes(cub: Path, boxes: dict[str, Box], names: Sequence[str]) -> None:
+    without = [name for name in names if name not in boxes]
+    if not without:
+        return
+    absent = [name for name in _BOX_FILES if not (cub / name).is_file()]
+    wrong = f"{' and '.join(absent)} missing" if absent else f"{without[0]} has none"
+    raise UserError(
+        f"{cub}: {len(without):,} photographs have no box to crop to ({wrong}); get "
+        f"{' and '.join(_BOX_FILES)} of CUB_200_2011.tgz, or take whole photographs: all with "
+        "--set data.crop_to_box=false, these alone with --set data.partial=true"
+    )
 
 
 def _rows(path: Path, columns: int) -> Iterator[tuple[str, list[str]]]:

@@ -75,11 +75,7 @@ def load(root: str | Path, split: Split) -> Listing:
         Record(name, _photograph(folder, name), None, name.split("/")[0], captions)
         for name, captions in zip(present, reed.captions([root], split, present), strict=True)
     ]
-    return Listing(
-        records=tuple(record for record in records if record.captions),
-        missing=tuple(sorted(set(names) - set(present))),
-        uncaptioned=tuple(record.image_id for record in records if not record.captions),
-    )
+    return Listing.of(names, records)
 
 
 def _photograph(folder: Path, name: str) -> Path:

@@ -4,13 +4,17 @@
                              you like "class": "..." and "split": "train" or "test"
     <root>/a/b.jpg, b.txt    else: captions of b.jpg, one a line; its class is its folder
 
+Runs, records and evaluations below <root> are passed over.
+
 Where no line says a split, a fixed share of the pictures tests: see
 :func:`mim_tf.data.splits.random_split`.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,13 @@ from mim_tf.data.splits import random_split
 from mim_tf.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2")
+
+# Files that mark a folder of our own outputs, which may lie among the pictures.
+_OUTPUTS = (
+    ("config.yaml", "vocabulary.json"),  # a run
+    ("settings.json", "*.tfrecord"),  # records, finished or not
+    ("manifest.json", "pairs.jsonl"),  # an evaluation
+)
 
 
 def load(root: str | Path, split: Split, test_share: float) -> Listing:
@@ -35,16 +46,17 @@ def load(root: str | Path, split: Split, test_share: float) -> Listing:
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"{root}: there is no such folder; set data.root to that of your pictures")
+    files = _files(root)
     pictures = {
         path.relative_to(root).as_posix(): path
-        for path in sorted(root.rglob("*"))
+        for path in files
         if path.suffix.lower() in SUFFIXES and path.is_file()
     }
     if not pictures:
         raise UserError(f"{root}: holds no pictures ({', '.join(SUFFIXES)})")
     index = root / "captions.jsonl"
     records, splits = (
-        _from_lines(index, pictures) if index.is_file() else _from_texts(root, pictures)
+        _from_lines(index, pictures) if index.is_file() else _from_texts(root, files, pictures)
     )
     if not records:
         raise UserError(
@@ -56,6 +68,20 @@ def load(root: str | Path, split: Split, test_share: float) -> Listing:
     chosen |= {name for name, one in splits.items() if one == split}
     without = tuple(name for name in pictures if name not in records)
     return Listing(tuple(records[name] for name in records if name in chosen), (), without)
+
+
+def _files(root: Path) -> list[Path]:
+    """All files, sorted, but those of our own commands: they write below the working directory."""
+    found: list[Path] = []
+    for folder, subfolders, names in os.walk(root):
+        # `root` itself is what the user means, whatever lies in it.
+        if Path(folder) != root and any(
+            all(fnmatch.filter(names, mark) for mark in marks) for marks in _OUTPUTS
+        ):
+            subfolders.clear()
+        else:
+            found += (Path(folder, name) for name in names)
+    return sorted(found)
 
 
 def _from_lines(index: Path, pictures: dict[str, Path]) -> tuple[dict[str, Record], dict[str, str]]:
@@ -96,7 +122,9 @@ def _parse(line: str, where: str) -> tuple[str, tuple[str, ...], str | None, str
     return name, clean_captions(texts), None if class_name is None else str(class_name), split
 
 
-def _from_texts(root: Path, pictures: dict[str, Path]) -> tuple[dict[str, Record], dict[str, str]]:
+def _from_texts(
+    root: Path, files: list[Path], pictures: dict[str, Path]
+) -> tuple[dict[str, Record], dict[str, str]]:
     records = {}
     captioned = set()
     for name, path in pictures.items():
@@ -107,7 +135,7 @@ def _from_texts(root: Path, pictures: dict[str, Path]) -> tuple[dict[str, Record
             folder = path.parent.relative_to(root).as_posix()
             class_name = name if folder == "." else folder
             records[name] = Record(name, path, None, class_name, captions)
-    lonely = next((path for path in sorted(root.rglob("*.txt")) if path not in captioned), None)
+    lonely = next((one for one in files if one.suffix == ".txt" and one not in captioned), None)
     if lonely is not None and records:
         raise UserError(f"{lonely}: captions without a picture of the same name; add it, or take "
                         "the captions away")  # fmt: skip

@@ -51,6 +51,16 @@ class Listing:
     missing: tuple[str, ...] = ()
     uncaptioned: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, names: Sequence[str], found: Sequence[Record]) -> Listing:
+        """The split ``names``, of which ``found`` is on the disk, some of it without captions."""
+        present = {record.image_id for record in found}
+        return cls(
+            records=tuple(record for record in found if record.captions),
+            missing=tuple(name for name in names if name not in present),
+            uncaptioned=tuple(record.image_id for record in found if not record.captions),
+        )
+
 
 class Photographs:
     """Callable ``(index, size) -> uint8 [size, size, 3]``; it can be sent to other processes."""

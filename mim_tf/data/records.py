@@ -38,7 +38,7 @@ _HEADER, _FOOTER = 12, 4
 def settings_of(config: Config) -> dict[str, Any]:
     """What shapes the records: records made under other settings are other records."""
     data = config.data
-    return {
+    settings = {
         "data.source": data.source,
         "data.partial": data.partial,
         "data.crop_to_box": data.crop_to_box,
@@ -47,13 +47,22 @@ def settings_of(config: Config) -> dict[str, Any]:
         "size of training pictures": stored_size(config, "train"),
         "size of test pictures": stored_size(config, "test"),
     }
+    if data.source == "birds":
+        settings |= {
+            "data.seed": data.seed,
+            "data.count": data.count,
+            "data.captions": data.captions,
+        }
+    return settings
 
 
 def fingerprint(source: Source) -> str:
-    """Changes when a name, caption or class of the source does."""
+    """Changes when a name, caption, class or box of the source does."""
     digest = hashlib.sha256()
     for row in zip(source.ids, source.captions, source.classes, strict=True):
         digest.update(json.dumps(row).encode())
+    if any(source.boxes):
+        digest.update(json.dumps(source.boxes).encode())
     return digest.hexdigest()
 
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from mim_tf.data.photographs import Box
+
 Split = Literal["train", "test"]
 
 
@@ -22,6 +24,8 @@ class Source:
         classes: for each picture, its class; every picture its own where there are none.
         picture: index and size -> uint8 [size, size, 3]; the caller may ask for a margin. Several
             threads may call it at once, and it can be sent to other processes.
+        boxes: for each picture, the box that `picture` crops to; none at all where nothing is
+            cropped to boxes.
     """
 
     name: str
@@ -29,6 +33,7 @@ class Source:
     captions: tuple[tuple[str, ...], ...]
     classes: tuple[str, ...]
     picture: Callable[[int, int], np.ndarray]
+    boxes: tuple[Box | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.captions)

@@ -71,19 +71,21 @@ def load_raw(config: Config, split: Split) -> Source:
             f"{data.root}: the {split} split has {len(listing.records)} pictures with captions; "
             "at least 2 are needed"
         )
+    photographs = Photographs(listing.records, data.crop_to_box)
     return Source(
         data.source,
         tuple(record.image_id for record in listing.records),
         tuple(record.captions for record in listing.records),
         tuple(record.class_name for record in listing.records),
-        Photographs(listing.records, data.crop_to_box),
+        photographs,
+        tuple(photographs.boxes),
     )
 
 
 def _list(config: Config, root: Path, split: Split) -> Listing:
     match config.data.source:
         case "cub":
-            return cub.load(root, split)
+            return cub.load(root, split, config.data.crop_to_box and not config.data.partial)
         case "flowers":
             return flowers.load(root, split)
         case "celeba":

@@ -5,6 +5,7 @@ The captions of Reed et al. (2016) were published in this form.
 
 from __future__ import annotations
 
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -99,8 +100,12 @@ class _Reader:
         storage = self.value(depth + 1)
         if storage is None or not dimensions:
             return np.empty(0, _TYPES[element])
+        if not isinstance(storage, np.ndarray):
+            raise ValueError(f"a tensor whose storage is a {type(storage).__name__}")
         last = first + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
-        if min(sizes) < 1 or min(strides) < 0 or first < 0 or last >= len(storage):
+        # A stride of 0 repeats values: a small file could ask for an array of any size.
+        needed = max(math.prod(sizes), last + 1)
+        if min(sizes) < 1 or min(strides) < 0 or first < 0 or needed > len(storage):
             raise ValueError("a tensor larger than its storage")
         step = storage.itemsize
         return np.lib.stride_tricks.as_strided(
