@@ -237,7 +237,7 @@ def _examples(editor) -> Examples:
     count = _CALIBRATION + _MEASURED
     data = run.config.data
     if data.source == "birds":  # whose captions are drawn one by one
-        data = data.model_copy(update={"count": count, "captions": 1})
+        data = data.model_copy(update={"count": count, "captions": 1, "records": None})
     try:
         source = load_source(run.config.model_copy(update={"data": data}), "train")
     except UserError as error:
