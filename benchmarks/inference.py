@@ -37,6 +37,11 @@ _PRODUCT = 2048
 _CONVOLUTION = (8, 64, 256)  # batch, side, channels
 _WARM_UP = 3
 _CAPTION_WORDS = 12
+_PARTS = {  # what the graph calls the parts that are not the generator's own
+    "depthwise": "boundary",
+    "small_encoder": "image_encoder",
+    "vgg_encoder": "image_encoder",
+}
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -189,7 +194,11 @@ def operations(editor, batch: int) -> list[tuple[str, Any]]:
         .graph
     )
     numbered = re.compile(r"(_\d+)+$")  # how TensorFlow tells models of one name apart
-    return [(numbered.sub("", one.name.split("/")[0]), one) for one in graph.get_operations()]
+    found = []
+    for one in graph.get_operations():
+        part = numbered.sub("", one.name.split("/")[0])
+        found.append((_PARTS.get(part, part), one))
+    return found
 
 
 def multiply_adds(editor) -> dict[str, int]:
@@ -206,7 +215,7 @@ def multiply_adds(editor) -> dict[str, int]:
                 count *= int(operation.inputs[0].shape[-1])
             if "lstm_cell" in operation.name:  # stands for the loop over the words
                 count *= editor.run.config.data.max_words
-            found["boundary" if part == "depthwise" else part] += count
+            found[part] += count
     return {**found, "all": sum(found.values())}
 
 

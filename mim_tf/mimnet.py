@@ -412,8 +412,14 @@ class MIMNet(keras.Model):
             context = tf.distribute.get_replica_context()
             gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        # A finite loss may have a gradient that is not, at a root or a logarithm's end.
+        norm = tf.debugging.check_numerics(tf.linalg.global_norm(gradients), "gradient")
         if self.config.optimizer.clip_norm is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, self.config.optimizer.clip_norm)
+            clip = self.config.optimizer.clip_norm
+            gradients, _ = tf.clip_by_global_norm(gradients, clip, use_norm=norm)
+        else:  # the variables wait for the check
+            with tf.control_dependencies([norm]):
+                gradients = [tf.identity(gradient) for gradient in gradients]
         if self.replicas > 1:  # the optimizer is about to sum them over the replicas
             gradients = [gradient / self.replicas for gradient in gradients]
         optimizer.apply(gradients, variables)

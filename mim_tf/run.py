@@ -131,8 +131,8 @@ class Run:
     # The averaged generator, all that inference needs.
 
     def save_generator(self, generator: Generator) -> None:
-        """Write the generator's weights whole or not at all."""
-        save_weights(generator, self.path / WEIGHTS)
+        """Write the generator's weights, rounded to half precision, whole or not at all."""
+        save_weights(generator, self.path / WEIGHTS, rounded=True)
 
     def load_generator(self) -> Generator:
         """The averaged generator with its trained weights.

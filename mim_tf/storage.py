@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import keras
+import numpy as np
 
 from mim_tf.errors import UserError
 
@@ -17,10 +19,26 @@ def replace_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def save_weights(network: keras.Model, file: Path) -> None:
-    """Write a network's weights (``*.weights.h5``) whole or not at all."""
+def save_weights(network: keras.Model, file: Path, rounded: bool = False) -> None:
+    """Write a network's weights (``*.weights.h5``) whole or not at all.
+
+    Args:
+        network, file: what to write, and where.
+        rounded: to values that half precision has too, of which an export in float16 loses nothing.
+    """
     with _replacing(file) as temporary:
         network.save_weights(temporary)
+        if rounded:
+            with h5py.File(temporary, "r+") as weights:
+                weights.visititems(_round)
+
+
+def _round(_: str, entry: h5py.Group | h5py.Dataset) -> None:
+    if isinstance(entry, h5py.Dataset) and entry.dtype == np.float32:
+        with np.errstate(over="ignore"):
+            half = entry[()].astype(np.float16)
+        if np.isfinite(half).all():
+            entry[()] = half
 
 
 @contextlib.contextmanager

@@ -143,6 +143,24 @@ def test_losses_without_weight_have_no_part_in_the_gradient():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_a_gradient_that_is_not_finite_moves_nothing(clip):
+    model = make(optimizer={"clip_norm": clip})
+    variables = model.generator.trainable_variables
+    before = values(variables)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            # The root of 0 is 0, and its slope is not finite.
+            total = tf.sqrt(tf.reduce_sum(0.0 * variables[0].value))
+        model._update(model.generator_optimizer, tape, total, variables)
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="gradient : Tensor had NaN"):
+        step()
+    assert not any(moved(before, variables))
+
+
 def test_l_m_reaches_the_memory_through_d_i():
     options = {"rec": {"coarse": 0, "fine": 0}, "p": 0, "alpha": 0, "match": 0}
     model = make(loss=options, train={"warm_up": 0})

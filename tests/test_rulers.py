@@ -134,7 +134,7 @@ def test_mistakes_are_one_clear_line(tiny_rulers, tmp_path, capsys):
     assert "already holds rulers" in error("--config", "rulers/birds.yaml", "--run", tiny_rulers)
     assert "mim_tf.pretrain" in error("--run", tmp_path / "none", "--resume")
     given = ["--config", "rulers/birds.yaml", "--run", tmp_path / "a"]
-    weights = ["classifier.encoder=imagenet", "classifier.size=299", "classifier.weights=w.h5",
+    weights = ["classifier.encoder=imagenet", "classifier.size=128", "classifier.weights=w.h5",
                "damsm.steps=0", "data.count=20"]  # fmt: skip
     for one in weights:
         given += ["--set", one]
