@@ -121,6 +121,8 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
         lambda context: training_batches(sampler, first, last, context)
     )
     tokens = sampler.tokens[sampler.starts[:_MEMORISED]]
+    device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    print(f"{run.path}: steps {first + 1} to {last} on {replicas} x {device}", file=sys.stderr)
     loop = _Loop(run, model, strategy, manager, _sample_inputs(run, source), tokens)
     try:
         loop.run(batches, first, last, len(source))

@@ -71,7 +71,9 @@ def test_the_command_takes_it_by_name(tmp_path):
 
 def test_its_exports_draw_what_it_draws(editor, tmp_path):
     saved_model.export(editor, tmp_path / "mim")
-    tflite.export(editor, tmp_path / "mobile")
+    files = tflite.export(editor, tmp_path / "mobile")
+    assert files["image.tflite"]["error"]["largest"] <= 1e-4
+    assert files["image_float16.tflite"]["error"]["largest"] <= 4e-3
     scene = birds.scene(99, 3, 64)
     caption = "a bird with yellow wings"
     expected = editor.edit(scene.render(), caption).picture
