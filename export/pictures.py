@@ -158,6 +158,7 @@ def _pixels(data, kind):
     )
 
 
+@tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32)])
 def _decode(data, kind):
     """One file -> uint8 [H, W, 3], upright, over white."""
 

@@ -111,56 +111,6 @@ def _endpoints(editor) -> tuple[dict[str, tuple[Any, list]], Any]:
     data, size = editor.run.config.data, editor.size
     tokenizer = GraphTokenizer(editor.run.vocabulary, data.max_words)
 
-    def tokens_of(caption):
-        tokens = tokenizer(caption)
-        pictures.refuse(tokens[:, 0] == PAD, "the caption has no words; say what to change")
-        pictures.refuse(
-            tf.reduce_all(tokens <= UNKNOWN, axis=1),
-            "no word of the caption was in the training captions",
-        )
-        return tokens
-
-    def same_count(one, other):
-        tf.debugging.assert_equal(
-            tf.shape(one)[0], tf.shape(other)[0], "give as many pictures as captions"
-        )
-
-    def stages(edited, alpha, coarse, _):
-        return {"coarse": coarse, "fine": edited, "alpha": alpha}
-
-    def edit_files(image_bytes, caption):
-        same_count(image_bytes, caption)
-        tokens = tokens_of(caption)
-        squares = pictures.squares_of_files(image_bytes, size)
-        return squares, *editor.graph(squares, tokens)
-
-    def serving_default(image_bytes, caption):
-        _, edited, *_ = edit_files(image_bytes, caption)
-        return {IMAGE_BYTES: pictures.encode_png(edited)}
-
-    def edit_keep_size(image_bytes, caption):
-        squares, edited, alpha, *_ = edit_files(image_bytes, caption)
-        return {IMAGE_BYTES: pictures.composites(image_bytes, squares, edited, alpha)}
-
-    def edit_tensors(images, caption):
-        same_count(images, caption)
-        squares = pictures.squares(images, size)
-        return stages(*editor.graph(squares, tokens_of(caption)))
-
-    def edit_tokens(images, tokens):
-        same_count(images, tokens)
-        pictures.refuse(tf.reduce_all(tokens == PAD, axis=1), "the tokens hold no word")
-        return stages(*editor.graph(images, tokens))
-
-    def encode_text(caption):
-        words = editor.generator.read(tokens_of(caption), training=False)
-        return {"h_hat": words["h_hat"], "mask": words["mask"]}
-
-    def edit_texture(images, h_hat, mask):
-        same_count(images, h_hat)
-        pictures.refuse(tf.reduce_sum(mask, axis=1) == 0, "the mask keeps no word")
-        return stages(*editor.paint(images, h_hat, mask))
-
     files = tf.TensorSpec([None], tf.string, IMAGE_BYTES)
     captions = tf.TensorSpec([None], tf.string, CAPTION)
     any_size = tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
@@ -170,6 +120,75 @@ def _endpoints(editor) -> tuple[dict[str, tuple[Any, list]], Any]:
     h_hat = tf.TensorSpec(
         [None, data.max_words, editor.generator.mtfg.channels], tf.float32, "h_hat"
     )
+
+    # Traced once and called by every signature: a loader's memory grows with each copy.
+    def shared(*specs):
+        return tf.function(input_signature=specs)
+
+    @shared(captions)
+    def tokens_of(caption):
+        tokens = tokenizer(caption)
+        pictures.refuse(tokens[:, 0] == PAD, "the caption has no words; say what to change")
+        pictures.refuse(
+            tf.reduce_all(tokens <= UNKNOWN, axis=1),
+            "no word of the caption was in the training captions",
+        )
+        return tokens
+
+    @shared(files)
+    def squares_of_files(image_bytes):
+        return pictures.squares_of_files(image_bytes, size)
+
+    @shared(tokens)
+    def read(tokens):
+        words = editor.generator.read(tokens, training=False)
+        return {"h_hat": words["h_hat"], "mask": words["mask"]}
+
+    @shared(squares, h_hat, mask)
+    def paint(images, h_hat, mask):
+        edited, alpha, coarse, _ = editor.paint(images, h_hat, mask)
+        return {"coarse": coarse, "fine": edited, "alpha": alpha}
+
+    def same_count(one, other):
+        tf.debugging.assert_equal(
+            tf.shape(one)[0], tf.shape(other)[0], "give as many pictures as captions"
+        )
+
+    def edit(images, tokens):
+        return paint(images, **read(tokens))
+
+    def edit_files(image_bytes, caption):
+        same_count(image_bytes, caption)
+        tokens = tokens_of(caption)
+        squares = squares_of_files(image_bytes)
+        return squares, edit(squares, tokens)
+
+    def serving_default(image_bytes, caption):
+        _, edited = edit_files(image_bytes, caption)
+        return {IMAGE_BYTES: pictures.encode_png(edited["fine"])}
+
+    def edit_keep_size(image_bytes, caption):
+        squares, edited = edit_files(image_bytes, caption)
+        fine, alpha = edited["fine"], edited["alpha"]
+        return {IMAGE_BYTES: pictures.composites(image_bytes, squares, fine, alpha)}
+
+    def edit_tensors(images, caption):
+        same_count(images, caption)
+        return edit(pictures.squares(images, size), tokens_of(caption))
+
+    def edit_tokens(images, tokens):
+        same_count(images, tokens)
+        pictures.refuse(tf.reduce_all(tokens == PAD, axis=1), "the tokens hold no word")
+        return edit(images, tokens)
+
+    def encode_text(caption):
+        return read(tokens_of(caption))
+
+    def edit_texture(images, h_hat, mask):
+        same_count(images, h_hat)
+        pictures.refuse(tf.reduce_sum(mask, axis=1) == 0, "the mask keeps no word")
+        return paint(images, h_hat, mask)
+
     return {
         "serving_default": (serving_default, [files, captions]),
         "edit_keep_size": (edit_keep_size, [files, captions]),
