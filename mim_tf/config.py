@@ -60,6 +60,11 @@ class DataConfig(Section):
     )
     count: Count = Field(8192, description="procedural birds only: pictures in the training split")
     captions: Count = Field(10, description="procedural birds only: captions a picture")
+    terse: Share = Field(
+        0.0,
+        description="procedural birds only: share of the training captions that are no sentences "
+        "(red wings, white belly; make the crown blue)",
+    )
     seed: Index = Field(0, description="procedural birds only: which birds")
     crop_to_box: bool = Field(True, description="crop CUB to its bounding boxes, as AttnGAN does")
     official_split: bool = Field(

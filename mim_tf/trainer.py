@@ -217,6 +217,7 @@ class _Loop:
             "L_rec_fine",
             "L_rec_coarse",
             "L_p",
+            "L_match",
             "L_m_fine",
             "L_D_fine",
             "L_I_fine",

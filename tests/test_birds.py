@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import tiny_config
 
 from mim_tf.data import bird_captions
 from mim_tf.data.bird_captions import (
@@ -22,6 +23,7 @@ from mim_tf.data.bird_captions import (
     parse,
 )
 from mim_tf.data.birds import COLOURS, PARTS, Scene, scene, scene_colours
+from mim_tf.data.sources import load_source
 
 NAMES = tuple(COLOURS)
 TESTS = Path(__file__).resolve().parent
@@ -199,6 +201,33 @@ def test_captions_read_back_and_are_well_formed() -> None:
         assert not re.search(r"\b(a|an|is) \w+ (wings|feathers)\b", text), text
         assert not re.search(r"\b(wings|feathers) is\b", text), text
     assert len(seen) > 3000
+
+
+def test_terse_captions_read_back() -> None:
+    rng = np.random.default_rng(5)
+    seen = set()
+    for _ in range(2000):
+        colours = any_colours(rng)
+        wanted = {part: colours[part] for part in PARTS if rng.random() < 0.5} or {"tail": "red"}
+        text = bird_captions.terse(rng, wanted)
+        seen.add(text)
+        assert parse(text) == wanted, text
+        assert len(re.findall(r"\w+", text)) <= bird_captions.MAX_WORDS, text
+        assert "bird" not in text and not re.search(r"\b(a|an|is|are) ", text)
+    assert {"red wings", "make the wings red"} <= seen
+
+
+def test_some_training_captions_are_terse() -> None:
+    def captions(terse, split="train"):
+        config = tiny_config(data={"count": 200, "captions": 10, "terse": terse})
+        return load_source(config, split).captions
+
+    plain, mixed = captions(0.0), captions(0.25)
+    pairs = [pair for rows in zip(plain, mixed, strict=True) for pair in zip(*rows, strict=True)]
+    changed = [new for old, new in pairs if new != old]
+    assert 0.2 < len(changed) / len(pairs) < 0.3
+    assert not any("bird" in one or " is " in one for one in changed)
+    assert captions(0.25, "test") == captions(0.0, "test")
 
 
 def test_own_names_outnumber_synonyms() -> None:

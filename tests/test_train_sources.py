@@ -85,7 +85,7 @@ def test_cub_from_records_alone_and_by_word_vectors_and_canny(samples, tmp_path)
     )  # fmt: skip
     assert rows
     for word, values in rows.items():
-        expected = np.array(values.split(), np.float32)
+        expected = np.array(values.split(), np.float32).astype(np.float16)
         np.testing.assert_array_equal(embeddings[run.vocabulary.id(word)], expected)
 
     # The run remembers its boundary: inference sees Canny's edges, 0 or 1, Sobel's has many levels.

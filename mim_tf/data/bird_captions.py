@@ -165,6 +165,24 @@ def caption(rng: np.random.Generator, colours: Mapping[str, str]) -> str:
             return sentence
 
 
+def terse(rng: np.random.Generator, colours: Mapping[str, str]) -> str:
+    """What somebody types who wants an edit: "red wings, white belly", "make the crown blue".
+
+    Args:
+        rng: the source of every choice.
+        colours: part -> colour name, one to four parts.
+    """
+    parts = sorted(colours)
+    pairs = [(parts[i], colours[parts[i]]) for i in rng.permutation(len(parts))]
+    named = [
+        (_word(rng, PART_WORDS[part]), _word(rng, COLOUR_WORDS[colour])) for part, colour in pairs
+    ]
+    if rng.random() < 0.5:
+        return "make " + _join([f"the {noun} {colour}" for noun, colour in named])
+    phrases = [f"{colour} {noun}" for noun, colour in named]
+    return _join(phrases) if rng.random() < 0.5 else ", ".join(phrases)
+
+
 def parse(caption: str) -> dict[str, str]:
     """The parts and colours a caption of the grammar names: part -> colour name.
 
@@ -199,6 +217,11 @@ def _some_parts(rng: np.random.Generator) -> list[str]:
 def draw_caption(rng: np.random.Generator, colours: Mapping[str, str]) -> str:
     """A caption that is true of a bird with these colours (part -> colour name, all four parts)."""
     return caption(rng, {part: colours[part] for part in _some_parts(rng)})
+
+
+def draw_terse(rng: np.random.Generator, colours: Mapping[str, str]) -> str:
+    """:func:`draw_caption` by :func:`terse`."""
+    return terse(rng, {part: colours[part] for part in _some_parts(rng)})
 
 
 def draw_edit(rng: np.random.Generator, colours: Mapping[str, str]) -> tuple[str, dict[str, str]]:

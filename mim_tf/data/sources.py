@@ -125,15 +125,23 @@ def bird_seed(config: Config, split: Split) -> int:
 def _birds(config: Config, split: Split) -> Source:
     seed = bird_seed(config, split)
     count = config.data.count if split == "train" else _TEST_COUNT
-    captions = []
-    for index in range(count):
-        rng = np.random.default_rng([seed, index, 1])
-        colours = birds.scene_colours(seed, index)
-        captions.append(
-            tuple(bird_captions.draw_caption(rng, colours) for _ in range(config.data.captions))
-        )
+    terse = config.data.terse if split == "train" else 0.0
+    captions = tuple(
+        _captions_of_bird(seed, index, config.data.captions, terse) for index in range(count)
+    )
     names = tuple(str(index) for index in range(count))
-    return Source("birds", names, tuple(captions), names, functools.partial(_draw_bird, seed))
+    return Source("birds", names, captions, names, functools.partial(_draw_bird, seed))
+
+
+def _captions_of_bird(seed: int, index: int, count: int, terse: float) -> tuple[str, ...]:
+    colours = birds.scene_colours(seed, index)
+    rng = np.random.default_rng([seed, index, 1])
+    sentences = [bird_captions.draw_caption(rng, colours) for _ in range(count)]
+    rng = np.random.default_rng([seed, index, 2])
+    return tuple(
+        bird_captions.draw_terse(rng, colours) if rng.random() < terse else sentence
+        for sentence in sentences
+    )
 
 
 def _draw_bird(seed: int, index: int, size: int) -> np.ndarray:
