@@ -56,6 +56,9 @@ class Model:
     def square(self, picture: Image.Image) -> np.ndarray:
         """Picture -> float32 [1, S, S, 3] in [-1, 1], its largest centred square."""
         picture = ImageOps.exif_transpose(picture)
+        if picture.mode.startswith("I"):  # 16-bit grey, which Pillow would clip
+            wide = np.clip(np.asarray(picture, np.float64) / 65535, 0, 1)
+            picture = Image.fromarray(np.rint(wide * 255).astype(np.uint8))
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")
             white = Image.new("RGBA", picture.size, "white")
@@ -98,7 +101,7 @@ def main() -> int:
         with Image.open(arguments.image) as picture:
             result = model.edit(picture, arguments.text)
         to_picture(result["fine"]).save(arguments.output)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, Image.DecompressionBombError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(arguments.output)

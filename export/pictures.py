@@ -59,12 +59,18 @@ def squares_of_files(files, size: int, max_pixels: int = images.MAX_PIXELS):
 
 
 def squares(pictures, size: int):
-    """``pictures`` uint8 [B, H, W, 3] -> the largest centred squares [B, S, S, 3] in [-1, 1]."""
+    """Largest centred squares [B, S, S, 3] in [-1, 1].
+
+    Args:
+        pictures: [B, H, W, 3], uint8, or floats in [-1, 1].
+        size: S.
+    """
     shape = tf.shape(pictures)
     side = tf.minimum(shape[1], shape[2])
     y, x = (shape[1] - side) // 2, (shape[2] - side) // 2
     crops = pictures[:, y : y + side, x : x + side]
-    return images.resize(images.to_signed(crops), size)
+    signed = images.to_signed(crops) if crops.dtype == tf.uint8 else crops
+    return images.resize(signed, size)
 
 
 def composites(files, model_input, edited, alpha):

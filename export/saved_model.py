@@ -113,7 +113,8 @@ def _endpoints(editor) -> tuple[dict[str, tuple[Any, list]], Any]:
 
     files = tf.TensorSpec([None], tf.string, IMAGE_BYTES)
     captions = tf.TensorSpec([None], tf.string, CAPTION)
-    any_size = tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
+    bytes_of_any_size = tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
+    floats_of_any_size = tf.TensorSpec([None, None, None, 3], tf.float32, "images")
     squares = tf.TensorSpec([None, size, size, 3], tf.float32, "images")
     tokens = tf.TensorSpec([None, data.max_words], tf.int32, "tokens")
     mask = tf.TensorSpec([None, data.max_words], tf.float32, "mask")
@@ -192,7 +193,8 @@ def _endpoints(editor) -> tuple[dict[str, tuple[Any, list]], Any]:
     return {
         "serving_default": (serving_default, [files, captions]),
         "edit_keep_size": (edit_keep_size, [files, captions]),
-        "edit_tensors": (edit_tensors, [any_size, captions]),
+        "edit_tensors": (edit_tensors, [bytes_of_any_size, captions]),
+        "edit_floats": (edit_tensors, [floats_of_any_size, captions]),
         "edit_tokens": (edit_tokens, [squares, tokens]),
         "encode_text": (encode_text, [captions]),
         "edit_texture": (edit_texture, [squares, h_hat, mask]),

@@ -34,6 +34,14 @@ ROWS: dict[str, tuple[str, ...]] = {
     "D_T-fake-only": ("loss.D_T_fake=1", "loss.D_T_mismatched=0"),
     "D_T-mismatched-only": ("loss.D_T_fake=0", "loss.D_T_mismatched=1"),
     "literal-paper": (),
+    # What we added to the paper (README, "Where we differ").
+    "without-warm-up": ("train.warm_up=0",),
+    "without-word-gates": ("model.word_gates=false", "train.warm_up=0", "loss.match=0"),
+    "without-perturb": ("train.perturb=0",),
+    "without-composition": ("model.compose=false", "model.fuse=true"),
+    "without-prior": ("loss.alpha=0",),
+    "without-refined-alpha": ("model.refine_alpha=false",),
+    "without-structure-skip": ("model.structure_skip=false",),
 }
 _SHOWN = 8  # birds in the picture grid
 _COUNT = 500

@@ -25,8 +25,9 @@ class UserError(Exception):
 def entry_point(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
     """Wrap a command's `main(argv) -> exit code` so that all commands end alike.
 
-    A `UserError` becomes `error: ...` on stderr and exit code 1, Ctrl-C becomes `interrupted` and
-    130. Anything else is a defect of the program and propagates with its traceback.
+    A `UserError` becomes `error: ...` on stderr and exit code 1, and so does a file or folder that
+    the system refuses; Ctrl-C becomes `interrupted` and 130. Anything else is a defect of the
+    program and propagates with its traceback.
     """
 
     @functools.wraps(main)
@@ -35,6 +36,12 @@ def entry_point(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
             return main(*args, **kwargs)
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
+            return EXIT_USER_ERROR
+        except OSError as error:
+            if error.filename is None:
+                raise
+            reason = error.strerror or type(error).__name__
+            print(f"error: {error.filename}: {reason}; check the path", file=sys.stderr)
             return EXIT_USER_ERROR
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)

@@ -18,6 +18,7 @@ from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags, add_rulers_flag, add_seed_flag
 
 if TYPE_CHECKING:
+    from mim_tf.data.sources import Split
     from mim_tf.run import Run
 
 
@@ -34,9 +35,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "manifest.json says where the inputs come from",
     )
     parser.add_argument("--pairs", metavar="FILE", type=Path, help="use these pairs; draw none")
-    parser.add_argument("--split", choices=("train", "test"), default="test")
+    parser.add_argument("--split", choices=("train", "test"), help="default: test")
     parser.add_argument("--count", metavar="N", type=int, help="pairs to draw; default: all")
-    add_seed_flag(parser, "of pairs and candidates")
+    add_seed_flag(parser, "of pairs and candidates; default: 0", default=None)
     add_rulers_flag(parser)
     parser.add_argument("--data-root", metavar="DIR", help="where the data set lies here")
     parser.add_argument("--keep-images", action="store_true", help="keep inputs and edits")
@@ -68,9 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     tf.config.experimental.enable_op_determinism()
     run = _run(arguments)
     config, size = _data(run, described, arguments)
-    split = described["split"] if described else arguments.split
-    seed = described["seed"] if described else arguments.seed
-    count = wanted["count"] if wanted else arguments.count
+    split: Split = _told("split", arguments.split, described) or "test"
+    seed = _told("seed", arguments.seed, described) or 0
+    count = _told("count", arguments.count, wanted)
     rulers = Rulers.chosen(arguments.rulers, config.data.source)
     source = load_source(config, split)
     kept = arguments.output / "images"
@@ -112,6 +113,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _told(name: str, given: Any, described: dict[str, Any] | None) -> Any:
+    """What the flag says, or the manifest.
+
+    Raises:
+        UserError: both do, and differ.
+    """
+    if described is None:
+        return given
+    if given is not None and given != described[name]:
+        raise UserError(
+            f"--{name} {given}: the manifest says {name} {described[name]}; leave the flag out"
+        )
+    return described[name]
+
+
 def _run(arguments: argparse.Namespace) -> Run | None:
     from mim_tf.run import Run
 
@@ -128,8 +144,11 @@ def _data(
         config, size = run.config, run.config.model.fine_size
     elif described is not None:
         data = dict(described["data"])
-        if data["source"] != "birds":
-            data["root"] = arguments.data_root or "."
+        if data["source"] != "birds" and arguments.data_root is None:
+            raise UserError(
+                f"the pairs are of {data['source']}; give --data-root, the folder of that data set"
+            )
+        data["root"] = arguments.data_root
         config = parse_config({"data": data}, str(arguments.pairs))
         size = described["pixels"]
     else:
@@ -150,8 +169,12 @@ def _read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         raise UserError(f"{path}: cannot read it as JSON; give a manifest.json") from None
-    if not isinstance(found, dict) or not {"data", "split", "seed", "pixels", "count"} <= set(
-        found
+    numbers = ("seed", "pixels", "count")
+    if (
+        not isinstance(found, dict)
+        or not isinstance(found.get("data"), dict)
+        or found.get("split") not in ("train", "test")
+        or not all(isinstance(found.get(name), int) for name in numbers)
     ):
         raise UserError(f"{path}: no manifest of an evaluation")
     return found

@@ -342,6 +342,8 @@ def write_edits(folder: Path, task: Task, edits: Edits, originals: np.ndarray) -
     ]
     for place, pictures in kept:
         if pictures is not None:
+            for earlier in place.glob("*.png"):
+                earlier.unlink()
             for pair, picture in zip(task.pairs, pictures, strict=True):
                 images.write(place / f"{pair.key}.png", images.as_picture(picture))
 

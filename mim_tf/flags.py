@@ -43,9 +43,9 @@ def add_rulers_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_seed_flag(parser: argparse.ArgumentParser, what: str) -> None:
+def add_seed_flag(parser: argparse.ArgumentParser, what: str, default: int | None = 0) -> None:
     """``--seed N``, from 0."""
-    parser.add_argument("--seed", metavar="N", type=_seed, default=0, help=what)
+    parser.add_argument("--seed", metavar="N", type=_seed, default=default, help=what)
 
 
 def _seed(text: str) -> int:

@@ -30,16 +30,21 @@ class Rating:
     rank: int
 
 
-def read_answers(paths: Sequence[Path], key: Mapping[str, Any]) -> list[Rating]:
+def read_answers(
+    paths: Sequence[Path], key: Mapping[str, Any], questions: Iterable[str]
+) -> list[Rating]:
     """Read answer files of one study.
 
     Args:
         paths: files that the page saved.
         key: ``study`` and ``pictures``, as the key file holds them.
+        questions: those of the study.
 
     Raises:
-        UserError: no answer file, one of another study, an unknown picture, or a rater twice.
+        UserError: no answer file, one of another study, an unknown picture, question or rank, or
+            a rater or an answer twice.
     """
+    known = set(questions)
     ratings: list[Rating] = []
     files: dict[str, Path] = {}
     for path in paths:
@@ -54,10 +59,16 @@ def read_answers(paths: Sequence[Path], key: Mapping[str, Any]) -> list[Rating]:
         if rater in files:
             raise UserError(f"{path} and {files[rater]} are of the same rater; give one of them")
         files[rater] = path
+        answered = set()
         for picture, question, rank in rows:
-            owner = key["pictures"].get(picture)
-            if owner is None or rank not in RANKS:
-                raise UserError(f"{path}: unknown picture {picture!r}, or rank {rank!r}")
+            owner = key["pictures"].get(picture) if isinstance(picture, str) else None
+            if owner is None or question not in known or rank not in RANKS:
+                raise UserError(
+                    f"{path}: unknown picture {picture!r}, question {question!r} or rank {rank!r}"
+                )
+            if (picture, question) in answered:
+                raise UserError(f"{path}: answers {question!r} of picture {picture!r} twice")
+            answered.add((picture, question))
             ratings.append(Rating(rater, owner["method"], owner["pair"], question, rank))
     if not ratings:
         raise UserError("the files hold no answer")

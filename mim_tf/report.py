@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mim_tf import tables
 from mim_tf.errors import UserError, entry_point
 
 if TYPE_CHECKING:
@@ -42,22 +43,25 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mim_tf.report", description="Results page.")
     parser.add_argument("--run", metavar="DIR", type=Path, required=True)
     parser.add_argument("--evaluation", metavar="DIR", type=Path, help="default: RUN/evaluation")
-    parser.add_argument("--output", metavar="PATH", type=Path, required=True, help="a .html file")
+    parser.add_argument(
+        "--output", metavar="PATH", type=Path, help="a .html file; default: RUN/report.html"
+    )
     return parser.parse_args(argv)
 
 
 @entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
-    if arguments.output.suffix.lower() != ".html":
-        raise UserError(f"--output {arguments.output}: the page is a .html file")
+    output = arguments.output or arguments.run / "report.html"
+    if output.suffix.lower() != ".html":
+        raise UserError(f"--output {output}: the page is a .html file")
     evaluation = arguments.evaluation or arguments.run / "evaluation"
 
     from mim_tf.run import Run
     from mim_tf.storage import replace_text
 
     run = Run.open(arguments.run)
-    if not (evaluation / "metrics.json").is_file():
+    if not all((evaluation / name).is_file() for name in ("metrics.json", "manifest.json")):
         raise UserError(
             f"no evaluation at {evaluation}; make it with python -m mim_tf.evaluate --run "
             f"{arguments.run} --output {evaluation} --keep-images"
@@ -69,16 +73,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         ("Memories", _memories(run)),
         ("Best and worst edits", _extremes(evaluation)),
     ]
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    replace_text(arguments.output, _page(run.path.resolve().name, sections))
-    print(arguments.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(output, _page(run.path.resolve().name, sections))
+    print(output)
     return 0
 
 
 def _table(evaluation: Path) -> str:
-    """``table.md`` as HTML: the tables as tables, the rest as lines."""
+    """What ``table.md`` says, as HTML: the tables as tables, the rest as lines."""
+    numbers, about = (
+        json.loads((evaluation / name).read_text("utf-8"))
+        for name in ("metrics.json", "manifest.json")
+    )
     parts = []
-    for block in (evaluation / "table.md").read_text("utf-8").strip().split("\n\n"):
+    for block in tables.page(numbers, about).strip().split("\n\n"):
         lines = block.splitlines()
         if not lines[0].startswith("|"):
             parts.append("<p>" + "<br>".join(html.escape(one.strip()) for one in lines) + "</p>")
@@ -160,11 +168,11 @@ def _memories(run: Run) -> str:
 
 def _extremes(evaluation: Path) -> str:
     """The edits at both ends of every per-pair metric."""
-    scores = _rows(evaluation / "scores.jsonl")
-    pairs = {row["key"]: row for row in _rows(evaluation / "pairs.jsonl")}
     folder, inputs = evaluation / "images", evaluation / "inputs"
     if not folder.is_dir() or not inputs.is_dir():
         return "<p>The evaluation kept no pictures; evaluate again with --keep-images.</p>"
+    scores = _rows(evaluation / "scores.jsonl")
+    pairs = {row["key"]: row for row in _rows(evaluation / "pairs.jsonl")}
     parts = []
     for metric, (title, more) in _METRICS.items():
         rows = [row for row in scores if row.get(metric) is not None]

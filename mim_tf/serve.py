@@ -32,7 +32,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     defaults = Limits()
     for flag, kind, text in (
         ("body", int, "bytes of a request"),
-        ("pixels", int, "of one picture"),
+        ("pixels", int, "of a request's pictures together"),
         ("caption", int, "characters of a caption"),
         ("items", int, "pictures in a request"),
         ("queue", int, "requests that may wait"),

@@ -126,7 +126,7 @@ def _read(arguments: argparse.Namespace) -> None:
     from mim_tf.ratings import agreement, compare, read_answers, table
 
     owners = _load(arguments.key)
-    ratings = read_answers(arguments.answers, owners)
+    ratings = read_answers(arguments.answers, owners, QUESTIONS)
     raters = {one.rater for one in ratings}
     print(f"{len(raters)} raters, {len(ratings)} answers\n")
     print(table(ratings, QUESTIONS) + "\n")
@@ -154,13 +154,15 @@ PAGE = """<!doctype html>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 1rem auto; padding: 0 1rem }
 #caption { font-size: 1.3rem }
 img { width: 100%; max-width: 20rem; display: block; image-rendering: auto }
-#pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 1rem }
-fieldset { border: 2px solid #ccc; border-radius: .4rem; margin: .5rem 0; padding: .4rem .6rem }
+#pictures { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(15rem, 100%), 1fr)) }
+fieldset { min-width: 0; border: 2px solid #ccc; border-radius: .4rem; margin: .5rem 0;
+  padding: .4rem .6rem }
 fieldset.answered { border-color: #7a7 }
 fieldset:focus-within { border-color: #236; outline: 2px solid #236 }
 legend { font-size: .9rem }
 .ranks { display: flex; justify-content: space-between }
-.ranks label { padding: .4rem .7rem; min-width: 2.2rem; text-align: center; cursor: pointer }
+.ranks label { padding: .4rem 0; min-width: 0; flex: 1; text-align: center; cursor: pointer }
 .ranks input { width: 1.3rem; height: 1.3rem; display: block; margin: auto }
 button { font: inherit; padding: .6rem 1.2rem; margin: 1rem .5rem 1rem 0 }
 .hint { color: #555; font-size: .9rem }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -122,12 +123,13 @@ def test_an_unknown_config_lists_those_that_exist():
 
 def test_every_field_is_read_somewhere():
     sources = [path for path in PACKAGE.rglob("*.py") if path.name != "config.py"]
-    code = "\n".join(path.read_text() for path in sources)
+    nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text()))]
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     # ModelConfig is handed over whole, as keyword arguments of Generator.
-    unread = [
-        key
-        for key in [*known_keys(), *known_keys(PretrainConfig)]
-        if not re.search(rf"\b{key.split('.')[:2][-1]}\b", code)
-        or (not key.startswith(("model.", "loss.")) and f".{key.split('.')[-1]}" not in code)
-    ]
-    assert not unread
+    arguments = {node.arg for node in nodes if isinstance(node, ast.arg)}
+
+    def is_read(key: str) -> bool:
+        name = key.split(".")[1] if key.startswith("loss.") else key.split(".")[-1]
+        return name in read or (key.startswith("model.") and name in arguments)
+
+    assert not [key for key in [*known_keys(), *known_keys(PretrainConfig)] if not is_read(key)]

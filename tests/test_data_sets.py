@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import shutil
 import struct
@@ -23,9 +24,10 @@ from data_writers import (
     write_fashion,
     write_flowers,
 )
+from PIL import Image
 
 from mim_tf import images
-from mim_tf.data import celeba, cub, deepfashion, flowers, torch7
+from mim_tf.data import celeba, cub, deepfashion, files, flowers, torch7
 from mim_tf.data.face_captions import ATTRIBUTES, face_caption
 from mim_tf.data.photographs import read_square
 from mim_tf.data.sources import load_source
@@ -201,6 +203,20 @@ def test_fast_and_careful_decoding_agree(samples):
         assert np.abs(fast.astype(int) - careful).mean() < 0.5
 
 
+@pytest.mark.parametrize("side", [9_000, 65_000])
+def test_a_photograph_of_too_many_pixels_is_refused_by_its_header(side, tmp_path):
+    """In the fast way too, which OpenCV would end in an error of its own, or in all memory."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(buffer, "JPEG")
+    data = bytearray(buffer.getvalue())
+    place = data.index(b"\xff\xc0")  # marker, length, precision, height, width
+    data[place + 5 : place + 9] = (side).to_bytes(2, "big") * 2
+    path = tmp_path / "bomb.jpg"
+    path.write_bytes(data)
+    message = refusal(read_square, path, 64)
+    assert str(path) in message and "pixels" in message
+
+
 # Archives ----------------------------------------------------------------------------------------
 
 
@@ -236,6 +252,20 @@ def test_half_an_archive_is_refused_and_leaves_nothing(bird, share):
     message = refusal(cub.load, bird, "train")
     assert "download it again" in message and "CUB_200_2011.tgz" in message
     assert not (bird / "CUB_200_2011").exists() and not left_over(bird)
+
+
+@pytest.mark.parametrize(("place", "value"), [(6, 1), (8, 77)])  # encrypted; unknown method
+def test_a_damaged_zip_is_refused(tmp_path, place, value):
+    archive = tmp_path / "img_align_celeba.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("img_align_celeba/000001.jpg", b"picture" * 100)
+    data = bytearray(archive.read_bytes())
+    directory = data.index(b"PK\x01\x02")
+    data[place] = data[directory + place + 2] = value
+    archive.write_bytes(data)
+    message = refusal(files.find_or_unpack, tmp_path, "img_align_celeba", archive.name)
+    assert "download it again" in message
+    assert [path.name for path in tmp_path.iterdir()] == [archive.name]
 
 
 @pytest.mark.parametrize("name", ["../evil.jpg", "/tmp/evil.jpg", "CUB_200_2011/../../evil.jpg"])
@@ -309,6 +339,18 @@ def test_flowers_labels_photographs_and_split(flower_root):
     assert len(train.missing) + len(test.missing) == 8189 - 306
     picture = source_of("flowers", flower_root).picture(0, 64)
     assert picture.shape == (64, 64, 3) and picture.std() > 0
+
+
+def test_flowers_are_read_from_their_archive(flower_root, tmp_path):
+    for one in flower_root.iterdir():
+        if one.name != "jpg":
+            link(one, tmp_path / one.name)
+    with tarfile.open(tmp_path / "102flowers.tgz", "w:gz", dereference=True) as packed:
+        packed.add(flower_root / "jpg", "jpg")
+    found, expected = (flowers.load(root, "train").records for root in (tmp_path, flower_root))
+    assert [one.image_id for one in found] == [one.image_id for one in expected]
+    assert found[0].path.read_bytes() == expected[0].path.read_bytes()
+    assert found[0].path.is_relative_to(tmp_path) and not left_over(tmp_path)
 
 
 def test_flowers_by_stackgans_lists(flower_root, tmp_path):

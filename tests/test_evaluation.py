@@ -273,6 +273,14 @@ def test_mistakes_are_one_clear_line(evaluated, tiny_run, tiny_rulers, tmp_path,
     broken = tmp_path / "pairs.jsonl"
     broken.write_text("{}\n")
     assert "pairs.jsonl:1" in error("--run", tiny_run, "--rulers", "none", "--pairs", broken)
+    given = ("--run", tiny_run, "--rulers", "none", "--pairs", pair_file)
+    assert "the manifest says seed 0" in error(*given, "--seed", "7")
+    assert "the manifest says split test" in error(*given, "--split", "train")
+    for key, wrong in (("split", "nope"), ("seed", "x")):
+        about = json.loads((evaluated / "manifest.json").read_text()) | {key: wrong}
+        (tmp_path / "manifest.json").write_text(json.dumps(about))
+        manifest = tmp_path / "manifest.json"
+        assert "no manifest of an evaluation" in error(*given[:4], "--manifest", manifest)
     shutil.copytree(evaluated / "images", tmp_path / "small")
     images.write(tmp_path / "small" / "00000.png", np.zeros((8, 8, 3), np.uint8))
     assert "8x8 pixels instead of 32x32" in error(

@@ -9,6 +9,7 @@ import tensorflow as tf
 from conftest import tiny_config
 
 from mim_tf.encoders import TextEncoder, word_mask
+from mim_tf.errors import UserError
 from mim_tf.generator import FIR, ICM, MTFG, TLU, WordGate
 from mim_tf.layers import masked_mean
 from mim_tf.mimnet import make_generator
@@ -201,6 +202,26 @@ def test_vgg_encoder_gives_l_channels_to_memory_and_features():
     assert generator.see(picture(), training=True)["v_i"].shape == (1, 8, 8, 256)
     vgg = generator.enc.vgg.features.weights
     assert not any(one is weight for one in generator.trainable_variables for weight in vgg)
+
+
+def test_vgg_weights_that_cannot_be_had_are_one_clear_line(monkeypatch, tmp_path):
+    def no_network(*args, **kwargs):
+        raise OSError("no network")
+
+    def error(**options):
+        given = {"encoder": "vgg16", "encoder_weights": "none", **options}
+        with pytest.raises(UserError) as caught:
+            make_generator(tiny_config(model=given), 9)
+        return str(caught.value)
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", no_network)
+    message = error(encoder_weights="imagenet")
+    assert "cannot download vgg16" in message and "model.encoder_weights=none" in message
+    assert "no file" in error(encoder_weights="absent.h5")
+    broken = tmp_path / "vgg.weights.h5"
+    broken.write_bytes(b"no weights")
+    assert "does not fit vgg16" in error(encoder_weights=str(broken))
+    assert "block3_conv3" in error(encoder_layer="block9_conv9")
 
 
 @pytest.mark.parametrize("fuse", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from conftest import TINY
 
 from mim_tf import ablate, evaluate, report
+from mim_tf.run import PRESETS
 
 
 class Page(HTMLParser):
@@ -54,6 +56,14 @@ def test_the_page_has_every_section_and_loads_nothing(tiny_run, tmp_path):
 def test_without_an_evaluation_the_error_says_how_to_make_one(tiny_run, tmp_path, capsys):
     assert report.main(["--run", str(tiny_run), "--output", str(tmp_path / "r.html")]) == 1
     assert "mim_tf.evaluate" in capsys.readouterr().err
+
+
+def test_the_page_of_a_shipped_run(tmp_path):
+    """Its evaluation is numbers alone; by default the page goes into the run."""
+    run = shutil.copytree(PRESETS / "birds-64", tmp_path / "birds-64")
+    assert report.main(["--run", str(run)]) == 0
+    page = (run / "report.html").read_text()
+    assert "attribute accuracy" in page and "kept no pictures" in page
 
 
 def test_an_ablation_of_no_row_is_refused(capsys):

@@ -88,6 +88,9 @@ def test_signatures_agree_with_each_other(model, editor):
     pictures = rng.integers(0, 256, (2, 40, 33, 3)).astype(np.uint8)
     captions = tf.constant(CAPTIONS[:2])
     by_caption = model.signatures["edit_tensors"](images=tf.constant(pictures), caption=captions)
+    by_floats = model.signatures["edit_floats"](
+        images=images.to_signed(tf.constant(pictures)), caption=captions
+    )
     squares = tf.concat(
         [images.resize(images.to_signed(images.square_crop(one))[None], 32) for one in pictures], 0
     )
@@ -99,6 +102,7 @@ def test_signatures_agree_with_each_other(model, editor):
     for name, shape in (("coarse", (2, 16, 16, 3)), ("fine", (2, 32, 32, 3)),
                         ("alpha", (2, 32, 32, 1))):  # fmt: skip
         assert by_caption[name].shape == shape
+        np.testing.assert_allclose(by_caption[name], by_floats[name], atol=1e-5)
         np.testing.assert_allclose(by_caption[name], by_tokens[name], atol=1e-5)
         np.testing.assert_allclose(by_caption[name], by_texture[name], atol=1e-5)
     edits = editor.edit_many(list(pictures), CAPTIONS[:2])

@@ -349,6 +349,18 @@ def test_a_connection_that_asks_nothing_is_closed(model):
         assert requests.get(f"{url}/healthz").ok
 
 
+def test_a_connection_that_asks_once_and_then_half_is_closed(model):
+    app = application(Stub(model), Limits())
+    with running(app, http=impatient(0.5)) as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost:")
+            connection.settimeout(20)
+            assert b"200" not in connection.recv(4096)
+
+
 def test_no_answer_in_time(model):
     stub = Stub(model)
     body = {"signature_name": "encode_text", "instances": [TEXT]}

@@ -108,6 +108,28 @@ def test_answered_by_keyboard_and_on_a_phone_saved_and_aggregated(made, tmp_path
     assert "alpha (ordinal) 1.000" in printed
 
 
+@pytest.mark.parametrize("width", [320, 540, 800, 900])
+def test_columns_of_ranks_stay_apart(made, tmp_path, width):
+    third = tmp_path / "third.html"
+    methods = [f"{name}={tmp_path / name}" for name in ("good", "bad", "inputs")]
+    given = ["--images", *methods, "--pairs", str(tmp_path / "pairs.jsonl")]
+    assert study.main([*given, "--count", str(PAIRS), "--output", str(third)]) == 0
+    driver, browser = chromium()
+    try:
+        page = browser.new_context(viewport={"width": width, "height": 700}).new_page()
+        page.goto(third.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        boxes = page.evaluate(
+            """[...document.querySelectorAll("#pictures fieldset")].map((one) => ({
+              edge: one.getBoundingClientRect().right, last: Math.max(...[...one
+              .querySelectorAll("label")].map((label) => label.getBoundingClientRect().right))}))"""
+        )
+        assert len(boxes) == 9 and all(box["last"] <= box["edge"] for box in boxes)
+    finally:
+        browser.close()
+        driver.stop()
+
+
 def test_the_next_page_needs_every_answer(made):
     driver, browser = chromium()
     try:
@@ -180,6 +202,11 @@ def test_wrong_files_are_one_clear_line(made, tmp_path, capsys):
     assert "nobody" in error({"study": key["study"], "rater": "r", "answers": [row]})
     row["picture"] = next(iter(key["pictures"]))
     assert "rank 7" in error({"study": key["study"], "rater": "r", "answers": [{**row, "rank": 7}]})
+    odd = {**row, "question": "beauty"}
+    assert "beauty" in error({"study": key["study"], "rater": "r", "answers": [odd]})
+    odd = {**row, "picture": ["a", "list"]}
+    assert "unknown picture" in error({"study": key["study"], "rater": "r", "answers": [odd]})
+    assert "twice" in error({"study": key["study"], "rater": "r", "answers": [row, row]})
     good = {"study": key["study"], "rater": "r", "answers": [row]}
     (tmp_path / "again.json").write_text(json.dumps(good))
     answers.write_text(json.dumps(good))
@@ -187,3 +214,8 @@ def test_wrong_files_are_one_clear_line(made, tmp_path, capsys):
     assert study.main([*given, "--key", str(tmp_path / "study-key.json")]) == 1
     assert "same rater" in capsys.readouterr().err
     assert study.main(["--images", "a"]) == 1
+    capsys.readouterr()
+    methods = [f"{name}={tmp_path / name}" for name in ("good", "bad")]
+    given = ["--images", *methods, "--pairs", str(tmp_path / "pairs.jsonl"), "--count", "3"]
+    assert study.main([*given, "--output", str(tmp_path / "pairs.jsonl" / "s.html")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

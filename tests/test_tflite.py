@@ -74,6 +74,16 @@ def test_the_picture_is_prepared_as_the_editor_prepares_it(mobile, tmp_path):
             )
 
 
+def test_grey_of_16_bits_is_not_clipped(mobile, tmp_path):
+    wide = np.linspace(0, 65535, 40 * 40).reshape(40, 40).astype(np.uint16)
+    path = tmp_path / "wide.png"
+    Image.fromarray(wide).save(path)
+    expected = images.resize(images.to_signed(images.read(path))[None], 32)
+    with Image.open(path) as picture:
+        found = litert_edit.Model(mobile).square(picture)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_tokens_are_the_vocabularys(mobile, editor):
     model = litert_edit.Model(mobile)
     for caption in (CAPTION, "a " * 40 + "red", "red\ufffdblue É"):

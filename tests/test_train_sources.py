@@ -42,6 +42,11 @@ def trained(folder: Path, *arguments: str, **data) -> Run:
     return run
 
 
+def test_cub(samples, tmp_path):
+    run = trained(tmp_path, source="cub", root=samples / "cub")
+    assert "bill" in run.vocabulary.words
+
+
 def test_flowers(samples, tmp_path):
     run = trained(tmp_path, source="flowers", root=write_flowers(samples, tmp_path / "flowers"))
     assert "petals" in run.vocabulary.words

@@ -20,7 +20,9 @@ import scipy.io
 from mim_tf.errors import UserError
 
 # What gzip, tar and zip raise when a file ends too early or was damaged on its way.
-_BROKEN_ARCHIVE = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, KeyError, ValueError)
+_BROKEN_ARCHIVE = (
+    tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, KeyError, ValueError, RuntimeError
+)  # fmt: skip
 
 
 def read_text(path: Path) -> str:

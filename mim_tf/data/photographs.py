@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from mim_tf import images
 from mim_tf.errors import UserError
@@ -136,7 +138,13 @@ def _read(path: Path) -> np.ndarray:
     except OSError:
         return images.read(path)
     if data[:3] == b"\xff\xd8\xff" and data[-2:] == b"\xff\xd9" and b"Exif\0" not in data[:256]:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-        if picture is not None:
-            return np.asarray(picture, np.uint8)
+        try:
+            with Image.open(io.BytesIO(data)) as header:
+                moderate = header.width * header.height <= images.MAX_PIXELS
+            if moderate:
+                picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+                if picture is not None:
+                    return np.asarray(picture, np.uint8)
+        except (OSError, ValueError, Image.DecompressionBombError, cv2.error):
+            pass  # the careful way says what is wrong
     return images.decode(data, str(path))
