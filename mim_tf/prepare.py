@@ -158,7 +158,11 @@ def _write_shards(config: Config, folder: Path, sources: dict[Split, Source]) ->
         for split in SPLITS
         for name, numbers in records.shard_names(split, len(sources[split]))
     ]
-    todo = [job for job in jobs if not records.is_whole(folder, job[1])]
+    todo = [
+        (split, name, numbers)
+        for split, name, numbers in jobs
+        if not records.is_whole(folder, name, sources[split], numbers)
+    ]
     sizes = {split: stored_size(config, split) for split in SPLITS}
     workers = min(config.data.workers or os.cpu_count() or 1, len(todo))
     total = sum(len(numbers) for _, _, numbers in jobs)

@@ -23,6 +23,7 @@ from mim_tf.data.sources import Source, bird_seed, load_source
 from mim_tf.errors import UserError
 from mim_tf.mimnet import MIMNet
 from mim_tf.run import CONFIG, Run
+from mim_tf.storage import replace_text
 from mim_tf.text import Vocabulary, word_vectors
 
 _SAMPLES = 6  # rows of the sample grid
@@ -44,7 +45,8 @@ def total_steps(config: Config, pictures: int) -> int:
 
 
 def start_run(path, config: Config, source: Source) -> Run:
-    """Create the run directory: vocabulary from the captions, width of the word vectors."""
+    """Create the run directory: vocabulary from the captions, width of the word vectors, and the
+    names of the training pictures in ``train.txt``."""
     vocabulary = build_vocabulary(source, config)
     if config.data.word_vectors is not None:
         vectors = word_vectors(config.data.word_vectors, vocabulary, config.train.seed)
@@ -54,7 +56,10 @@ def start_run(path, config: Config, source: Source) -> Run:
         )
         model = config.model.model_copy(update={"word_dim": vectors.table.shape[1]})
         config = config.model_copy(update={"model": model})
-    return Run.create(path, config, vocabulary)
+    run = Run.create(path, config, vocabulary)
+    if config.data.source != "birds":  # which pictures a split without published lists gave
+        replace_text(run.path / "train.txt", "".join(f"{name}\n" for name in source.ids))
+    return run
 
 
 def open_or_start(path, config: Config, source: Source) -> Run:

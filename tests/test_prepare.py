@@ -164,6 +164,17 @@ def test_a_truncated_or_damaged_record_is_found_and_made_again(own, made):
             source.picture(index, 38)
 
 
+def test_a_picture_that_changed_is_read_again(own, made):
+    before = times(made)
+    changed = own / "some" / "0.jpg"
+    changed.write_bytes((own / "some" / "3.jpg").read_bytes())
+    prepare(config_of(own), made)
+    pictures = [load_source(config_of(own, made), "train").picture(k, 32) for k in (0, 3)]
+    np.testing.assert_array_equal(*pictures)
+    again = times(made)
+    assert sum(again[name] != before[name] for name in before) == 1
+
+
 def test_a_broken_manifest_is_one_line(own, made):
     for content in ("{", "[]", "{}", '{"splits": {"train": {"shards": [{"name": "x"}]}}}'):
         (made / "manifest.json").write_text(content)

@@ -55,6 +55,8 @@ def test_flowers(samples, tmp_path):
 def test_celeba(samples, tmp_path):
     run = trained(tmp_path, source="celeba", root=samples / "celeba")
     assert "smiling" in run.vocabulary.words
+    names = (run.path / "train.txt").read_text().splitlines()
+    assert len(set(names)) == len(names) > 10 and all(len(name) == 6 for name in names)
 
 
 def test_deepfashion(samples, tmp_path):

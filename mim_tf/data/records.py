@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from mim_tf.config import Config
-from mim_tf.data.photographs import resize_square
+from mim_tf.data.photographs import Photographs, resize_square
 from mim_tf.data.pipeline import stored_size
 from mim_tf.data.source import Source, Split
 from mim_tf.errors import UserError
@@ -155,7 +155,13 @@ def write_shard(folder: Path, name: str, source: Source, numbers: range, size: i
         temporary.replace(file)
         write_json(
             folder / f"{name}.json",
-            {"bytes": end, "sha256": checksum(file), "pictures": rows, "broken": broken},
+            {
+                "bytes": end,
+                "sha256": checksum(file),
+                "originals_sha256": _originals(source, numbers),
+                "pictures": rows,
+                "broken": broken,
+            },
         )
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
@@ -182,8 +188,19 @@ def _example(row: dict[str, Any], pixels: bytes) -> bytes:
     return bytes(example.SerializeToString(deterministic=True))
 
 
-def is_whole(folder: Path, name: str) -> bool:
-    """Whether a shard is finished, undamaged, and had no broken picture that may be sound now."""
+def _originals(source: Source, numbers: range) -> str | None:
+    """Checksum of the files that a shard's pictures come from; None where they are no files."""
+    if not isinstance(source.picture, Photographs):
+        return None
+    digest = hashlib.sha256()
+    for number in numbers:
+        path = Path(source.picture.paths[number])
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()
+
+
+def is_whole(folder: Path, name: str, source: Source, numbers: range) -> bool:
+    """Whether a shard is finished, undamaged, of the pictures as they are now, and none broken."""
     file, index = folder / f"{name}.tfrecord", folder / f"{name}.json"
     if not file.is_file() or not index.is_file():
         return False
@@ -191,7 +208,11 @@ def is_whole(folder: Path, name: str) -> bool:
         made = read_json(index)
     except UserError:
         return False
-    return not made.get("broken") and made.get("sha256") == checksum(file)
+    return (
+        not made.get("broken")
+        and made.get("sha256") == checksum(file)
+        and made.get("originals_sha256") == _originals(source, numbers)
+    )
 
 
 def checksum(path: Path) -> str:
