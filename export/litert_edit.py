@@ -26,7 +26,7 @@ class Model:
 
     Args:
         folder: what ``export.tflite`` wrote.
-        variant: one of VARIANTS; a file that this variant lacks is taken in float32.
+        variant: one of VARIANTS; a text file that this variant lacks is taken in float32.
         threads: for the CPU.
     """
 
@@ -37,8 +37,10 @@ class Model:
 
         def load(kind: str):
             file = folder / f"{kind}_{variant}.tflite"
-            if not file.is_file():
+            if variant == "float32" or (kind == "text" and not file.is_file()):
                 file = folder / f"{kind}.tflite"
+            if not file.is_file():
+                raise ValueError(f"{folder} has no {file.name}; choose another --variant")
             # On a phone: the same file, with the GPU delegate for the image.
             return Interpreter(str(file), num_threads=threads).get_signature_runner()
 

@@ -50,7 +50,14 @@ _COUNT = 500
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m mim_tf.ablate", description="Ablation.")
     add_config_flags(parser, required=True)
-    parser.add_argument("--rows", metavar="ROW", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument(
+        "--rows",
+        metavar="ROW",
+        nargs="+",
+        choices=ROWS,
+        default=list(ROWS),
+        help=f"of {', '.join(ROWS)} (all)",
+    )
     add_rulers_flag(parser)
     parser.add_argument("--count", metavar="N", type=int, default=_COUNT, help="pairs a row")
     add_seed_flag(parser, "of pairs and candidates")

@@ -383,7 +383,8 @@ def load_kind(kind: type[Kind], *names: str | Path, overrides: Sequence[str] = (
         _lay_over(tree, _read(path))
     for override in overrides:
         _override(tree, override)
-    return parse_kind(kind, tree, " + ".join(map(str, paths)))
+    given = [str(path) for path in paths] + [f"--set {override}" for override in overrides]
+    return parse_kind(kind, tree, " + ".join(given))
 
 
 def _read(path: Path) -> dict[str, Any]:

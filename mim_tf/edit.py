@@ -53,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = Run.chosen(arguments.run, arguments.preset)
     editor = Editor(run)
     editor.tokens(arguments.text)  # a bad caption is told before anything is written
+    for text in arguments.text:
+        if unknown := run.vocabulary.unknown(text):
+            print(f"{text!r}: the model does not know {', '.join(unknown)}", file=sys.stderr)
     failures = 0
     for path in paths:
         try:
@@ -105,11 +108,13 @@ def _outputs(
     """Where each picture's edit by each caption goes; no two to the same file."""
     single = len(paths) == 1 and len(texts) == 1
     if single and output.suffix.lower() in SUFFIXES and not output.is_dir():
+        if output.resolve() == paths[0].resolve():
+            raise UserError(f"--output {output} is the picture itself; name another file")
         return {(paths[0], texts[0]): output}
     if output.suffix.lower() in SUFFIXES:
         raise UserError(
             f"--output {output}: there are {len(paths)} pictures and {len(texts)} captions; "
-            "name a folder"
+            "name a folder, and put each caption in quotes"
         )
     if single and output.suffix:
         raise UserError(

@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("--images needs --pairs FILE: the pairs whose keys name the pictures")
     if not (arguments.run or arguments.preset or arguments.images):
         raise UserError("give --run DIR, --preset NAME, or --images DIR --pairs FILE")
+    if arguments.output.exists() and not arguments.output.is_dir():
+        raise UserError(f"--output {arguments.output} is a file; name a folder")
     wanted = _read_json(arguments.manifest) if arguments.manifest else None
     beside = arguments.pairs.parent / "manifest.json" if arguments.pairs else None
     described = wanted or (_read_json(beside) if beside is not None and beside.is_file() else None)

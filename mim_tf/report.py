@@ -57,14 +57,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--output {output}: the page is a .html file")
     evaluation = arguments.evaluation or arguments.run / "evaluation"
 
+    from mim_tf.rulers import fingerprint
     from mim_tf.run import Run
     from mim_tf.storage import replace_text
 
     run = Run.open(arguments.run)
+    generator = run.load_generator()
     if not all((evaluation / name).is_file() for name in ("metrics.json", "manifest.json")):
         raise UserError(
             f"no evaluation at {evaluation}; make it with python -m mim_tf.evaluate --run "
             f"{arguments.run} --output {evaluation} --keep-images"
+        )
+    about = json.loads((evaluation / "manifest.json").read_text("utf-8"))
+    if about["model"].get("weights_sha256") != fingerprint(generator):
+        raise UserError(
+            f"{evaluation} measured {about['model'].get('name')} with other weights than "
+            f"{arguments.run} has; evaluate this run"
         )
     sections = [
         ("Table 1", _table(evaluation)),

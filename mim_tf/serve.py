@@ -12,6 +12,7 @@ too large), 503 (queue full), 504 (no answer in time).
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +28,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--model", metavar="DIR", type=Path, required=True, help="what export.saved_model wrote"
     )
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in")
-    parser.add_argument("--port", type=int, default=8501)
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (127.0.0.1)"
+    )
+    parser.add_argument("--port", type=int, default=8501, help="(8501)")
     defaults = Limits()
     for flag, kind, text in (
         ("body", int, "bytes of a request"),
@@ -70,6 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--max-items {limits.items}: a request of more pictures than --max-batch "
             f"{limits.batch} could not run"
         )
+    try:
+        with socket.create_server((arguments.host, arguments.port)):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"--host {arguments.host} --port {arguments.port}: {error.strerror or error}"
+        ) from None
     model = Model(arguments.model)
     app = application(model, limits)
     print(

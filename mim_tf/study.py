@@ -73,6 +73,12 @@ def _make(arguments: argparse.Namespace) -> None:
     from mim_tf.pairs import read_pairs
     from mim_tf.storage import replace_text
 
+    key = arguments.output.with_name(f"{arguments.output.stem}-key.json")
+    for path in (arguments.output, key):
+        if path.exists():
+            raise UserError(
+                f"{path} exists: answers to that study need its key; choose another --output"
+            )
     methods = _methods(arguments.images)
     pairs = read_pairs(arguments.pairs)
     inputs = arguments.pairs.parent / "inputs"
@@ -101,7 +107,6 @@ def _make(arguments: argparse.Namespace) -> None:
             {"caption": pair.caption, "input": embed(inputs / f"{pair.key}.png"), "pictures": shown}
         )
     data = {"study": study, "questions": QUESTIONS, "items": items}
-    key = arguments.output.with_name(f"{arguments.output.stem}-key.json")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     replace_text(key, json.dumps({"study": study, "pictures": owners}, indent=2) + "\n")
     # "</" inside a script would end it.

@@ -24,6 +24,7 @@ from mim_tf.storage import replace_text
 
 PAD, UNKNOWN = 0, 1
 _WORD = re.compile(r"\w+")
+_NAMED = 80  # words that an error lists
 
 
 def tokenize(caption: str) -> list[str]:
@@ -59,6 +60,10 @@ class Vocabulary:
         ids = [self.id(word) for word in tokenize(caption)[:max_words]]
         return np.array(ids + [PAD] * (max_words - len(ids)), np.int32)
 
+    def unknown(self, caption: str) -> list[str]:
+        """Words of a caption that are not in the vocabulary, each once."""
+        return list(dict.fromkeys(word for word in tokenize(caption) if word not in self._ids))
+
     def encode_request(self, caption: str, max_words: int) -> np.ndarray:
         """Like :meth:`encode`, for a caption somebody typed.
 
@@ -70,10 +75,10 @@ class Vocabulary:
             raise UserError(f"the caption {caption!r} has no words; say what to change")
         ids = self.encode(caption, max_words)
         if not np.any(ids > UNKNOWN):
-            known = ", ".join(self.words[:12])
+            more = ", ..." if len(self.words) > _NAMED else ""
             raise UserError(
                 f"no word of the caption {caption!r} was in the training captions; "
-                f"words it knows: {known}, ..."
+                f"words it knows: {', '.join(self.words[:_NAMED])}{more}"
             )
         return ids
 

@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("give --config NAME to start a run, or --run DIR --resume to go on")
     if arguments.resume and arguments.set:
         raise UserError("--resume goes on with the run's own configuration; leave out --set")
+    if arguments.resume and arguments.run is not None and arguments.config is not None:
+        raise UserError("--resume goes on with the run's own configuration; leave out --config")
     config = None
     if arguments.config is not None:
         config = load_config(*arguments.config, overrides=arguments.set)

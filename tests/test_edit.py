@@ -40,6 +40,21 @@ def test_one_picture_to_one_file(tiny_run, photo, tmp_path, capsys):
     assert capsys.readouterr().out.split() == [str(output)]
 
 
+def test_words_it_does_not_know_are_named(tiny_run, photo, tmp_path, capsys):
+    given = ["--run", tiny_run, "--image", photo, "--output", tmp_path / "edited.png"]
+    assert run(*given, "--text", "this bird has Orange wingss, orange") == 0
+    assert "does not know orange, wingss\n" in capsys.readouterr().err
+    assert run(*given, "--text", TEXT) == 0
+    assert "does not know" not in capsys.readouterr().err
+
+
+def test_the_picture_itself_is_not_replaced(tiny_run, photo, capsys):
+    before = photo.read_bytes()
+    same = photo.parent / "." / photo.name
+    assert run("--run", tiny_run, "--image", photo, "--text", TEXT, "--output", same) == 1
+    assert "is the picture itself" in capsys.readouterr().err and photo.read_bytes() == before
+
+
 def test_keep_size_and_alpha(tiny_run, photo, tmp_path):
     output = tmp_path / "edited.png"
     assert run("--run", tiny_run, "--image", photo, "--text", TEXT, "--output", output,

@@ -41,6 +41,18 @@ def test_another_colour_word_gives_another_colour(editor):
         assert scene.read_colour("wings", picture, colours) == colour
 
 
+@pytest.mark.parametrize("form", ["{} {}", "make the {1} {0}"])
+def test_terse_captions_are_followed(editor, form):
+    right = []
+    for index in range(24):
+        scene = birds.scene(99, index, 64)
+        part = birds.PARTS[index % 4]
+        colour = list(birds.COLOURS)[(index // 3) % 8]
+        picture = editor.edit(scene.render(), form.format(colour, part)).picture
+        right.append(scene.read_colour(part, picture, {**scene.colours, part: colour}) == colour)
+    assert np.mean(right) > 0.8
+
+
 def test_the_rulers_that_ship_see_the_captions_in_its_edits(editor):
     rulers = Rulers.open(PRESETS / "rulers" / "birds")
     todo = list(truth.requests(99, 40, 64))

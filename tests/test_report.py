@@ -66,6 +66,14 @@ def test_the_page_of_a_shipped_run(tmp_path):
     assert "attribute accuracy" in page and "kept no pictures" in page
 
 
+def test_an_evaluation_of_other_weights_is_refused(tiny_run, tmp_path, capsys):
+    other = PRESETS / "birds-64" / "evaluation"
+    given = ["--run", str(tiny_run), "--evaluation", str(other)]
+    assert report.main([*given, "--output", str(tmp_path / "r.html")]) == 1
+    assert "measured birds-64 with other weights" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_ablation_of_no_row_is_refused(capsys):
     given = ["--config", "birds.yaml", "--rows", "D_T-mismatched-only", "--output", "unused"]
     assert ablate.main(given) == 1

@@ -391,14 +391,26 @@ def memory() -> int:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [(["--model", "{tmp}/nothing"], "holds no version"), (["--model", "{tmp}"], "no SavedModel"),
+     (["--model", "{tmp}/version"], "is one version; name the folder of all"),
      (["--model", "{tmp}", "--max-queue", "0"], "--max-queue 0: must be above 0"),
      (["--model", "{tmp}", "--max-items", "9"], "--max-items 9: a request of more pictures")],
 )  # fmt: skip
 def test_mistakes_at_the_start_are_one_line(tmp_path, capsys, arguments, message):
     (tmp_path / "1").mkdir()
-    assert serve.main([one.format(tmp=tmp_path) for one in arguments]) == 1
+    (tmp_path / "version").mkdir()
+    (tmp_path / "version" / "saved_model.pb").touch()
+    given = ["--port", "0", *(one.format(tmp=tmp_path) for one in arguments)]
+    assert serve.main(given) == 1
     [line] = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ") and message in line
+
+
+def test_a_port_in_use_is_one_line(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert serve.main(["--model", "anything", "--port", port]) == 1
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert f"--port {port}: " in line and "in use" in line
 
 
 def test_load_test_command(url, file, tmp_path, capsys):

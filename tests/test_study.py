@@ -217,5 +217,8 @@ def test_wrong_files_are_one_clear_line(made, tmp_path, capsys):
     capsys.readouterr()
     methods = [f"{name}={tmp_path / name}" for name in ("good", "bad")]
     given = ["--images", *methods, "--pairs", str(tmp_path / "pairs.jsonl"), "--count", "3"]
+    assert study.main([*given, "--output", str(made)]) == 1
+    assert "answers to that study need its key" in capsys.readouterr().err
+    assert json.loads((tmp_path / "study-key.json").read_text()) == key
     assert study.main([*given, "--output", str(tmp_path / "pairs.jsonl" / "s.html")]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,13 @@ def test_grey_of_16_bits_is_not_clipped(mobile, tmp_path):
     with Image.open(path) as picture:
         found = litert_edit.Model(mobile).square(picture)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_variant_that_is_not_there_is_refused(mobile, tmp_path):
+    folder = shutil.copytree(mobile, tmp_path / "mobile")
+    (folder / "image_float16.tflite").unlink()
+    with pytest.raises(ValueError, match=r"has no image_float16\.tflite"):
+        litert_edit.Model(folder, "float16")
 
 
 def test_tokens_are_the_vocabularys(mobile, editor):

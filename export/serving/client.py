@@ -162,14 +162,16 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--keep-size", action="store_true", help="put the change back at the original resolution"
     )
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS")
-    parser.add_argument("--retries", type=int, default=3, metavar="N")
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="(60)")
+    parser.add_argument("--retries", type=int, default=3, metavar="N", help="(3)")
     return parser.parse_args(argv)
 
 
 @entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
+    if arguments.output.suffix.lower() != ".png":
+        raise UserError(f"--output {arguments.output}: servers answer PNG; name a .png file")
     client = connect(arguments.url, arguments.model, arguments.timeout, arguments.retries)
     try:
         picture = arguments.image.read_bytes()

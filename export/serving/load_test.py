@@ -69,8 +69,8 @@ def run(
     """Load a server with ``clients`` at once, each sending its next request after an answer.
 
     Returns:
-        ``answered``, ``busy``, ``lost`` (counts), ``a_second`` and the answer times in
-        milliseconds: ``median``, ``p95``, ``longest``; ``first_loss``: its message or None.
+        ``answered``, ``busy``, ``lost`` (counts), ``a_second``; the answer times ``median_ms``,
+        ``p95_ms`` and ``longest_ms``; ``first_loss``: its message or None.
     """
     start = time.monotonic()
     end = start + seconds
@@ -81,7 +81,7 @@ def run(
     took = time.monotonic() - start
     times = np.array([one for tally in tallies for one in tally.seconds]) * 1000
     lost = [one for tally in tallies for one in tally.lost]
-    quantile = {"median": 0.5, "p95": 0.95, "longest": 1.0}
+    quantile = {"median_ms": 0.5, "p95_ms": 0.95, "longest_ms": 1.0}
     return {
         "answered": len(times),
         "busy": sum(tally.busy for tally in tallies),
@@ -104,8 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="mim", metavar="NAME")
     parser.add_argument("--image", metavar="PATH", type=Path, required=True)
     parser.add_argument("--text", metavar="CAPTION", required=True)
-    parser.add_argument("--clients", type=int, default=8, metavar="N")
-    parser.add_argument("--seconds", type=float, default=30.0, metavar="S")
+    parser.add_argument("--clients", type=int, default=8, metavar="N", help="at once (8)")
+    parser.add_argument("--seconds", type=float, default=30.0, metavar="S", help="(30)")
     arguments = parser.parse_args(argv)
     if not 0 < arguments.seconds <= _LONGEST or not 1 <= arguments.clients <= 256:
         raise UserError(f"--seconds is above 0 and at most {_LONGEST:g}, --clients 1 to 256")

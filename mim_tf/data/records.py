@@ -78,6 +78,8 @@ def check_settings(folder: Path, wanted: dict[str, Any], remedy: str) -> None:
     made = read_json(folder / SETTINGS)
     for key, value in wanted.items():
         if made.get(key) != value:
+            if key == "data.source":
+                remedy = f"add --set data.source={made.get(key)}, or {remedy}"
             raise UserError(f"{folder}: made with {key}={made.get(key)}, not {value}; {remedy}")
 
 

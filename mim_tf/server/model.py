@@ -26,6 +26,8 @@ class Model:
         versions = (
             [int(one.name) for one in base.iterdir() if one.name.isdigit()] if base.is_dir() else []
         )
+        if (base / "saved_model.pb").is_file():
+            raise UserError(f"--model {base} is one version; name the folder of all: {base.parent}")
         if not versions:
             raise UserError(
                 f"--model {base} holds no version; write one with "
