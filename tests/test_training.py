@@ -89,7 +89,8 @@ def test_the_weights_file_holds_the_averaged_generator(tiny_run):
     saved = state(run)
     for index, weight in enumerate(run.load_generator().weights):
         name = f"averaged/{index}/.ATTRIBUTES/VARIABLE_VALUE"
-        np.testing.assert_array_equal(saved.pop(name), weight, err_msg=weight.path)
+        rounded = saved.pop(name).astype(np.float16)
+        np.testing.assert_array_equal(rounded, weight, err_msg=weight.path)
     assert not any(name.startswith("averaged/") for name in saved)
 
 
