@@ -4,7 +4,7 @@
 
 DIR is a CUB folder in the official layout, whole or in part. Measured in turns, the median of all
 rounds: decoding alone (OpenCV, TensorFlow), the training pipeline from JPEG files, from records
-and from its cache, each with crop, resize, random crop, flip, float conversion and captions.
+and from its cache, each with crop, resize, random crop, flip and captions.
 """
 
 from __future__ import annotations
