@@ -64,9 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             job["run"] = str(Path(folder) / "run")
             _child({"do": "random", "config": arguments.config, **job})
         elif arguments.preset is not None:
-            from mim_tf.run import Run
-
-            job["run"] = str(Run.preset(arguments.preset).path)
+            # In a process of its own: a child's peak memory begins with its parent's.
+            job["run"] = _child({"do": "preset", "name": arguments.preset, **job})
         else:
             job["run"] = str(arguments.run)
         parts = _child({"do": "export", "forms": list(arguments.form), **job})
@@ -99,6 +98,10 @@ def _child(job: dict[str, Any]) -> Any:
 
 def work(job: dict[str, Any]) -> Any:
     """What a child process does."""
+    if job["do"] == "preset":
+        from mim_tf.run import Run
+
+        return str(Run.preset(job["name"]).path)
     if job["do"] == "random":
         return _make_random(job)
     if job["do"] == "export":
