@@ -19,6 +19,7 @@ from mim_tf import tables
 from mim_tf.errors import UserError, entry_point
 
 if TYPE_CHECKING:
+    from mim_tf.editor import Editor
     from mim_tf.run import Run
 
 _SHOWN = 6  # best and worst edits of each metric
@@ -57,28 +58,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--output {output}: the page is a .html file")
     evaluation = arguments.evaluation or arguments.run / "evaluation"
 
+    from mim_tf.editor import Editor
     from mim_tf.rulers import fingerprint
     from mim_tf.run import Run
     from mim_tf.storage import replace_text
 
     run = Run.open(arguments.run)
-    generator = run.load_generator()
-    if not all((evaluation / name).is_file() for name in ("metrics.json", "manifest.json")):
+    measured = [evaluation / name for name in ("metrics.json", "manifest.json")]
+    if not all(file.is_file() for file in measured):
         raise UserError(
             f"no evaluation at {evaluation}; make it with python -m mim_tf.evaluate --run "
             f"{arguments.run} --output {evaluation} --keep-images"
         )
-    about = json.loads((evaluation / "manifest.json").read_text("utf-8"))
-    if about["model"].get("weights_sha256") != fingerprint(generator):
+    numbers, about = (json.loads(file.read_text("utf-8")) for file in measured)
+    editor = Editor(run)
+    if about["model"].get("weights_sha256") != fingerprint(editor.generator):
         raise UserError(
             f"{evaluation} measured {about['model'].get('name')} with other weights than "
             f"{arguments.run} has; evaluate this run"
         )
     sections = [
-        ("Table 1", _table(evaluation)),
+        ("Table 1", _table(tables.page(numbers, about))),
         ("Curves", _curves(run)),
         ("Samples over training time", _samples(run)),
-        ("Memories", _memories(run)),
+        ("Memories", _memories(editor)),
         ("Best and worst edits", _extremes(evaluation)),
     ]
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -87,14 +90,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _table(evaluation: Path) -> str:
+def _table(page: str) -> str:
     """What ``table.md`` says, as HTML: the tables as tables, the rest as lines."""
-    numbers, about = (
-        json.loads((evaluation / name).read_text("utf-8"))
-        for name in ("metrics.json", "manifest.json")
-    )
     parts = []
-    for block in tables.page(numbers, about).strip().split("\n\n"):
+    for block in page.strip().split("\n\n"):
         lines = block.splitlines()
         if not lines[0].startswith("|"):
             parts.append("<p>" + "<br>".join(html.escape(one.strip()) for one in lines) + "</p>")
@@ -158,13 +157,11 @@ def _samples(run: Run) -> str:
     )
 
 
-def _memories(run: Run) -> str:
+def _memories(editor: Editor) -> str:
     from mim_tf import images, memory_sheet
-    from mim_tf.editor import Editor
 
-    if not run.config.model.memory:
+    if not editor.run.config.model.memory:
         return "<p>Trained without memory.</p>"
-    editor = Editor(run)
     pictures, caption = memory_sheet.test_pictures(editor, _MEMORY_PICTURES)
     reading = memory_sheet.read_memories(editor, caption)
     sheet = memory_sheet.sheet(editor, pictures, [reading])

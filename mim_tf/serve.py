@@ -73,8 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--max-items {limits.items}: a request of more pictures than --max-batch "
             f"{limits.batch} could not run"
         )
+    family = socket.AF_INET6 if ":" in arguments.host else socket.AF_INET
     try:
-        with socket.create_server((arguments.host, arguments.port)):
+        with socket.create_server((arguments.host, arguments.port), family=family):
             pass
     except OSError as error:
         raise UserError(

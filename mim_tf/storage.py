@@ -24,7 +24,7 @@ def save_weights(network: keras.Model, file: Path, rounded: bool = False) -> Non
 
     Args:
         network, file: what to write, and where.
-        rounded: to values that half precision has too, of which an export in float16 loses nothing.
+        rounded: to values that half precision has too, so that an export in float16 loses less.
     """
     with _replacing(file) as temporary:
         network.save_weights(temporary)

@@ -413,6 +413,16 @@ def test_a_port_in_use_is_one_line(capsys):
     assert f"--port {port}: " in line and "in use" in line
 
 
+def test_ipv6_is_a_host_like_others(tmp_path, capsys):
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            pass
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    assert serve.main(["--model", str(tmp_path), "--host", "::1", "--port", "0"]) == 1
+    assert "holds no version" in capsys.readouterr().err
+
+
 def test_load_test_command(url, file, tmp_path, capsys):
     (tmp_path / "in.png").write_bytes(file)
     arguments = ["--image", str(tmp_path / "in.png"), "--text", TEXT, "--clients", "2",

@@ -65,6 +65,12 @@ def _pick(rng: np.random.Generator, items: Sequence[str]) -> str:
     return items[int(rng.integers(len(items)))]
 
 
+def _shuffled(rng: np.random.Generator, colours: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Parts with their colours in random order, whatever order they came in."""
+    parts = sorted(colours)
+    return [(parts[i], colours[parts[i]]) for i in rng.permutation(len(parts))]
+
+
 def _article(phrase: str) -> str:
     return ("an " if phrase[0] in "aeiou" else "a ") + phrase
 
@@ -157,9 +163,8 @@ def caption(rng: np.random.Generator, colours: Mapping[str, str]) -> str:
     """
     if not colours:
         raise ValueError("a caption needs at least one part with its colour")
-    parts = sorted(colours)
     while True:
-        pairs = [(parts[i], colours[parts[i]]) for i in rng.permutation(len(parts))]
+        pairs = _shuffled(rng, colours)
         sentence = _sentence(rng, pairs)
         if len(re.findall(r"\w+", sentence)) <= MAX_WORDS:
             return sentence
@@ -172,10 +177,9 @@ def terse(rng: np.random.Generator, colours: Mapping[str, str]) -> str:
         rng: the source of every choice.
         colours: part -> colour name, one to four parts.
     """
-    parts = sorted(colours)
-    pairs = [(parts[i], colours[parts[i]]) for i in rng.permutation(len(parts))]
     named = [
-        (_word(rng, PART_WORDS[part]), _word(rng, COLOUR_WORDS[colour])) for part, colour in pairs
+        (_word(rng, PART_WORDS[part]), _word(rng, COLOUR_WORDS[colour]))
+        for part, colour in _shuffled(rng, colours)
     ]
     if rng.random() < 0.5:
         return "make " + _join([f"the {noun} {colour}" for noun, colour in named])
