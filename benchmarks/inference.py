@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from mim_tf.config import load_config
+from mim_tf.config_files import load_config
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags
 
@@ -120,7 +120,7 @@ def _two_threads() -> None:
 
 def _make_random(job: dict[str, Any]) -> None:
     """A run of random weights with 5,000 words."""
-    from mim_tf.mimnet import make_generator
+    from mim_tf.models.generator import make_generator
     from mim_tf.run import Run
     from mim_tf.text import Vocabulary
 

@@ -23,13 +23,14 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from mim_tf.config import Config, parse_config
-from mim_tf.data import cub
+from mim_tf.config import Config
+from mim_tf.config_files import parse_config
 from mim_tf.data.pipeline import Sampler, training_batches
+from mim_tf.data.sets import cub
 from mim_tf.data.sources import load_source
 from mim_tf.errors import entry_point
 from mim_tf.prepare import prepare
-from mim_tf.trainer import build_vocabulary
+from mim_tf.training.loop import build_vocabulary
 
 BATCH = 30  # the paper's
 SKIPPED = 8  # batches: more than the pipeline reads ahead

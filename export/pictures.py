@@ -1,6 +1,6 @@
 """Encoded pictures to the model's squares inside a graph: what `mim_tf.images` does with Pillow.
 
-The pixels are those of `images.decode` for PNG, JPEG and WebP of 8 bits a channel,
+The pixels are those of `files.decode` for PNG, JPEG and WebP of 8 bits a channel,
 transparency and the EXIF orientation of JPEG included.
 
 Dimensions: B batch, H height, W width, S side of the model's square.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from mim_tf import images
+from mim_tf.pictures import files, pixels
 
 # No format's header, as far as it is read here, is longer.
 _HEADER = 32
@@ -26,7 +26,7 @@ def refuse(bad, message: str) -> None:
     tf.debugging.Assert(tf.logical_not(tf.reduce_any(bad)), [text], summarize=1)
 
 
-def squares_of_files(files, size: int, max_pixels: int = images.MAX_PIXELS):
+def squares_of_files(files, size: int, max_pixels: int = files.MAX_PIXELS):
     """``files`` [B], whole picture files of any sizes -> [B, S, S, 3] in [-1, 1].
 
     Raises INVALID_ARGUMENT with the item's index: no picture, broken, or too many pixels.
@@ -69,12 +69,12 @@ def squares(pictures, size: int):
     side = tf.minimum(shape[1], shape[2])
     y, x = (shape[1] - side) // 2, (shape[2] - side) // 2
     crops = pictures[:, y : y + side, x : x + side]
-    signed = images.to_signed(crops) if crops.dtype == tf.uint8 else crops
-    return images.resize(signed, size)
+    signed = pixels.to_signed(crops) if crops.dtype == tf.uint8 else crops
+    return pixels.resample(signed, size)
 
 
 def composites(files, model_input, edited, alpha):
-    """`images.same_size_composite` of ``files`` [B], which :func:`squares_of_files` has accepted.
+    """`pixels.same_size_composite` of ``files`` [B], which :func:`squares_of_files` has accepted.
 
     Args:
         files: [B].
@@ -91,7 +91,7 @@ def composites(files, model_input, edited, alpha):
         height, width = tf.shape(picture)[0], tf.shape(picture)[1]
         side = tf.minimum(height, width)
         y, x = (height - side) // 2, (width - side) // 2
-        square = images.add_change(picture[y : y + side, x : x + side], model_input, edited, alpha)
+        square = pixels.add_change(picture[y : y + side, x : x + side], model_input, edited, alpha)
         middle = tf.concat(
             [picture[y : y + side, :x], square, picture[y : y + side, x + side :]], 1
         )
@@ -103,7 +103,7 @@ def composites(files, model_input, edited, alpha):
 def encode_png(pictures):
     """``pictures`` [B, H, W, 3] in [-1, 1] -> PNG files [B]."""
     return tf.map_fn(
-        tf.io.encode_png, images.to_uint8_tensor(pictures), fn_output_signature=tf.string
+        tf.io.encode_png, pixels.to_uint8_tensor(pictures), fn_output_signature=tf.string
     )
 
 

@@ -205,7 +205,7 @@ def model_card(editor) -> dict[str, Any]:
     """What a model was trained on, its sizes, ranges and (where the run has them) metrics."""
     import tensorflow as tf
 
-    from mim_tf.images import MAX_PIXELS
+    from mim_tf.pictures.files import MAX_PIXELS
 
     run = editor.run
     metrics = run.path / "evaluation" / "metrics.json"  # where mim_tf.report looks, too
@@ -229,9 +229,9 @@ def example_inputs(editor, count: int) -> dict[str, list[bytes]]:
     """Inputs of ``serving_default``: a grey picture and a caption of known words, repeated."""
     import numpy as np
 
-    from mim_tf import images
+    from mim_tf.pictures import files
 
-    picture = images.encode_png(np.full((editor.size, editor.size * 3 // 2, 3), 128, np.uint8))
+    picture = files.encode_png(np.full((editor.size, editor.size * 3 // 2, 3), 128, np.uint8))
     caption = " ".join(editor.run.vocabulary.words[:8]).encode()
     return {IMAGE_BYTES: [picture] * count, CAPTION: [caption] * count}
 

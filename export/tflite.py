@@ -231,8 +231,8 @@ def _check_gpu(model: bytes) -> None:
 
 def _examples(editor) -> Examples:
     """Training pictures, each with the caption of the next: what an edit looks like."""
-    from mim_tf import images
     from mim_tf.data.sources import load_source
+    from mim_tf.pictures import pixels
 
     run, size = editor.run, editor.size
     count = _CALIBRATION + _MEASURED
@@ -251,7 +251,7 @@ def _examples(editor) -> Examples:
     count = min(count, len(source))
     pictures = np.stack([source.picture(index, size) for index in range(count)])
     captions = [source.captions[(index + 1) % count][0] for index in range(count)]
-    return Examples(images.to_signed(pictures), editor.tokens(captions), True)
+    return Examples(pixels.to_signed(pictures), editor.tokens(captions), True)
 
 
 def _texture(editor, tokens: np.ndarray) -> dict[str, np.ndarray]:

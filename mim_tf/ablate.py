@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mim_tf.config import Config, load_config
+from mim_tf.config import Config
+from mim_tf.config_files import load_config
 from mim_tf.errors import UserError, entry_point
-from mim_tf.flags import add_config_flags, add_rulers_flag, add_seed_flag
+from mim_tf.flags import add_config_flags, add_evaluators_flag, add_seed_flag
 
 if TYPE_CHECKING:
-    from mim_tf.evaluation import Task
-    from mim_tf.rulers import Rulers
+    from mim_tf.evaluation.measure import Task
+    from mim_tf.evaluators.folder import Evaluators
 
 # Row -> overrides; "literal-paper" is a layer of configuration.
 ROWS: dict[str, tuple[str, ...]] = {
@@ -58,7 +59,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=list(ROWS),
         help=f"of {', '.join(ROWS)} (all)",
     )
-    add_rulers_flag(parser)
+    add_evaluators_flag(parser)
     parser.add_argument("--count", metavar="N", type=int, default=_COUNT, help="pairs a row")
     add_seed_flag(parser, "of pairs and candidates")
     parser.add_argument("--output", metavar="DIR", type=Path, required=True)
@@ -78,21 +79,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("no row is left: all that were asked for are the same as full")
 
     from mim_tf.data.sources import load_source
-    from mim_tf.evaluation import Task
-    from mim_tf.pairs import draw_pairs
-    from mim_tf.rulers import Rulers
+    from mim_tf.evaluation.measure import Task
+    from mim_tf.evaluation.pairs import draw_pairs
+    from mim_tf.evaluators.folder import Evaluators
     from mim_tf.storage import replace_text
 
-    rulers = Rulers.chosen(arguments.rulers, full.data.source)
+    evaluators = Evaluators.chosen(arguments.evaluators, full.data.source)
     source = load_source(full, "test")
     count = min(arguments.count, len(source))
     pairs = draw_pairs(full, source, "test", arguments.seed, count)
     task = Task(full, source, "test", pairs, full.model.fine_size, arguments.seed)
     rows: dict[str, dict[str, Any]] = {}
     for row, config in configs.items():
-        rows[row] = _row(arguments.output / row, row, config, task, rulers)
+        rows[row] = _row(arguments.output / row, row, config, task, evaluators)
         # Written after every row: what is done can be looked at.
-        text = _page(rows, same, full, task, rulers)
+        text = _page(rows, same, full, task, evaluators)
         replace_text(arguments.output / "table.md", text)
         _grid(arguments.output, list(rows), task)
     print(text, end="")
@@ -104,12 +105,17 @@ def _config(arguments: argparse.Namespace, row: str) -> Config:
     return load_config(*layers, overrides=[*arguments.set, *ROWS[row]])
 
 
-def _row(path: Path, row: str, config: Config, task: Task, rulers: Rulers | None) -> dict[str, Any]:
+def _row(
+    path: Path, row: str, config: Config, task: Task, evaluators: Evaluators | None
+) -> dict[str, Any]:
     """Train what is not trained yet, measure what is not measured yet."""
-    from mim_tf import evaluation
     from mim_tf.data.sources import load_source
-    from mim_tf.pairs import to_text
-    from mim_tf.trainer import open_or_start, train
+    from mim_tf.evaluation.folders import write_edits, write_evaluation
+    from mim_tf.evaluation.manifest import describe, manifest_differences
+    from mim_tf.evaluation.measure import measure
+    from mim_tf.evaluation.pairs import to_text
+    from mim_tf.evaluation.task import edit_with
+    from mim_tf.training.loop import open_or_start, train
 
     print(f"== {row}", file=sys.stderr)
     source = load_source(config, "train")
@@ -117,15 +123,15 @@ def _row(path: Path, row: str, config: Config, task: Task, rulers: Rulers | None
     train(run, source)
     output = path / "evaluation"
     originals = task.originals()
-    edits, model = evaluation.edit_with(run, task, originals)
-    about = evaluation.manifest(task, originals, rulers, model)
+    edits, model = edit_with(run, task, originals)
+    about = describe(task, originals, evaluators, model)
     if (output / "metrics.json").is_file():
         old = json.loads((output / "manifest.json").read_text("utf-8"))
-        if not evaluation.manifest_differences(old, about):
+        if not manifest_differences(old, about):
             return json.loads((output / "metrics.json").read_text("utf-8"))
-    numbers, rows = evaluation.measure(task, edits, originals, rulers)
-    evaluation.write_edits(output / "images", task, edits, originals)
-    evaluation.write(output, task, numbers, rows, about, to_text(task.pairs))
+    numbers, rows = measure(task, edits, originals, evaluators)
+    write_edits(output / "images", task, edits, originals)
+    write_evaluation(output, task, numbers, rows, about, to_text(task.pairs))
     return numbers
 
 
@@ -134,9 +140,9 @@ def _page(
     same: list[str],
     full: Config,
     task: Task,
-    rulers: Rulers | None,
+    evaluators: Evaluators | None,
 ) -> str:
-    from mim_tf import tables
+    from mim_tf.evaluation import tables
 
     first = next(iter(rows.values()))
     table = {name: numbers["edited"] for name, numbers in rows.items()}
@@ -156,7 +162,7 @@ def _page(
         parts.append("\n".join(lines))
     if same:
         parts.append(f"Left out, because the configuration has it already: {', '.join(same)}.")
-    parts.append(tables.ruler_lines(rulers.describe() if rulers is not None else {}))
+    parts.append(tables.evaluator_lines(evaluators.describe() if evaluators is not None else {}))
     return "\n\n".join(parts) + "\n"
 
 
@@ -166,17 +172,17 @@ def _cell(value: float | None) -> str:
 
 def _grid(output: Path, rows: Sequence[str], task: Task) -> None:
     """The same birds in every row's hands."""
-    from mim_tf import images, sheets
+    from mim_tf.pictures import files, sheets
 
     shown = task.pairs[:_SHOWN]
     inputs = output / rows[0] / "evaluation" / "inputs"
     cells = [
-        [images.read(inputs / f"{pair.key}.png")]
-        + [images.read(output / row / "evaluation" / "images" / f"{pair.key}.png") for row in rows]
+        [files.read(inputs / f"{pair.key}.png")]
+        + [files.read(output / row / "evaluation" / "images" / f"{pair.key}.png") for row in rows]
         for pair in shown
     ]
     sheet = sheets.labelled_grid(cells, ["input", *rows], [pair.caption for pair in shown])
-    images.write(output / "edits.png", sheet)
+    files.write(output / "edits.png", sheet)
 
 
 if __name__ == "__main__":

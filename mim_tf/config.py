@@ -1,29 +1,20 @@
-"""Typed configuration: defaults once, here; a YAML file states only what differs.
+"""The sections of a run's configuration: every field, its default, its range, and what it means.
 
-``load_config("birds.yaml", overrides=["train.seed=1"])`` reads a file (looked up as given, then in
-``configs/``), applies overrides and checks every key, type and range. Any mistake is one
-line: an unknown key names the nearest known one.
-
-This module imports neither TensorFlow nor anything else of the project but its error type.
+A YAML file states only what differs; :mod:`mim_tf.config_files` finds, layers and checks it. This
+module imports nothing else of the project, and no TensorFlow.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-
-from mim_tf.errors import UserError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _BIRDS = (32, 256)  # pixels that mim_tf.data.birds can draw
-CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "configs"
 
 
-def _number(value: Any) -> Any:
+def as_number(value: Any) -> Any:
     """PyYAML reads ``1e-4`` as a string; make it the number it was meant to be."""
     if isinstance(value, str):
         try:
@@ -33,8 +24,8 @@ def _number(value: Any) -> Any:
     return value
 
 
-Weight = Annotated[float, BeforeValidator(_number), Field(ge=0)]
-Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
+Weight = Annotated[float, BeforeValidator(as_number), Field(ge=0)]
+Share = Annotated[float, BeforeValidator(as_number), Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Index = Annotated[int, Field(ge=0)]
 
@@ -118,7 +109,7 @@ class ModelConfig(Section):
     text_dim: Annotated[int, Field(ge=2, multiple_of=2)] = Field(128, description="d of h_i")
     memory: bool = Field(True, description="off: the paper's baseline without memory")
     slots: Count = Field(64, description="n, the number of memories in Eq. 1")
-    temperature: Annotated[float, BeforeValidator(_number), Field(gt=0)] = Field(
+    temperature: Annotated[float, BeforeValidator(as_number), Field(gt=0)] = Field(
         1.0, description="the logits of Eq. 2 are divided by it"
     )
     tlu: bool = Field(True, description="off: alpha = 1/2 everywhere")
@@ -188,16 +179,16 @@ class LossConfig(Section):
 class OptimizerConfig(Section):
     """Adam, one for the generator and one for the discriminators."""
 
-    learning_rate: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = 1e-3
-    discriminator_learning_rate: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = (
+    learning_rate: Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)] = 1e-3
+    discriminator_learning_rate: Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)] = (
         4e-4
     )
-    warm_up_learning_rate: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = Field(
+    warm_up_learning_rate: Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)] = Field(
         4e-3, description="of the warm-up's own Adam"
     )
-    beta_1: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)] = 0.5
-    beta_2: Annotated[float, BeforeValidator(_number), Field(gt=0, lt=1)] = 0.999
-    clip_norm: Annotated[float, BeforeValidator(_number), Field(gt=0)] | None = Field(
+    beta_1: Annotated[float, BeforeValidator(as_number), Field(ge=0, lt=1)] = 0.5
+    beta_2: Annotated[float, BeforeValidator(as_number), Field(gt=0, lt=1)] = 0.999
+    clip_norm: Annotated[float, BeforeValidator(as_number), Field(gt=0)] | None = Field(
         1.0, description="global norm at which gradients are clipped; null: never"
     )
     decay: bool = Field(
@@ -245,7 +236,7 @@ class TrainConfig(Section):
         return self
 
 
-def _check_birds(data: DataConfig, name: str, size: int) -> None:
+def check_birds(data: DataConfig, name: str, size: int) -> None:
     if data.source == "birds" and not _BIRDS[0] <= size <= _BIRDS[1]:
         raise ValueError(f"{name}={size}: procedural birds are drawn at {_BIRDS[0]} to {_BIRDS[1]}")
 
@@ -276,183 +267,7 @@ class Config(Section):
                 f"train.steps={train.steps} ends within train.warm_up={train.warm_up}, before "
                 "anything is drawn"
             )
-        _check_birds(self.data, "model.fine_size", model.fine_size)
+        check_birds(self.data, "model.fine_size", model.fine_size)
         if self.data.source != "birds" and self.data.root is None and self.data.records is None:
             raise ValueError(f"data.root is needed for data.source={self.data.source}")
         return self
-
-
-class DamsmConfig(Section):
-    """The ruler of Sim, MP and R-precision: AttnGAN's DAMSM."""
-
-    encoder: Literal["small", "inception"] = Field("small", description="image encoder")
-    weights: str = Field(
-        "imagenet",
-        description="where Inception starts, frozen: imagenet, or a Keras weights file; "
-        "none: from nothing, trained with the rest",
-    )
-    size: Annotated[int, Field(ge=32)] = Field(64, description="pixels; Inception's is 299")
-    dim: Annotated[int, Field(ge=2, multiple_of=2)] = Field(256, description="of both codes")
-    word_dim: Count = Field(300, description="word embedding")
-    dropout: Share = Field(0.5, description="of the embedded words, in training")
-    gamma_1: Weight = Field(5.0, description="sharpness of the attention over regions")
-    gamma_2: Weight = Field(5.0, description="how much the best words count")
-    gamma_3: Weight = Field(10.0, description="sharpness of the matching")
-    batch_size: Annotated[int, Field(ge=2)] = 48
-    steps: Index = Field(1500, description="0: leave this ruler out")
-    learning_rate: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = 2e-3
-
-
-class ClassifierConfig(Section):
-    """The ruler of IS and FID: a classifier of the data set's test classes."""
-
-    encoder: Literal["small", "inception", "imagenet"] = Field(
-        "small", description="imagenet: Keras's Inception-v3 with its 1,000 classes, untouched"
-    )
-    weights: str = Field(
-        "imagenet",
-        description="where Inception starts: imagenet, none, or a Keras weights file",
-    )
-    size: Annotated[int, Field(ge=32)] = Field(64, description="pixels; Inception's is 299")
-    batch_size: Annotated[int, Field(ge=2)] = 64
-    steps: Index = Field(1000, description="0: leave this ruler out (imagenet needs none)")
-    learning_rate: Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] = 2e-3
-
-
-class PretrainConfig(Section):
-    """The rulers that evaluation measures with."""
-
-    data: DataConfig = DataConfig()
-    damsm: DamsmConfig = DamsmConfig()
-    classifier: ClassifierConfig = ClassifierConfig()
-    seed: Index = 0
-    checkpoint_every: Count = 500
-
-    @model_validator(mode="after")
-    def _sizes(self) -> PretrainConfig:
-        for name, section in (("damsm", self.damsm), ("classifier", self.classifier)):
-            if section.encoder != "small" and section.size < 75:
-                raise ValueError(f"{name}.size: Inception needs at least 75 pixels; give 299")
-            _check_birds(self.data, f"{name}.size", section.size)
-        if self.data.source != "birds" and self.data.root is None:
-            raise ValueError(f"data.root is needed for data.source={self.data.source}")
-        return self
-
-
-Kind = TypeVar("Kind", Config, PretrainConfig)
-
-
-def known_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
-    """Every dotted key that holds a value: ``data.source``, ``loss.rec.coarse``, ..."""
-    for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from known_keys(field.annotation, f"{prefix}{name}.")
-        else:
-            yield prefix + name
-
-
-def find_config(name: str | Path) -> Path:
-    """The file as given, else in ``configs/``, with or without ``.yaml``."""
-    given = Path(name)
-    for path in (given, CONFIG_FOLDER / given, CONFIG_FOLDER / f"{given}.yaml"):
-        if path.is_file():
-            return path
-    choices = ", ".join(sorted(path.name for path in CONFIG_FOLDER.glob("*.yaml")))
-    raise UserError(f"no config {given}, neither here nor in {CONFIG_FOLDER}; there are: {choices}")
-
-
-def load_config(*names: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Read, override, check; see :func:`load_kind`."""
-    return load_kind(Config, *names, overrides=overrides)
-
-
-def load_kind(kind: type[Kind], *names: str | Path, overrides: Sequence[str] = ()) -> Kind:
-    """Read, override, check.
-
-    Args:
-        kind: Config for a run, PretrainConfig for rulers.
-        names: YAML files, looked up as given and then in ``configs/``; each goes over the former.
-        overrides: ``section.key=value`` strings; the value is read as YAML.
-
-    Raises:
-        UserError: one line naming the file or override, the key, and what is wrong with it.
-    """
-    paths = [find_config(name) for name in names]
-    tree: dict[str, Any] = {}
-    for path in paths:
-        _lay_over(tree, _read(path))
-    for override in overrides:
-        _override(tree, override)
-    given = [str(path) for path in paths] + [f"--set {override}" for override in overrides]
-    return parse_kind(kind, tree, " + ".join(given))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    if not isinstance(tree, dict):
-        raise UserError(f"{path}: expected sections like 'train:', found {type(tree).__name__}")
-    return tree
-
-
-def _lay_over(tree: dict[str, Any], layer: dict[str, Any]) -> None:
-    for key, value in layer.items():
-        if isinstance(value, dict) and isinstance(tree.get(key), dict):
-            _lay_over(tree[key], value)
-        else:
-            tree[key] = value
-
-
-def parse_config(tree: dict[str, Any], origin: str) -> Config:
-    """Check a tree of sections; ``origin`` names it in the error."""
-    return parse_kind(Config, tree, origin)
-
-
-def parse_kind(kind: type[Kind], tree: dict[str, Any], origin: str) -> Kind:
-    """:func:`parse_config` for either kind."""
-    try:
-        return kind.model_validate(tree)
-    except ValidationError as error:
-        raise UserError(f"{origin}: {_explain(error, kind)}") from None
-
-
-def dump_config(config: Config | PretrainConfig) -> str:
-    """The whole configuration as YAML, every value stated, for the run directory."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
-def _override(tree: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise UserError(f"--set {override!r}: expected section.key=value")
-    *sections, last = key.strip().split(".")
-    for section in sections:
-        tree = tree.setdefault(section, {})
-        if not isinstance(tree, dict):
-            raise UserError(f"--set {override!r}: {section} is no section")
-    try:
-        tree[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UserError(f"--set {override!r}: {text!r} is not a YAML value") from None
-
-
-def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
-    first = error.errors()[0]
-    # Union branches put the branch's type name into the location; keys are all a user wants.
-    location = [
-        str(part) for part in first["loc"] if not str(part).startswith(("function", "const"))
-    ]
-    key = ".".join(location)
-    if first["type"] == "extra_forbidden":
-        known = list(known_keys(kind)) + list(kind.model_fields)
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-        return f"unknown key {key}; did you mean {near[0]}?"
-    message = first["msg"].removeprefix("Value error, ")
-    if not key:
-        return message
-    shown = "" if isinstance(first["input"], dict) else f" (got {first['input']!r})"
-    return f"{key}: {message[0].lower()}{message[1:]}{shown}"

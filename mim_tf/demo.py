@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mim_tf.config import load_config
+from mim_tf.config_files import load_config
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_config_flags
 
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.data.sources import bird_seed, load_source
     from mim_tf.editor import Editor
     from mim_tf.run import PRESETS, Run
-    from mim_tf.trainer import open_or_start, train
+    from mim_tf.training.loop import open_or_start, train
 
     source = load_source(config, "train")
     run = open_or_start(arguments.output / "run", config, source)
@@ -70,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _show(editors, seed: int, size: int, output: Path) -> None:
     """Score the editors, name -> Editor, on unseen birds and write the page."""
-    from mim_tf import images, sheets, truth
+    from mim_tf.evaluation import truth
+    from mim_tf.pictures import files, sheets
     from mim_tf.storage import replace_text
 
     shown = list(truth.requests(seed, _SHOWN, size))
@@ -85,10 +86,10 @@ def _show(editors, seed: int, size: int, output: Path) -> None:
     columns["truth"] = [request.truth for request in shown]
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
     sheet = sheets.labelled_grid(rows, list(columns), captions, scale=2)
-    images.write(output / "edits.png", sheet)
+    files.write(output / "edits.png", sheet)
     replace_text(output / "metrics.json", json.dumps(scores, indent=2))
     page = output / "index.html"
-    replace_text(page, _page(scores, images.encode_png(sheet)))
+    replace_text(page, _page(scores, files.encode_png(sheet)))
     print(_table(scores))
     print(f"\npictures: {output / 'edits.png'}\npage:     {page}")
 

@@ -75,17 +75,17 @@ def _edit_one(
     arguments: argparse.Namespace,
     outputs: dict[tuple[Path, str], Path],
 ) -> None:
-    from mim_tf import images
+    from mim_tf.pictures import files, pixels
 
-    picture = images.read(path)
+    picture = files.read(path)
     for text in arguments.text:
         edit: Edit = editor.edit(picture, text, arguments.keep_size)
         output = outputs[path, text]
-        images.write(output, edit.picture)
+        files.write(output, edit.picture)
         print(output)
         if arguments.show_alpha:
             alpha = output.with_name(f"{output.stem}-alpha.png")
-            images.write(alpha, images.as_picture(edit.alpha))
+            files.write(alpha, pixels.as_picture(edit.alpha))
             print(alpha)
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from mim_tf import images
-from mim_tf.layers import resize
+from mim_tf.models.boundary import boundary_image
+from mim_tf.models.layers import resize
+from mim_tf.pictures import pixels
 from mim_tf.run import Run
 
 
@@ -70,7 +71,7 @@ class Editor:
         alpha = resize(out["alphas"][self._stage], self.size)
         if not self.generator.compose:
             alpha = tf.ones_like(alpha)  # without composition every pixel is newly drawn
-        boundary = images.boundary_image(picture, self.generator.boundary)
+        boundary = boundary_image(picture, self.generator.boundary)
         return edited, alpha, out["images"]["coarse"], boundary
 
     def edit(self, picture: np.ndarray, caption: str, keep_size: bool = False) -> Edit:
@@ -91,10 +92,12 @@ class Editor:
     ) -> list[Edit]:
         """Edit several pictures, each by its caption; see :meth:`edit`."""
         tokens = self.tokens(captions)
-        crops = [images.fit(picture) for picture in pictures]
+        crops = [pixels.fit(picture) for picture in pictures]
         squares = tf.concat(
             [
-                images.resize(images.to_signed(images.square_crop(picture, crop))[None], self.size)
+                pixels.resample(
+                    pixels.to_signed(pixels.square_crop(picture, crop))[None], self.size
+                )
                 for picture, crop in zip(pictures, crops, strict=True)
             ],
             axis=0,
@@ -105,13 +108,13 @@ class Editor:
         results = []
         for index, picture in enumerate(pictures):
             if keep_size:
-                result = images.same_size_composite(
+                result = pixels.same_size_composite(
                     picture, squares[index].numpy(), edited[index], alpha[index], crops[index]
                 )
             else:
-                result = images.to_uint8(edited[index])
+                result = pixels.to_uint8(edited[index])
             results.append(
-                Edit(result, alpha[index], images.to_uint8(coarse[index]), boundary[index])
+                Edit(result, alpha[index], pixels.to_uint8(coarse[index]), boundary[index])
             )
         return results
 

@@ -1,4 +1,4 @@
-"""Measure a model: ``python -m mim_tf.evaluate --run RUN --rulers DIR --output DIR``.
+"""Measure a model: ``python -m mim_tf.evaluate --run RUN --evaluators DIR --output DIR``.
 
 Writes ``metrics.json``, ``table.md``, ``manifest.json``, ``pairs.jsonl`` and ``scores.jsonl`` (one
 row a pair). With ``--images FOLDER --pairs FILE`` it measures pictures that any program made.
@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mim_tf.config import Config, parse_config
+from mim_tf.config import Config
+from mim_tf.config_files import parse_config
 from mim_tf.errors import UserError, entry_point
-from mim_tf.flags import add_model_flags, add_rulers_flag, add_seed_flag
+from mim_tf.flags import add_evaluators_flag, add_model_flags, add_seed_flag
 
 if TYPE_CHECKING:
     from mim_tf.data.sources import Split
@@ -38,7 +39,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--split", choices=("train", "test"), help="default: test")
     parser.add_argument("--count", metavar="N", type=int, help="pairs to draw; default: all")
     add_seed_flag(parser, "of pairs and candidates; default: 0", default=None)
-    add_rulers_flag(parser)
+    add_evaluators_flag(parser)
     parser.add_argument("--data-root", metavar="DIR", help="where the data set lies here")
     parser.add_argument("--keep-images", action="store_true", help="keep inputs and edits")
     parser.add_argument(
@@ -63,10 +64,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     import tensorflow as tf
 
-    from mim_tf import evaluation, tables
     from mim_tf.data.sources import load_source
-    from mim_tf.pairs import draw_pairs, read_pairs, to_text
-    from mim_tf.rulers import Rulers
+    from mim_tf.evaluation import tables
+    from mim_tf.evaluation.folders import read_edits, write_edits, write_evaluation
+    from mim_tf.evaluation.manifest import describe, manifest_differences, pictures_hash
+    from mim_tf.evaluation.measure import measure
+    from mim_tf.evaluation.pairs import draw_pairs, read_pairs, to_text
+    from mim_tf.evaluation.task import Task, edit_with
+    from mim_tf.evaluators.folder import Evaluators
 
     tf.config.experimental.enable_op_determinism()
     run = _run(arguments)
@@ -74,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     split: Split = _told("split", arguments.split, described) or "test"
     seed = _told("seed", arguments.seed, described) or 0
     count = _told("count", arguments.count, wanted)
-    rulers = Rulers.chosen(arguments.rulers, config.data.source)
+    evaluators = Evaluators.chosen(arguments.evaluators, config.data.source)
     source = load_source(config, split)
     kept = arguments.output / "images"
     if kept.is_dir() and not arguments.keep_images and not arguments.images:
@@ -88,29 +93,29 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"{arguments.pairs}: an index lies outside the {split} split")
     else:
         pairs = draw_pairs(config, source, split, seed, count)
-    task = evaluation.Task(config, source, split, pairs, size, seed)
+    task = Task(config, source, split, pairs, size, seed)
     originals = task.originals()
     if arguments.images:
-        edits = evaluation.read_edits(arguments.images, task)
+        edits = read_edits(arguments.images, task)
         model = {
             "name": arguments.images.name,
-            "images_sha256": evaluation.pictures_hash(edits.pictures),
+            "images_sha256": pictures_hash(edits.pictures),
         }
     else:
         assert run is not None
-        edits, model = evaluation.edit_with(run, task, originals)
-    about = evaluation.manifest(task, originals, rulers, model)
+        edits, model = edit_with(run, task, originals)
+    about = describe(task, originals, evaluators, model)
     if wanted is not None:
-        differing = evaluation.manifest_differences(wanted, about)
+        differing = manifest_differences(wanted, about)
         if differing:
             raise UserError(
                 f"{arguments.manifest} describes another evaluation; these differ: "
                 f"{', '.join(differing)}"
             )
-    numbers, rows = evaluation.measure(task, edits, originals, rulers)
+    numbers, rows = measure(task, edits, originals, evaluators)
     if arguments.keep_images and not arguments.images:
-        evaluation.write_edits(arguments.output / "images", task, edits, originals)
-    evaluation.write(arguments.output, task, numbers, rows, about, to_text(pairs))
+        write_edits(arguments.output / "images", task, edits, originals)
+    write_evaluation(arguments.output, task, numbers, rows, about, to_text(pairs))
     print(tables.page(numbers, about), end="")
     return 0
 

@@ -34,12 +34,12 @@ def add_model_flags(parser: argparse.ArgumentParser, required: bool = True):
     return model
 
 
-def add_rulers_flag(parser: argparse.ArgumentParser) -> None:
-    """``--rulers DIR|none``, where something is measured."""
+def add_evaluators_flag(parser: argparse.ArgumentParser) -> None:
+    """``--evaluators DIR|none``, where something is measured."""
     parser.add_argument(
-        "--rulers",
+        "--evaluators",
         metavar="DIR|none",
-        help="made by mim_tf.pretrain; default: shipped ones, then runs/rulers-SOURCE",
+        help="made by mim_tf.pretrain; default: shipped ones, then runs/evaluators-SOURCE",
     )
 
 

@@ -38,18 +38,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.output.suffix.lower() != ".png":
         raise UserError(f"--output {arguments.output}: the sheet is a .png")
 
-    from mim_tf import images, memory_sheet
     from mim_tf.editor import Editor
+    from mim_tf.pages import memory_sheet
+    from mim_tf.pictures import files
     from mim_tf.run import Run
 
     run = Run.chosen(arguments.run, arguments.preset)
     editor = Editor(run)
     readings = [memory_sheet.read_memories(editor, text) for text in arguments.text]
     if arguments.image:
-        pictures = [images.read(path) for path in arguments.image]
+        pictures = [files.read(path) for path in arguments.image]
     else:
         pictures, _ = memory_sheet.test_pictures(editor, _SHOWN)
-    images.write(arguments.output, memory_sheet.sheet(editor, pictures, readings))
+    files.write(arguments.output, memory_sheet.sheet(editor, pictures, readings))
     for text, reading in zip(arguments.text, readings, strict=True):
         print("\n".join([text, *reading.lines(), ""]))
     print(arguments.output)

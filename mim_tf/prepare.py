@@ -15,7 +15,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mim_tf.config import Config, load_config
+from mim_tf.config import Config
+from mim_tf.config_files import load_config
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_config_flags
 
@@ -277,8 +278,8 @@ def _histogram(lengths: Counter[int], step: int = 4, width: int = 40) -> Iterato
 
 def _contact_sheet(config: Config, folder: Path) -> None:
     """``contact-sheet.png``: pictures of both splits beside their first captions."""
-    from mim_tf import images, sheets
     from mim_tf.data.records import load_records
+    from mim_tf.pictures import files, sheets
 
     config = config.model_copy(update={"data": config.data.model_copy(update={"records": folder})})
     rows, captions = [], []
@@ -289,7 +290,7 @@ def _contact_sheet(config: Config, folder: Path) -> None:
             index = place * len(source) // count
             rows.append([source.picture(index, _SHEET_SIZE)])
             captions.append(f"{split}: {source.captions[index][0]}")
-    images.write(folder / "contact-sheet.png", sheets.labelled_grid(rows, [], captions))
+    files.write(folder / "contact-sheet.png", sheets.labelled_grid(rows, [], captions))
 
 
 if __name__ == "__main__":

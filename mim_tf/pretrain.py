@@ -1,4 +1,4 @@
-"""Train the rulers: ``python -m mim_tf.pretrain --config rulers/birds.yaml``.
+"""Train the evaluators: ``python -m mim_tf.pretrain --config evaluators/birds.yaml``.
 
 DAMSM measures Sim, MP and R-precision, the classifier IS and FID. Their own scores, R-precision and
 accuracy on unseen real pictures, are printed at the end.
@@ -12,14 +12,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mim_tf.config import PretrainConfig, load_kind
+from mim_tf.config_files import load_kind
 from mim_tf.errors import UserError, entry_point
+from mim_tf.evaluators.config import PretrainConfig
 from mim_tf.flags import add_training_flags
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m mim_tf.pretrain", description="Train the rulers of evaluation."
+        prog="python -m mim_tf.pretrain", description="Train the evaluators of evaluation."
     )
     add_training_flags(parser)
     return parser.parse_args(argv)
@@ -33,19 +34,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.config is None and not arguments.resume:
         raise UserError("give --config NAME, or --resume to go on")
     if arguments.resume and arguments.set:
-        raise UserError("--resume goes on with the rulers' own configuration; leave out --set")
+        raise UserError("--resume goes on with the evaluators' own configuration; leave out --set")
     path = arguments.run
     if arguments.config is not None:
         config = load_kind(PretrainConfig, *arguments.config, overrides=arguments.set)
         names = "-".join(Path(one).stem for one in arguments.config)
-        path = path or Path("runs") / f"rulers-{names}"
+        path = path or Path("runs") / f"evaluators-{names}"
 
-    from mim_tf import pretraining
+    from mim_tf.evaluators import training as pretraining
 
     if not arguments.resume:
         pretraining.start(path, config)
     scores = pretraining.pretrain(path)
-    print(json.dumps({"rulers": str(path), **scores}, indent=2))
+    print(json.dumps({"evaluators": str(path), **scores}, indent=2))
     return 0
 
 

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mim_tf import tables
 from mim_tf.errors import UserError, entry_point
+from mim_tf.evaluation import tables
 
 if TYPE_CHECKING:
     from mim_tf.editor import Editor
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     evaluation = arguments.evaluation or arguments.run / "evaluation"
 
     from mim_tf.editor import Editor
-    from mim_tf.rulers import fingerprint
+    from mim_tf.evaluators.folder import fingerprint
     from mim_tf.run import Run
     from mim_tf.storage import replace_text
 
@@ -158,7 +158,8 @@ def _samples(run: Run) -> str:
 
 
 def _memories(editor: Editor) -> str:
-    from mim_tf import images, memory_sheet
+    from mim_tf.pages import memory_sheet
+    from mim_tf.pictures import files
 
     if not editor.run.config.model.memory:
         return "<p>Trained without memory.</p>"
@@ -167,7 +168,7 @@ def _memories(editor: Editor) -> str:
     sheet = memory_sheet.sheet(editor, pictures, [reading])
     return (
         "<p>Each memory painted alone on a few pictures; below, which memories each word of "
-        f"“{html.escape(caption)}” reads.</p>{_image(images.encode_png(sheet))}"
+        f"“{html.escape(caption)}” reads.</p>{_image(files.encode_png(sheet))}"
     )
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import tensorflow as tf
 import yaml
 
-from mim_tf.config import Config, dump_config, parse_config
+from mim_tf.config import Config
+from mim_tf.config_files import dump_config, parse_config
 from mim_tf.errors import UserError
-from mim_tf.generator import Generator
-from mim_tf.mimnet import MIMNet, make_generator
+from mim_tf.models.generator import Generator, make_generator
 from mim_tf.storage import load_weights, replace_text, save_weights
 from mim_tf.text import Vocabulary
+from mim_tf.training.mimnet import MIMNet
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets"
 CONFIG, VOCABULARY, WEIGHTS = "config.yaml", "vocabulary.json", "generator.weights.h5"

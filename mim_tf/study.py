@@ -69,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _make(arguments: argparse.Namespace) -> None:
     import numpy as np
 
-    from mim_tf import images
-    from mim_tf.pairs import read_pairs
+    from mim_tf.evaluation.pairs import read_pairs
+    from mim_tf.pictures import files
     from mim_tf.storage import replace_text
 
     key = arguments.output.with_name(f"{arguments.output.stem}-key.json")
@@ -89,7 +89,7 @@ def _make(arguments: argparse.Namespace) -> None:
     order = np.random.default_rng(arguments.seed).permutation(len(pairs))[: arguments.count]
 
     def embed(path: Path) -> str:
-        data = images.encode_png(images.read(path))
+        data = files.encode_png(files.read(path))
         return "data:image/png;base64," + base64.b64encode(data).decode()
 
     study = secrets.token_hex(6)
@@ -128,7 +128,7 @@ def _methods(given: Sequence[str]) -> dict[str, Path]:
 
 
 def _read(arguments: argparse.Namespace) -> None:
-    from mim_tf.ratings import agreement, compare, read_answers, table
+    from mim_tf.evaluation.ratings import agreement, compare, read_answers, table
 
     owners = _load(arguments.key)
     ratings = read_answers(arguments.answers, owners, QUESTIONS)

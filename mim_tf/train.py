@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mim_tf.config import load_config
+from mim_tf.config_files import load_config
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_training_flags
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # TensorFlow takes seconds to import: mistakes in the configuration are told before.
     from mim_tf.data.sources import load_source
     from mim_tf.run import Run
-    from mim_tf.trainer import build_vocabulary, start_run, train
+    from mim_tf.training.loop import build_vocabulary, start_run, train
 
     if arguments.resume:
         run = Run.open(path)

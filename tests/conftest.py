@@ -16,7 +16,8 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-from mim_tf.config import Config, parse_config  # noqa: E402
+from mim_tf.config import Config  # noqa: E402
+from mim_tf.config_files import parse_config  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +51,7 @@ def tiny_config(**sections) -> Config:
 def tiny_run(tmp_path_factory) -> Path:
     """The directory of a tiny run, trained for four steps."""
     from mim_tf.data.sources import load_source
-    from mim_tf.trainer import start_run, train
+    from mim_tf.training.loop import start_run, train
 
     config = tiny_config()
     source = load_source(config, "train")
@@ -60,10 +61,11 @@ def tiny_run(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_rulers(tmp_path_factory) -> Path:
-    """A directory of rulers, trained for three steps each: they run, they do not measure well."""
-    from mim_tf import pretraining
-    from mim_tf.config import PretrainConfig, parse_kind
+def tiny_evaluators(tmp_path_factory) -> Path:
+    """A directory of evaluators, trained for three steps each: they run, but measure badly."""
+    from mim_tf.config_files import parse_kind
+    from mim_tf.evaluators import training as pretraining
+    from mim_tf.evaluators.config import PretrainConfig
 
     tree = {
         "data": {"count": 24, "captions": 2},
@@ -71,7 +73,7 @@ def tiny_rulers(tmp_path_factory) -> Path:
         "classifier": {"size": 32, "batch_size": 4, "steps": 3},
         "checkpoint_every": 2,
     }
-    path = tmp_path_factory.mktemp("rulers") / "tiny"
+    path = tmp_path_factory.mktemp("evaluators") / "tiny"
     pretraining.start(path, parse_kind(PretrainConfig, tree, "test"))
     pretraining.pretrain(path)
     return path
@@ -83,9 +85,9 @@ def random_run(tmp_path_factory):
     import numpy as np
 
     from mim_tf.data.sources import load_source
-    from mim_tf.mimnet import make_generator
+    from mim_tf.models.generator import make_generator
     from mim_tf.run import Run
-    from mim_tf.trainer import build_vocabulary
+    from mim_tf.training.loop import build_vocabulary
 
     config = tiny_config()
     vocabulary = build_vocabulary(load_source(config, "train"), config)

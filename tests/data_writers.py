@@ -8,9 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mim_tf import images
-from mim_tf.data.deepfashion import IMAGES
-from mim_tf.data.reed import _ALPHABET
+from mim_tf.data.formats.reed import _ALPHABET
+from mim_tf.data.sets.deepfashion import IMAGES
+from mim_tf.pictures import files
 
 COLOURS = ("red", "blue", "white", "yellow", "green")
 FLOWER_TEST_CLASSES = range(1, 21)
@@ -24,7 +24,7 @@ def link(source: Path, target: Path) -> None:
 
 def write_flowers(samples: Path, root: Path) -> Path:
     """The real photographs and labels, with captions and classes of the split written here."""
-    from mim_tf.data.flowers import read_labels
+    from mim_tf.data.sets.flowers import read_labels
 
     link(samples / "flowers" / "jpg", root / "jpg")
     link(samples / "flowers" / "imagelabels.mat", root / "imagelabels.mat")
@@ -66,7 +66,7 @@ def write_folder(root: Path, count: int = 8) -> Path:
     for k in range(count):
         suffix = ("jpg", "png", "webp")[k % 3]
         picture = np.full((40 + k, 50, 3), 20 * k, np.uint8)
-        images.write(root / "some" / f"{k}.{suffix}", picture)
+        files.write(root / "some" / f"{k}.{suffix}", picture)
         lines.append(
             f'{{"image": "some/{k}.{suffix}", "captions": ["a {COLOURS[k % 5]} thing"], '
             f'"split": "{"test" if k >= count - 2 else "train"}"}}\n'

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from mim_tf import config as configuration
-from mim_tf.config import (
+from mim_tf.config_files import (
     CONFIG_FOLDER,
-    PretrainConfig,
     dump_config,
     known_keys,
     load_config,
@@ -19,6 +18,7 @@ from mim_tf.config import (
     parse_config,
 )
 from mim_tf.errors import UserError
+from mim_tf.evaluators.config import PretrainConfig
 
 PACKAGE = Path(configuration.__file__).parent
 
@@ -30,17 +30,17 @@ def test_shipped_configs_are_valid(path):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((CONFIG_FOLDER / "rulers").glob("*.yaml")), ids=lambda path: path.name
+    "path", sorted((CONFIG_FOLDER / "evaluators").glob("*.yaml")), ids=lambda path: path.name
 )
-def test_shipped_configs_of_rulers_are_valid(path):
+def test_shipped_configs_of_evaluators_are_valid(path):
     load_kind(PretrainConfig, path)
 
 
-def test_mistakes_in_a_config_of_rulers_name_its_own_keys():
+def test_mistakes_in_a_config_of_evaluators_name_its_own_keys():
     with pytest.raises(UserError, match="unknown key damsm.step; did you mean damsm.steps"):
-        load_kind(PretrainConfig, "rulers/birds.yaml", overrides=["damsm.step=3"])
+        load_kind(PretrainConfig, "evaluators/birds.yaml", overrides=["damsm.step=3"])
     with pytest.raises(UserError, match="damsm.size: Inception needs at least 75 pixels"):
-        load_kind(PretrainConfig, "rulers/birds.yaml", overrides=["damsm.encoder=inception"])
+        load_kind(PretrainConfig, "evaluators/birds.yaml", overrides=["damsm.encoder=inception"])
 
 
 def test_layers_go_over_each_other_key_by_key():

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mim_tf import images
 from mim_tf.edit import main
 from mim_tf.editor import Editor
+from mim_tf.pictures import files
 from mim_tf.run import Run
 
 TEXT = "this bird has blue wings"
@@ -25,7 +25,7 @@ def editor(tiny_run):
 def photo(tmp_path):
     path = tmp_path / "photo.png"
     rng = np.random.default_rng(0)
-    images.write(path, rng.integers(0, 256, (50, 70, 3)).astype(np.uint8))
+    files.write(path, rng.integers(0, 256, (50, 70, 3)).astype(np.uint8))
     return path
 
 
@@ -36,7 +36,7 @@ def run(*arguments) -> int:
 def test_one_picture_to_one_file(tiny_run, photo, tmp_path, capsys):
     output = tmp_path / "out" / "edited.jpg"
     assert run("--run", tiny_run, "--image", photo, "--text", TEXT, "--output", output) == 0
-    assert images.read(output).shape == (32, 32, 3)
+    assert files.read(output).shape == (32, 32, 3)
     assert capsys.readouterr().out.split() == [str(output)]
 
 
@@ -59,17 +59,17 @@ def test_keep_size_and_alpha(tiny_run, photo, tmp_path):
     output = tmp_path / "edited.png"
     assert run("--run", tiny_run, "--image", photo, "--text", TEXT, "--output", output,
                "--keep-size", "--show-alpha") == 0  # fmt: skip
-    edited, original = images.read(output), images.read(photo)
+    edited, original = files.read(output), files.read(photo)
     assert edited.shape == original.shape
     # Only the centred square can change.
     np.testing.assert_array_equal(edited[:, :10], original[:, :10])
     np.testing.assert_array_equal(edited[:, 60:], original[:, 60:])
-    assert images.read(tmp_path / "edited-alpha.png").shape == (32, 32, 3)
+    assert files.read(tmp_path / "edited-alpha.png").shape == (32, 32, 3)
 
 
 def test_a_folder_and_several_captions(tiny_run, tmp_path):
     for name in ("a.png", "b.webp"):
-        images.write(tmp_path / "in" / name, np.full((40, 40, 3), 99, np.uint8))
+        files.write(tmp_path / "in" / name, np.full((40, 40, 3), 99, np.uint8))
     out = tmp_path / "out"
     texts = [TEXT, "a red bird", TEXT]
     assert (
@@ -85,7 +85,7 @@ def test_a_folder_and_several_captions(tiny_run, tmp_path):
 
 def test_pictures_of_one_name_do_not_overwrite_each_other(tiny_run, tmp_path):
     for folder in ("x", "y"):
-        images.write(tmp_path / folder / "a.png", np.full((40, 40, 3), 99, np.uint8))
+        files.write(tmp_path / folder / "a.png", np.full((40, 40, 3), 99, np.uint8))
     out = tmp_path / "out"
     paths = [tmp_path / "x" / "a.png", tmp_path / "y" / "a.png"]
     assert run("--run", tiny_run, "--image", *paths, "--text", TEXT, "--output", out) == 0
@@ -104,7 +104,7 @@ def test_every_mode_is_edited(editor, mode):
     )
     buffer = io.BytesIO()
     image.save(buffer, "TIFF" if mode == "CMYK" else "PNG")
-    edit = editor.edit(images.decode(buffer.getvalue(), mode), TEXT, keep_size=True)
+    edit = editor.edit(files.decode(buffer.getvalue(), mode), TEXT, keep_size=True)
     assert edit.picture.shape == (48, 40, 3)
 
 

@@ -8,10 +8,12 @@ import tensorflow as tf
 from PIL import Image
 
 from export import litert_edit, saved_model, tflite
-from mim_tf import edit, images, metrics, truth
-from mim_tf.data import birds
+from mim_tf import edit, metrics
+from mim_tf.data.birds import scenes
 from mim_tf.editor import Editor
-from mim_tf.rulers import Rulers
+from mim_tf.evaluation import truth
+from mim_tf.evaluators.folder import Evaluators
+from mim_tf.pictures import files
 from mim_tf.run import PRESETS, Run
 
 NAME = "birds-64"
@@ -34,8 +36,8 @@ def test_it_follows_the_text_and_keeps_the_rest(editor):
 
 
 def test_another_colour_word_gives_another_colour(editor):
-    scene = birds.scene(99, 1, 64)
-    for colour in birds.COLOURS:
+    scene = scenes.scene(99, 1, 64)
+    for colour in scenes.COLOURS:
         picture = editor.edit(scene.render(), f"a bird with {colour} wings").picture
         colours = {**scene.colours, "wings": colour}
         assert scene.read_colour("wings", picture, colours) == colour
@@ -45,37 +47,37 @@ def test_another_colour_word_gives_another_colour(editor):
 def test_terse_captions_are_followed(editor, form):
     right = []
     for index in range(24):
-        scene = birds.scene(99, index, 64)
-        part = birds.PARTS[index % 4]
-        colour = list(birds.COLOURS)[(index // 3) % 8]
+        scene = scenes.scene(99, index, 64)
+        part = scenes.PARTS[index % 4]
+        colour = list(scenes.COLOURS)[(index // 3) % 8]
         picture = editor.edit(scene.render(), form.format(colour, part)).picture
         right.append(scene.read_colour(part, picture, {**scene.colours, part: colour}) == colour)
     assert np.mean(right) > 0.8
 
 
-def test_the_rulers_that_ship_see_the_captions_in_its_edits(editor):
-    rulers = Rulers.open(PRESETS / "rulers" / "birds")
+def test_the_evaluators_that_ship_see_the_captions_in_its_edits(editor):
+    evaluators = Evaluators.open(PRESETS / "evaluators" / "birds")
     todo = list(truth.requests(99, 40, 64))
     captions = [one.caption for one in todo]
     inputs = np.stack([one.picture for one in todo])
     edited, _ = editor.edit_batch(inputs, captions)
-    texts = rulers.text_codes(captions)
+    texts = evaluators.text_codes(captions)
     sim, copied, true = (
-        metrics.cosine(rulers.image_codes(pictures), texts).mean()
+        metrics.cosine(evaluators.image_codes(pictures), texts).mean()
         for pictures in (edited, inputs, np.stack([one.truth for one in todo]))
     )
     assert sim - copied > 0.7 * (true - copied) > 0.05
 
 
 def test_the_command_takes_it_by_name(tmp_path):
-    scene = birds.scene(99, 2, 128)
+    scene = scenes.scene(99, 2, 128)
     given, written = tmp_path / "bird.png", tmp_path / "edited.png"
-    images.write(given, scene.render())
+    files.write(given, scene.render())
     arguments = ["--preset", NAME, "--image", str(given), "--text", "a bird with blue wings"]
     assert edit.main([*arguments, "--output", str(written), "--keep-size"]) == 0
-    edited = images.read(written)
+    edited = files.read(written)
     assert edited.shape == (128, 128, 3)
-    wings = scene.regions[..., birds.PARTS.index("wings")] > 0.9
+    wings = scene.regions[..., scenes.PARTS.index("wings")] > 0.9
     elsewhere = scene.bird <= 0
     change = np.abs(edited.astype(float) - scene.render()).mean(axis=2)
     assert change[wings].mean() > 4 * change[elsewhere].mean()
@@ -87,11 +89,11 @@ def test_its_exports_draw_what_it_draws(editor, tmp_path):
     assert files["image.tflite"]["error"]["largest"] <= 1e-4
     by_output = files["image_float16.tflite"]["error"]["by_output"]
     assert by_output["fine"] <= 4e-3 and by_output["alpha"] <= 8e-3
-    scene = birds.scene(99, 3, 64)
+    scene = scenes.scene(99, 3, 64)
     caption = "a bird with yellow wings"
     expected = editor.edit(scene.render(), caption).picture
     served = tf.saved_model.load(str(tmp_path / "mim" / "1")).signatures["serving_default"]
-    file = tf.constant([images.encode_png(scene.render())])
+    file = tf.constant([files.encode_png(scene.render())])
     out = served(image_bytes=file, caption=tf.constant([caption]))["image_bytes"]
     drawn = {"SavedModel": tf.io.decode_png(out.numpy()[0]).numpy()}
     for variant in ("float32", "float16", "dynamic"):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mim_tf.encoders import TextEncoder
 from mim_tf.errors import UserError
+from mim_tf.models.encoders import TextEncoder
 from mim_tf.text import GraphTokenizer, Vocabulary, WordVectors, tokenize, word_vectors
 
 

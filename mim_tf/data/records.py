@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from mim_tf.config import Config
-from mim_tf.data.photographs import Photographs, resize_square
+from mim_tf.data.formats.photographs import Photographs, resize_square
 from mim_tf.data.pipeline import stored_size
 from mim_tf.data.source import Source, Split
 from mim_tf.errors import UserError

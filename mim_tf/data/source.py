@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from mim_tf.data.photographs import Box
+from mim_tf.data.formats.photographs import Box
 
 Split = Literal["train", "test"]
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from mim_tf.config import Config
-from mim_tf.data import bird_captions, birds, celeba, cub, deepfashion, flowers, folder
-from mim_tf.data.photographs import Listing, Photographs
+from mim_tf.data.birds import captions as bird_captions
+from mim_tf.data.birds import scenes
+from mim_tf.data.formats.photographs import Listing, Photographs
 from mim_tf.data.records import load_records
+from mim_tf.data.sets import celeba, cub, deepfashion, flowers, folder
 from mim_tf.data.source import Source, Split
 from mim_tf.errors import UserError
 
@@ -30,7 +32,7 @@ PUBLISHED = {
 
 _PUBLISHERS = {
     "cub": "CUB_200_2011.tgz from https://data.caltech.edu/records/65de6-vp158, captions and "
-    "splits from https://github.com/reedscot/cvpr2016 or AttnGAN's birds.zip",
+    "splits from https://github.com/reedscot/cvpr2016 or AttnGAN's scenes.zip",
     "flowers": "102flowers.tgz from https://www.robots.ox.ac.uk/~vgg/data/flowers/102/, captions "
     "and splits from https://github.com/reedscot/cvpr2016",
     "celeba": "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
@@ -118,7 +120,7 @@ def _check_count(config: Config, split: Split, found: int, listing: Listing) -> 
 
 
 def bird_seed(config: Config, split: Split) -> int:
-    """The seed of a split's scenes: :func:`mim_tf.data.birds.scene` with it gives its pictures."""
+    """The seed of a split's scenes: :func:`mim_tf.data.scenes.scene` with it gives its pictures."""
     return 2 * config.data.seed + _SPLIT_SEEDS[split]
 
 
@@ -134,7 +136,7 @@ def _birds(config: Config, split: Split) -> Source:
 
 
 def _captions_of_bird(seed: int, index: int, count: int, terse: float) -> tuple[str, ...]:
-    colours = birds.scene_colours(seed, index)
+    colours = scenes.scene_colours(seed, index)
     rng = np.random.default_rng([seed, index, 1])
     sentences = [bird_captions.draw_caption(rng, colours) for _ in range(count)]
     rng = np.random.default_rng([seed, index, 2])
@@ -145,4 +147,4 @@ def _captions_of_bird(seed: int, index: int, count: int, terse: float) -> tuple[
 
 
 def _draw_bird(seed: int, index: int, size: int) -> np.ndarray:
-    return birds.scene(seed, index, size).render()
+    return scenes.scene(seed, index, size).render()

@@ -1,0 +1,1 @@
+"""Procedural birds: drawn scenes whose every colour edit has an exact true picture."""

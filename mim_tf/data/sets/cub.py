@@ -1,0 +1,118 @@
+"""CUB-200-2011 birds with the ten captions an image of Reed et al., in the official layout.
+
+    <root>/CUB_200_2011/images/<NNN.Class>/<Name>.jpg   or still in <root>/CUB_200_2011.tgz
+    <root>/CUB_200_2011/{images,bounding_boxes}.txt
+    captions and the split by class                     see :mod:`mim_tf.data.formats.reed`
+
+The split is by class (150 / 50, 8,855 / 2,933 images); it is not `train_test_split.txt`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mim_tf.data.formats import reed
+from mim_tf.data.formats.photographs import Box, Listing, Record
+from mim_tf.data.formats.untrusted import find_or_unpack, read_lines
+from mim_tf.data.source import Split
+from mim_tf.errors import UserError
+
+_BOX_FILES = ("images.txt", "bounding_boxes.txt")
+
+
+def load(root: str | Path, split: Split, boxes_needed: bool = False) -> Listing:
+    """The records of a split, sorted by `image_id`.
+
+    Args:
+        root: the folder that holds `CUB_200_2011` or its archive, that folder itself, or one a
+            level above.
+        boxes_needed: refuse photographs without a box, which else is None.
+
+    Raises:
+        UserError: a folder or file is missing or malformed, no record is left, or a box is needed
+            and missing.
+    """
+    root = Path(root)
+    cub = _find_cub(root)
+    bases = list(dict.fromkeys((root, cub.parent, cub)))  # captions and splits lie beside `cub`
+    names = reed.split_names(
+        bases,
+        split,
+        lambda one: [f"{one}/{path.stem}" for path in (cub / "images" / one).glob("*.jpg")],
+    )
+    present = [name for name in names if _photograph(cub, name).is_file()]
+    if not present:
+        raise UserError(
+            f"{cub / 'images'}: none of the {len(names)} photographs of the {split} split is "
+            "there; unpack CUB_200_2011.tgz here or correct data.root"
+        )
+    boxes = _read_boxes(cub)
+    if boxes_needed:
+        _check_boxes(cub, boxes, present)
+    records = [
+        Record(name, _photograph(cub, name), boxes.get(name), name.split("/")[0], captions)
+        for name, captions in zip(present, reed.captions(bases, split, present), strict=True)
+    ]
+    return Listing.of(names, records)
+
+
+def _find_cub(root: Path) -> Path:
+    if not root.is_dir():
+        raise UserError(f"{root}: there is no such folder; set data.root to the CUB folder")
+    for folder in (root / "CUB_200_2011", root, *sorted(root.glob("*/CUB_200_2011"))):
+        if (folder / "images").is_dir():
+            return folder
+    cub = find_or_unpack(root, "CUB_200_2011", "CUB_200_2011.tgz")
+    if cub is None or not (cub / "images").is_dir():
+        raise UserError(
+            f"{root}: expected CUB_200_2011/images or CUB_200_2011.tgz in it; "
+            "get the archive from Caltech, or correct data.root"
+        )
+    return cub
+
+
+def _photograph(cub: Path, name: str) -> Path:
+    return cub / "images" / f"{name}.jpg"
+
+
+def _read_boxes(cub: Path) -> dict[str, Box]:
+    """Name -> box; empty where the archive has no list of boxes."""
+    paths = [cub / name for name in _BOX_FILES]
+    if not all(path.is_file() for path in paths):
+        return {}
+    names = {key: rest[0].removesuffix(".jpg") for key, rest in _rows(paths[0], 1)}
+    boxes: dict[str, Box] = {}
+    for key, rest in _rows(paths[1], 4):
+        try:
+            x, y, width, height = (float(number) for number in rest)
+        except ValueError:
+            x = y = width = height = math.nan
+        if not all(map(math.isfinite, (x, y, width, height))) or min(width, height) <= 0:
+            raise UserError(f"{paths[1]}: image {key} has no valid box: {' '.join(rest)}")
+        if key in names:
+            boxes[names[key]] = x, y, width, height
+    return boxes
+
+
+def _check_boxes(cub: Path, boxes: dict[str, Box], names: Sequence[str]) -> None:
+    without = [name for name in names if name not in boxes]
+    if not without:
+        return
+    absent = [name for name in _BOX_FILES if not (cub / name).is_file()]
+    wrong = f"{' and '.join(absent)} missing" if absent else f"{without[0]} has none"
+    raise UserError(
+        f"{cub}: {len(without):,} photographs have no box to crop to ({wrong}); get "
+        f"{' and '.join(_BOX_FILES)} of CUB_200_2011.tgz, or take whole photographs: all with "
+        "--set data.crop_to_box=false, these alone with --set data.partial=true"
+    )
+
+
+def _rows(path: Path, columns: int) -> Iterator[tuple[str, list[str]]]:
+    """Rows of a metadata file as (image number, the other columns)."""
+    for number, line in enumerate(read_lines(path), 1):
+        key, *rest = line.split()
+        if len(rest) != columns:
+            raise UserError(f"{path}: row {number} has {len(rest) + 1} columns, not {columns + 1}")
+        yield key, rest

@@ -1,0 +1,162 @@
+"""DeepFashion's Fashion Synthesis benchmark (FashionGAN): people with a sentence on their clothes.
+
+    <root>/language_original.mat   `engJ` captions and `nameList`, 78,979
+    <root>/ind.mat                 the official split, 70,000 / 8,979, numbered from 1
+    <root>/G2.h5                   `ih` pictures less their mean, `ih_mean`
+
+Written by MATLAB, the HDF5 file shows its axes in reverse: `ih` is [78,979, 3, W, H], `ih_mean`
+[3, W, H], W = H = 128, and the sum of both lies in 0..1. The paper splits 63,183 / 15,796 at random
+by a seed it never published: see :func:`mim_tf.data.sets.splits.random_split` for ours.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mim_tf.data.formats.photographs import resize_square
+from mim_tf.data.formats.untrusted import clean_captions, read_mat
+from mim_tf.data.sets.splits import random_split
+from mim_tf.data.source import Source, Split
+from mim_tf.errors import UserError
+
+IMAGES = 78_979
+
+
+def read_captions(root: Path) -> tuple[list[str], list[str]]:
+    """Names and captions of all pictures, in the file's order.
+
+    Raises:
+        UserError: `language_original.mat` is missing, broken or not the official one.
+    """
+    path = root / "language_original.mat"
+    captions, names = (column.ravel() for column in read_mat(path, "engJ", "nameList"))
+    if not len(captions) == len(names) == IMAGES:
+        raise UserError(
+            f"{path}: {len(captions)} captions and {len(names)} names; the official file has "
+            f"{IMAGES} of each"
+        )
+    try:
+        return [str(one.item()) for one in names], [str(one.item()) for one in captions]
+    except (ValueError, AttributeError):
+        raise UserError(f"{path}: `engJ` and `nameList` are no lists of strings") from None
+
+
+def read_official_split(root: Path) -> dict[str, np.ndarray]:
+    """The benchmark's own indices, from 0: 70,000 ``train`` and 8,979 ``test``.
+
+    Raises:
+        UserError: `ind.mat` is missing, broken, or its parts overlap or leave pictures out.
+    """
+    path = root / "ind.mat"
+    train, test = (
+        part.ravel().astype(np.int64) - 1 for part in read_mat(path, "train_ind", "test_ind")
+    )
+    if not np.array_equal(np.sort(np.concatenate([train, test])), np.arange(IMAGES)):
+        raise UserError(
+            f"{path}: {len(train)} and {len(test)} indices do not divide {IMAGES} pictures; "
+            "get the official file"
+        )
+    return {"train": train, "test": test}
+
+
+def load(root: str | Path, split: Split, official: bool = False) -> Source:
+    """One split.
+
+    Args:
+        official: the benchmark's split instead of the paper's.
+
+    Raises:
+        UserError: a file is missing, broken or not the official one.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise UserError(f"{root}: there is no such folder; set data.root to DeepFashion's folder")
+    names, captions = read_captions(root)
+    pictures = Pictures(root / "G2.h5")
+    if official:
+        rows = read_official_split(root)[split].tolist()
+    else:
+        rows = random_split(range(IMAGES), split)
+    kept = [(row, texts) for row in rows if (texts := clean_captions([captions[row]]))]
+    return Source(
+        "deepfashion",
+        tuple(names[row] for row, _ in kept),
+        tuple(texts for _, texts in kept),
+        tuple(names[row] for row, _ in kept),
+        pictures.of([row for row, _ in kept]),
+    )
+
+
+class Pictures:
+    """The pictures of ``G2.h5``; opened in each process that reads them.
+
+    Raises:
+        UserError: missing, broken, or other axes than the published file's.
+    """
+
+    def __init__(self, path: Path, rows: list[int] | None = None) -> None:
+        self.path, self.rows = path, rows
+        self._open: tuple[Any, np.ndarray] | None = None
+        self._lock = threading.Lock()
+        if rows is None:
+            self._images()
+
+    def of(self, rows: list[int]) -> Pictures:
+        """The pictures of these rows alone, numbered from 0."""
+        return Pictures(self.path, rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "rows": self.rows}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def __call__(self, index: int, size: int) -> np.ndarray:
+        """uint8 [size, size, 3]."""
+        row = index if self.rows is None else self.rows[index]
+        with self._lock:  # HDF5 serves one reader at a time
+            ih, mean = self._images()
+            try:
+                picture = ih[row] + mean  # [3, W, H]
+            except OSError as error:
+                raise UserError(f"{self.path}: picture {row} cannot be read ({error})") from error
+        levels = np.rint(np.clip(np.transpose(picture, (2, 1, 0)), 0, 1) * 255)
+        return resize_square(np.ascontiguousarray(levels.astype(np.uint8)), size)
+
+    def _images(self) -> tuple[Any, np.ndarray]:
+        if self._open is None:
+            self._open = _open(self.path)
+        return self._open
+
+
+def _open(path: Path) -> tuple[Any, np.ndarray]:
+    if not path.is_file():
+        raise UserError(
+            f"{path}: there is no such file; get G2.zip of the Fashion Synthesis benchmark from "
+            "https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion.html and unpack it there"
+        )
+    file = None
+    try:
+        file = h5py.File(path, "r")
+        ih, mean = file["ih"], np.asarray(file["ih_mean"], np.float32)
+        side = mean.shape[-1] if mean.ndim == 3 else 0
+        if mean.shape != (3, side, side) or ih.shape != (IMAGES, 3, side, side):
+            raise UserError(
+                f"{path}: `ih` is {list(ih.shape)} and `ih_mean` {list(mean.shape)}; the "
+                f"published file has [{IMAGES}, 3, 128, 128] and [3, 128, 128]"
+            )
+    except (OSError, KeyError, UserError) as error:
+        if file is not None:
+            file.close()
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"{path}: not the HDF5 file with `ih` and `ih_mean`, or only a part of it ({error}); "
+            "get it again"
+        ) from error
+    return ih, mean

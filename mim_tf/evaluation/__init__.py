@@ -1,0 +1,1 @@
+"""Fixed pairs, edits of them, metrics, and the manifest from which the same digits come again."""

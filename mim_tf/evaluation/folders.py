@@ -1,0 +1,98 @@
+"""Folders of an evaluation: edited pictures of any program, and what was measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mim_tf.errors import UserError
+from mim_tf.evaluation import tables
+from mim_tf.evaluation.task import Edits, Task
+from mim_tf.pictures import files, pixels
+from mim_tf.storage import replace_text
+
+ALPHA, RECONSTRUCTED = "alpha", "reconstructed"  # folders beside the edited pictures
+
+
+def read_edits(folder: Path, task: Task) -> Edits:
+    """Pictures that somebody made: ``FOLDER/KEY.png``, and where there are any
+    ``FOLDER/alpha/KEY.png`` and ``FOLDER/reconstructed/KEY.png``.
+
+    Raises:
+        UserError: a picture is missing, cannot be read, or has another size than the task.
+    """
+    if not folder.is_dir():
+        raise UserError(f"--images {folder}: there is no such folder")
+
+    def load(place: Path) -> np.ndarray:
+        return np.stack([_read_square(place / f"{one.key}.png", task.size) for one in task.pairs])
+
+    alphas = load(folder / ALPHA)[..., :1] if (folder / ALPHA).is_dir() else None
+    again = load(folder / RECONSTRUCTED) if (folder / RECONSTRUCTED).is_dir() else None
+    return Edits(load(folder), alphas, again)
+
+
+def _read_square(path: Path, size: int) -> np.ndarray:
+    picture = files.read(path)
+    if picture.shape[:2] != (size, size):
+        height, width = picture.shape[:2]
+        raise UserError(
+            f"{path}: {width}x{height} pixels instead of {size}x{size}; every method is measured "
+            "at one size, so write the pictures at that size"
+        )
+    return picture
+
+
+def write_edits(folder: Path, task: Task, edits: Edits, originals: np.ndarray) -> None:
+    """Keep the edited pictures, keyed by pair, as :func:`read_edits` reads them.
+
+    The inputs go to ``FOLDER/../inputs``, for whoever wants to edit them with another program.
+    """
+    kept: list[tuple[Path, np.ndarray | None]] = [
+        (folder, edits.pictures),
+        (folder / ALPHA, edits.alphas),
+        (folder / RECONSTRUCTED, edits.reconstructed),
+        (folder.parent / "inputs", originals),
+    ]
+    for place, pictures in kept:
+        if pictures is not None:
+            for earlier in place.glob("*.png"):
+                earlier.unlink()
+            for pair, picture in zip(task.pairs, pictures, strict=True):
+                files.write(place / f"{pair.key}.png", pixels.as_picture(picture))
+
+
+def write_evaluation(
+    output: Path,
+    task: Task,
+    numbers: dict[str, Any],
+    rows: Sequence[dict[str, Any]],
+    about: dict[str, Any],
+    pairs_text: str,
+) -> None:
+    """Write ``pairs.jsonl``, ``scores.jsonl`` (one row a pair), ``manifest.json``, ``table.md``
+    and, last, ``metrics.json``.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        replace_text(output / "pairs.jsonl", pairs_text)
+        replace_text(output / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        replace_text(output / "manifest.json", json.dumps(about, indent=2) + "\n")
+        replace_text(output / "table.md", tables.page(numbers, about))
+        replace_text(output / "metrics.json", json.dumps(_plain(numbers), indent=2) + "\n")
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot write there: {error.strerror}") from None
+
+
+def _plain(tree: Any) -> Any:
+    """JSON has no infinity (the PSNR of an exact edit): null stands for it."""
+    if isinstance(tree, dict):
+        return {key: _plain(value) for key, value in tree.items()}
+    return None if isinstance(tree, float) and not np.isfinite(tree) else tree

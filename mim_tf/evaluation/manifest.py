@@ -1,0 +1,79 @@
+"""The manifest of an evaluation: all that its digits depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from mim_tf.data.distractors import CANDIDATES
+from mim_tf.data.sources import Source
+from mim_tf.evaluation.measure import SPLITS
+from mim_tf.evaluation.pairs import pairs_hash
+from mim_tf.evaluation.task import Task
+from mim_tf.evaluators.folder import Evaluators
+
+_VERSIONS = ("tensorflow", "keras", "numpy", "pillow", "opencv-python")
+
+# Data settings that say where and how to read, not what.
+_OF_THIS_MACHINE = {"root", "records", "word_vectors", "workers", "cache_gb", "broken_limit"}
+
+
+def describe(
+    task: Task, originals: np.ndarray, evaluators: Evaluators | None, model: dict[str, Any]
+) -> dict[str, Any]:
+    """All that the numbers depend on; two evaluations with equal manifests print equal digits.
+
+    Args:
+        model: what made the edits: names and hashes.
+    """
+    data = task.config.data
+    return {
+        "split": task.split,
+        "seed": task.seed,
+        "count": len(task.pairs),
+        "pairs_sha256": pairs_hash(task.pairs),
+        "captions_sha256": _captions_hash(task.source),
+        "inputs_sha256": pictures_hash(originals),
+        "pixels": task.size,
+        "crop": "largest centred square"
+        + (", of the bounding box" if data.source == "cub" and data.crop_to_box else ""),
+        "resize": "bilinear, antialiased",
+        "range": "uint8; Diff and L2 on [0, 1], evaluators on [-1, 1]",
+        "data": data.model_dump(mode="json", exclude=_OF_THIS_MACHINE),
+        "model": model,
+        "evaluators": evaluators.describe() if evaluators is not None else {},
+        "is_splits": SPLITS,
+        "r_precision_candidates": CANDIDATES,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in _VERSIONS},
+        },
+    }
+
+
+def pictures_hash(pictures: np.ndarray) -> str:
+    """SHA-256 of pictures' bytes and shape."""
+    digest = hashlib.sha256(str(pictures.shape).encode())
+    digest.update(np.ascontiguousarray(pictures).tobytes())
+    return digest.hexdigest()
+
+
+def _captions_hash(source: Source) -> str:
+    return hashlib.sha256(json.dumps(source.captions).encode()).hexdigest()
+
+
+def manifest_differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """The dotted keys in which two manifests differ; names are no part of what was measured."""
+    found = []
+    for key in sorted({*old, *new} - {"name"}):
+        first, second = old.get(key), new.get(key)
+        if isinstance(first, dict) and isinstance(second, dict):
+            found += manifest_differences(first, second, f"{prefix}{key}.")
+        elif first != second:
+            found.append(prefix + key)
+    return found

@@ -1,0 +1,150 @@
+"""Every metric of an evaluation, over pictures from a model or from a folder.
+
+Measuring knows no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mim_tf import metrics
+from mim_tf.data.birds import captions as bird_captions
+from mim_tf.data.distractors import distractors
+from mim_tf.data.sources import bird_seed
+from mim_tf.evaluation import truth
+from mim_tf.evaluation.task import Edits, Task
+from mim_tf.evaluators.folder import Evaluators
+
+SPLITS = 10  # of IS
+
+
+def measure(
+    task: Task, edits: Edits, originals: np.ndarray, evaluators: Evaluators | None
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Every metric that the task and the evaluators allow.
+
+    Returns:
+        The numbers: ``count``, ``pixels``, ``edited``, ``copied`` (the untouched inputs with the
+        same captions) and ``real`` (the inputs with their own captions), each with ``diff`` in
+        [0, 1] and, with DAMSM, ``sim``, ``mp_products``, ``mp_means`` and ``r_precision`` (among so
+        many ``candidates``); with the classifier ``is_mean``, ``is_std`` and ``fid``; ``l2`` where
+        the method reconstructed. Where it has an alpha, ``alpha``: the ``share`` of pixels above
+        1/2, and Diff ``on`` and ``off`` them. On procedural birds ``truth``, as
+        :func:`mim_tf.evaluation.truth.summarise`. And one row a pair, by key.
+    """
+    captions = [pair.caption for pair in task.pairs]
+    own = [pair.own for pair in task.pairs]
+    rows: list[dict[str, Any]] = [{"key": pair.key} for pair in task.pairs]
+    after, before = (_Seen(evaluators, one, originals) for one in (edits.pictures, originals))
+    methods = {"edited": (after, captions), "copied": (before, captions), "real": (before, own)}
+    numbers: dict[str, Any] = {"count": len(task.pairs), "pixels": task.size}
+    for name, (seen, texts) in methods.items():
+        found: dict[str, float] = {"diff": float(seen.diff.mean()), **seen.quality}
+        if evaluators is not None and seen.codes is not None:
+            sim = metrics.cosine(seen.codes, evaluators.text_codes(texts))
+            products, means = metrics.manipulative_precision(seen.diff, sim)
+            found |= {"sim": float(sim.mean()), "mp_products": products, "mp_means": means}
+            candidates = _candidates(task, texts)
+            if len(candidates[0]) > 1:
+                found["r_precision"] = float(evaluators.r_precision(seen.codes, candidates).mean())
+                found["candidates"] = len(candidates[0])
+            if name == "edited":
+                _note(rows, "sim", sim)
+                _note(rows, "mp", (1 - seen.diff) * sim)
+        numbers[name] = found
+    _note(rows, "diff", after.diff)
+    if edits.alphas is not None:
+        numbers["alpha"] = _by_alpha(edits.pictures, originals, edits.alphas)
+    if edits.reconstructed is not None:
+        l2 = metrics.squared_error(edits.reconstructed, originals)
+        numbers["edited"]["l2"] = float(l2.mean())
+        _note(rows, "l2", l2)
+    if task.config.data.source == "birds":
+        numbers["truth"] = _against_truth(task, edits, rows)
+    return numbers, rows
+
+
+class _Seen:
+    """What the evaluators see in a set of pictures, looked at once.
+
+    Attributes:
+        diff: [N], from the originals.
+        codes: DAMSM's [N, D], or None without.
+        quality: ``is_mean``, ``is_std`` and ``fid``, as far as there is a classifier and enough
+            pictures.
+    """
+
+    def __init__(
+        self, evaluators: Evaluators | None, pictures: np.ndarray, originals: np.ndarray
+    ) -> None:
+        self.diff = metrics.difference(pictures, originals)
+        self.codes: np.ndarray | None = None
+        self.quality: dict[str, float] = {}
+        if evaluators is not None and evaluators.damsm is not None:
+            self.codes = evaluators.image_codes(pictures)
+        if evaluators is not None and evaluators.classifier is not None:
+            self.quality = _quality(evaluators, pictures, originals)
+
+
+def _by_alpha(pictures: np.ndarray, originals: np.ndarray, alphas: np.ndarray) -> dict[str, float]:
+    drawn = alphas[..., 0] > 255 * truth.ALPHA_THRESHOLD
+    found = {"share": float(drawn.mean())}
+    for name, masks in (("on", drawn), ("off", ~drawn)):
+        differences = map(metrics.masked_difference, pictures, originals, masks)
+        sizes = np.count_nonzero(masks, axis=(1, 2))
+        found[name] = float(np.dot(list(differences), sizes) / max(sizes.sum(), 1))
+    return found
+
+
+def _note(rows: list[dict[str, Any]], name: str, values: np.ndarray) -> None:
+    for row, value in zip(rows, values, strict=True):
+        row[name] = round(float(value), 6)
+
+
+def _candidates(task: Task, texts: Sequence[str]) -> list[list[str]]:
+    """Of R-precision: each picture's caption and 99 of other classes; fewer where data has fewer.
+
+    They depend on the seed and the picture alone, so they are one and the same for every method.
+    """
+    found = []
+    for pair, text in zip(task.pairs, texts, strict=True):
+        rng = np.random.default_rng([task.seed, 13, pair.index])
+        others = distractors(task.config, task.source, task.split, pair.index, rng, text)
+        found.append([text, *others])
+    least = min(len(one) for one in found)
+    return [one[:least] for one in found]
+
+
+def _quality(
+    evaluators: Evaluators, pictures: np.ndarray, originals: np.ndarray
+) -> dict[str, float]:
+    probabilities, features = evaluators.classify(pictures)
+    _, real = evaluators.classify(originals)
+    found: dict[str, float] = {}
+    if len(pictures) >= SPLITS:
+        mean, std = metrics.inception_score(probabilities, SPLITS)
+        found |= {"is_mean": mean, "is_std": std}
+    if len(pictures) > 1:
+        fits = metrics.gaussian(features), metrics.gaussian(real)
+        found["fid"] = metrics.frechet_distance(*fits)
+    return found
+
+
+def _against_truth(task: Task, edits: Edits, rows: list[dict[str, Any]]) -> dict[str, float]:
+    seed = bird_seed(task.config, task.split)
+    measured = []
+    for place, pair in enumerate(task.pairs):
+        changes = bird_captions.parse(pair.caption)
+        request = truth.request(seed, pair.index, task.size, pair.caption, changes)
+        alpha = None if edits.alphas is None else edits.alphas[place].astype(np.float32) / 255
+        found = truth.measure(request, edits.pictures[place], alpha)
+        measured.append(found)
+        rows[place] |= {
+            "accuracy": float(np.mean(list(found["hits"].values()))),
+            **{name: round(found[name], 6) for name in ("psnr", "background", "iou")
+               if np.isfinite(found.get(name, np.inf))},
+        }  # fmt: skip
+    return truth.summarise(measured)

@@ -1,0 +1,92 @@
+"""What an evaluation edits: pairs of pictures and captions, and a model's edits of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from mim_tf.config import Config
+from mim_tf.data.sources import Source, Split
+from mim_tf.editor import Editor
+from mim_tf.evaluation import truth
+from mim_tf.evaluation.pairs import Pair, original
+from mim_tf.evaluators.folder import fingerprint, vocabulary_hash
+from mim_tf.run import Run
+
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is measured, and on what.
+
+    Attributes:
+        config: its data section names the source.
+        source, split: the pictures.
+        pairs: the edits.
+        size: side of the pictures, in pixels.
+        seed: of R-precision's candidates.
+    """
+
+    config: Config
+    source: Source
+    split: Split
+    pairs: Sequence[Pair]
+    size: int
+    seed: int
+
+    def originals(self) -> np.ndarray:
+        """uint8 [N, size, size, 3], before the edits."""
+        return np.stack(
+            [original(self.config, self.source, self.split, one, self.size) for one in self.pairs]
+        )
+
+
+@dataclass(frozen=True)
+class Edits:
+    """What a method made of a task's pairs.
+
+    Attributes:
+        pictures: uint8 [N, S, S, 3], edited by the pairs' captions.
+        alphas: uint8 [N, S, S, 1], 255 where newly drawn; None where the method has none.
+        reconstructed: uint8 [N, S, S, 3], edited by the pictures' own captions; None if not made.
+    """
+
+    pictures: np.ndarray
+    alphas: np.ndarray | None = None
+    reconstructed: np.ndarray | None = None
+
+
+def make_edits(edit: truth.EditBatch, task: Task, originals: np.ndarray) -> Edits:
+    """Edit every pair, by its caption and by the picture's own.
+
+    Args:
+        edit: uint8 pictures [B, S, S, 3] and captions -> edited uint8 and alpha [B, S, S, 1].
+    """
+    pictures, alphas, reconstructed = [], [], []
+    starts = range(0, len(task.pairs), _BATCH)
+    for start in tqdm(starts, desc="editing", dynamic_ncols=True, file=sys.stderr):
+        chunk, batch = task.pairs[start : start + _BATCH], originals[start : start + _BATCH]
+        edited, alpha = edit(batch, [one.caption for one in chunk])
+        pictures.append(edited)
+        # Alpha counts as it is kept in a file, or digits would differ when read back.
+        alphas.append(np.rint(np.clip(alpha, 0, 1) * 255).astype(np.uint8))
+        reconstructed.append(edit(batch, [one.own for one in chunk])[0])
+    return Edits(np.concatenate(pictures), np.concatenate(alphas), np.concatenate(reconstructed))
+
+
+def edit_with(run: Run, task: Task, originals: np.ndarray) -> tuple[Edits, dict[str, Any]]:
+    """A run's edits, and the manifest's entry of what made them."""
+    editor = Editor(run)
+    model = {
+        "name": run.path.resolve().name,
+        "weights_sha256": fingerprint(editor.generator),
+        "vocabulary_sha256": vocabulary_hash(run.vocabulary),
+        "config": run.config.model.model_dump(mode="json", exclude={"encoder_weights"}),
+    }
+    return make_edits(editor.edit_batch, task, originals), model

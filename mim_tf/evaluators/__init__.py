@@ -1,0 +1,1 @@
+"""Reference models that metrics are measured with: DAMSM and a classifier."""

@@ -1,0 +1,66 @@
+"""Configuration of the evaluators' training (``pretrain``)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from mim_tf.config import Count, DataConfig, Index, Section, Share, Weight, as_number, check_birds
+
+
+class DamsmConfig(Section):
+    """The evaluator of Sim, MP and R-precision: AttnGAN's DAMSM."""
+
+    encoder: Literal["small", "inception"] = Field("small", description="image encoder")
+    weights: str = Field(
+        "imagenet",
+        description="where Inception starts, frozen: imagenet, or a Keras weights file; "
+        "none: from nothing, trained with the rest",
+    )
+    size: Annotated[int, Field(ge=32)] = Field(64, description="pixels; Inception's is 299")
+    dim: Annotated[int, Field(ge=2, multiple_of=2)] = Field(256, description="of both codes")
+    word_dim: Count = Field(300, description="word embedding")
+    dropout: Share = Field(0.5, description="of the embedded words, in training")
+    gamma_1: Weight = Field(5.0, description="sharpness of the attention over regions")
+    gamma_2: Weight = Field(5.0, description="how much the best words count")
+    gamma_3: Weight = Field(10.0, description="sharpness of the matching")
+    batch_size: Annotated[int, Field(ge=2)] = 48
+    steps: Index = Field(1500, description="0: leave this evaluator out")
+    learning_rate: Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)] = 2e-3
+
+
+class ClassifierConfig(Section):
+    """The evaluator of IS and FID: a classifier of the data set's test classes."""
+
+    encoder: Literal["small", "inception", "imagenet"] = Field(
+        "small", description="imagenet: Keras's Inception-v3 with its 1,000 classes, untouched"
+    )
+    weights: str = Field(
+        "imagenet",
+        description="where Inception starts: imagenet, none, or a Keras weights file",
+    )
+    size: Annotated[int, Field(ge=32)] = Field(64, description="pixels; Inception's is 299")
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    steps: Index = Field(1000, description="0: leave this evaluator out (imagenet needs none)")
+    learning_rate: Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)] = 2e-3
+
+
+class PretrainConfig(Section):
+    """The evaluators that evaluation measures with."""
+
+    data: DataConfig = DataConfig()
+    damsm: DamsmConfig = DamsmConfig()
+    classifier: ClassifierConfig = ClassifierConfig()
+    seed: Index = 0
+    checkpoint_every: Count = 500
+
+    @model_validator(mode="after")
+    def _sizes(self) -> PretrainConfig:
+        for name, section in (("damsm", self.damsm), ("classifier", self.classifier)):
+            if section.encoder != "small" and section.size < 75:
+                raise ValueError(f"{name}.size: Inception needs at least 75 pixels; give 299")
+            check_birds(self.data, f"{name}.size", section.size)
+        if self.data.source != "birds" and self.data.root is None:
+            raise ValueError(f"data.root is needed for data.source={self.data.source}")
+        return self

@@ -1,0 +1,246 @@
+"""The evaluators that evaluation measures with, kept in one directory.
+
+``runs/evaluators-<name>/{config.yaml, vocabulary.json, classes.json, damsm.weights.h5,
+classifier.weights.h5, scores.json, checkpoints/, log.jsonl}``. Either evaluator may be missing;
+what it measures is then left out. Made by ``python -m mim_tf.pretrain`` or
+``mim_tf.import_evaluators``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import yaml
+
+from mim_tf import metrics
+from mim_tf.config_files import parse_kind
+from mim_tf.errors import UserError
+from mim_tf.evaluators.classifier import Classifier
+from mim_tf.evaluators.config import PretrainConfig
+from mim_tf.evaluators.damsm import DAMSM
+from mim_tf.pictures import pixels
+from mim_tf.run import PRESETS
+from mim_tf.storage import load_weights
+from mim_tf.text import UNKNOWN, Vocabulary, tokenize
+
+CONFIG, VOCABULARY, CLASSES, SCORES = (
+    "config.yaml",
+    "vocabulary.json",
+    "classes.json",
+    "scores.json",
+)
+DAMSM_WEIGHTS, CLASSIFIER_WEIGHTS = "damsm.weights.h5", "classifier.weights.h5"
+_BATCH, _TEXT_BATCH = 32, 256  # pictures and captions encoded at once
+
+
+class Evaluators:
+    """DAMSM and classifier of a directory.
+
+    Attributes:
+        path: the directory.
+        damsm, classifier: None where the directory has none.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: PretrainConfig,
+        vocabulary: Vocabulary,
+        damsm: DAMSM | None,
+        classifier: Classifier | None,
+    ) -> None:
+        self.path, self.config, self.vocabulary = path, config, vocabulary
+        self.damsm, self.classifier = damsm, classifier
+        self._text_codes: dict[str, np.ndarray] = {}
+        if damsm is not None:
+            see, read = damsm.see, damsm.text
+            self._image_code = tf.function(lambda x: see(x)["code"], reduce_retracing=True)
+            self._text_code = tf.function(lambda x: read(x)["sentence"], reduce_retracing=True)
+        if classifier is not None:
+            self._classify = tf.function(classifier.call, reduce_retracing=True)
+
+    @classmethod
+    def open(cls, path: Path) -> Evaluators:
+        """Open a directory of evaluators.
+
+        Raises:
+            UserError: none there, or files that do not belong together.
+        """
+        config = read_config(path)
+        vocabulary = Vocabulary.load(path / VOCABULARY)
+        damsm = classifier = None
+        if (path / DAMSM_WEIGHTS).is_file():
+            damsm = make_damsm(config, len(vocabulary))
+            load_weights(damsm, path / DAMSM_WEIGHTS)
+        if (path / CLASSIFIER_WEIGHTS).is_file():
+            classifier = make_classifier(config, len(read_classes(path)))
+            load_weights(classifier, path / CLASSIFIER_WEIGHTS)
+        if damsm is None and classifier is None:
+            raise UserError(
+                f"{path} holds no finished evaluator yet; go on with "
+                f"python -m mim_tf.pretrain --run {path} --resume"
+            )
+        return cls(path, config, vocabulary, damsm, classifier)
+
+    @classmethod
+    def chosen(cls, given: str | None, source: str) -> Evaluators | None:
+        """What ``--evaluators`` names: a directory, ``none``, or the evaluators of a data source.
+
+        Raises:
+            UserError: there are none; the message says how to make them.
+        """
+        if given == "none":
+            return None
+        if given is not None:
+            return cls.open(Path(given))
+        for folder in (PRESETS / "evaluators" / source, Path(f"runs/evaluators-{source}")):
+            if folder.is_dir():
+                return cls.open(folder)
+        raise UserError(
+            f"no evaluators for {source}: make them with python -m mim_tf.pretrain "
+            "(configurations: configs/evaluators) and give --evaluators DIR, or leave out IS, Sim, "
+            "MP, FID and R-precision with --evaluators none"
+        )
+
+    def image_codes(self, pictures: np.ndarray) -> np.ndarray:
+        """DAMSM's codes [N, D] of uint8 pictures [N, H, W, 3]."""
+        assert self.damsm is not None
+        return self._over(pictures, self.damsm.size, self._image_code)
+
+    def text_codes(self, captions: Sequence[str]) -> np.ndarray:
+        """DAMSM's sentence codes [N, D]; each caption is encoded once."""
+        new = [one for one in dict.fromkeys(captions) if one not in self._text_codes]
+        for start in range(0, len(new), _TEXT_BATCH):
+            chunk = new[start : start + _TEXT_BATCH]
+            tokens = encode(self.vocabulary, chunk, self.config.data.max_words)
+            codes = self._text_code(tf.constant(tokens)).numpy()
+            self._text_codes |= dict(zip(chunk, codes, strict=True))
+        return np.stack([self._text_codes[one] for one in captions])
+
+    def r_precision(self, codes: np.ndarray, candidates: Sequence[Sequence[str]]) -> np.ndarray:
+        """Whether pictures of DAMSM's ``codes`` [N, D] find their own caption, the first of each
+        one's equally many candidates; bool [N]."""
+        # Encoded in large batches first.
+        self.text_codes([caption for one in candidates for caption in one])
+        return metrics.r_precision(codes, np.stack([self.text_codes(one) for one in candidates]))
+
+    def classify(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Class probabilities [N, K] and features [N, D] of uint8 pictures [N, H, W, 3]."""
+        assert self.classifier is not None
+
+        def both(batch):
+            out = self._classify(batch)
+            return tf.concat([tf.nn.softmax(out["logits"]), out["features"]], axis=1)
+
+        found = self._over(pictures, self.classifier.size, both)
+        classes = self.classifier.head.units
+        return found[:, :classes], found[:, classes:]
+
+    def describe(self) -> dict[str, Any]:
+        """Name and hash of each evaluator, for the manifest and beside every number."""
+        about: dict[str, Any] = {}
+        data = self.config.data.source
+        if self.damsm is not None:
+            about["damsm"] = {
+                "name": f"DAMSM {self.config.damsm.encoder} {self.damsm.size} px ({data})",
+                "sha256": fingerprint(self.damsm),
+                "vocabulary_sha256": vocabulary_hash(self.vocabulary),
+            }
+        if self.classifier is not None:
+            kind = self.config.classifier.encoder
+            about["classifier"] = {
+                "name": f"classifier {kind} {self.classifier.size} px, "
+                f"{self.classifier.head.units} classes ({data})",
+                "sha256": fingerprint(self.classifier),
+            }
+        return about
+
+    def _over(self, pictures: np.ndarray, size: int, function) -> np.ndarray:
+        parts = []
+        for start in range(0, len(pictures), _BATCH):
+            signed = pixels.to_signed(pictures[start : start + _BATCH])
+            parts.append(function(pixels.resample(signed, size)).numpy())
+        return np.concatenate(parts)
+
+
+def read_config(path: Path) -> PretrainConfig:
+    """The configuration of a directory of evaluators.
+
+    Raises:
+        UserError: it is none.
+    """
+    file = path / CONFIG
+    try:
+        tree = yaml.safe_load(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} holds no evaluators: it has no {CONFIG}; make them with "
+            "python -m mim_tf.pretrain --config evaluators/birds.yaml"
+        ) from None
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        raise UserError(f"{file} cannot be read as YAML") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{file} holds no sections")
+    return parse_kind(PretrainConfig, tree, str(file))
+
+
+def read_classes(path: Path) -> list[str]:
+    """The classifier's classes, in the order of its logits."""
+    try:
+        return list(json.loads((path / CLASSES).read_text("utf-8")))
+    except (OSError, ValueError):
+        raise UserError(
+            f"{path / CLASSES} is missing or broken; train the classifier again"
+        ) from None
+
+
+def make_damsm(config: PretrainConfig, vocabulary_size: int) -> DAMSM:
+    """A DAMSM with random weights."""
+    options = config.damsm
+    frozen = options.encoder == "inception" and options.weights != "none"
+    return DAMSM(
+        vocabulary_size,
+        options.encoder,
+        options.size,
+        options.dim,
+        options.word_dim,
+        options.dropout,
+        frozen,
+    )
+
+
+def make_classifier(config: PretrainConfig, classes: int) -> Classifier:
+    """A classifier with random weights."""
+    return Classifier(config.classifier.encoder, config.classifier.size, classes)
+
+
+def encode(vocabulary: Vocabulary, captions: Sequence[str], max_words: int) -> np.ndarray:
+    """Token ids int32 [N, T]; words unknown to the evaluator are left out, as AttnGAN does."""
+    known = [
+        " ".join(word for word in tokenize(caption) if vocabulary.id(word) != UNKNOWN) or "?"
+        for caption in captions
+    ]
+    tokens = np.stack([vocabulary.encode(caption, max_words) for caption in known])
+    tokens[tokens[:, 0] == 0, 0] = UNKNOWN  # an LSTM needs one word at least
+    return tokens
+
+
+def fingerprint(network: keras.Model) -> str:
+    """SHA-256 of a network's weights, in their order; the file's own bytes hold dates."""
+    digest = hashlib.sha256()
+    for weight in network.get_weights():
+        digest.update(str((weight.dtype, weight.shape)).encode())
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
+
+
+def vocabulary_hash(vocabulary: Vocabulary) -> str:
+    """SHA-256 of the words, in the order of their ids."""
+    return hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""HTML pages and picture sheets that show what a model does."""

@@ -1,0 +1,1 @@
+"""Sec. 3.5: the losses, the two training stages and the loop around them."""

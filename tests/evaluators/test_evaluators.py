@@ -1,0 +1,150 @@
+"""DAMSM and the classifier: closed forms, training with resume, clear errors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mim_tf import pretrain
+from mim_tf.config_files import parse_kind
+from mim_tf.errors import UserError
+from mim_tf.evaluators import folder as evaluators
+from mim_tf.evaluators import training as pretraining
+from mim_tf.evaluators.config import PretrainConfig
+from mim_tf.evaluators.damsm import DAMSM, matching_loss, word_similarity
+from mim_tf.text import Vocabulary
+
+
+def test_matching_loss_is_cross_entropy_both_ways():
+    similarity = np.array([[1.0, 0.0], [2.0, 3.0]], np.float32)
+
+    def entropy(rows):
+        return np.mean([np.log(np.exp(row).sum()) - row[i] for i, row in enumerate(rows)])
+
+    expected = entropy(similarity) + entropy(similarity.T)
+    nothing = np.zeros((2, 2), bool)
+    assert float(matching_loss(similarity, nothing)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_pairs_of_one_class_are_no_negatives():
+    similarity = np.array([[1.0, 9.0], [9.0, 1.0]], np.float32)
+    assert float(matching_loss(similarity, np.ones((2, 2), bool))) == pytest.approx(0, abs=1e-6)
+
+
+def test_word_similarity_is_AttnGANs_formula():  # noqa: N802
+    rng = np.random.default_rng(0)
+    words, regions = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 5, 4))
+    mask = np.array([[1, 1, 1], [1, 1, 0]], float)
+    found = word_similarity(
+        *(tf.constant(one, tf.float32) for one in (words, mask, regions)), gamma_1=4, gamma_2=5
+    )
+
+    def softmax(x, axis):
+        x = np.exp(x - x.max(axis=axis, keepdims=True))
+        return x / x.sum(axis=axis, keepdims=True)
+
+    for picture in range(2):
+        for caption in range(2):
+            e = words[caption, : int(mask[caption].sum())]  # [T, D]
+            attention = softmax(4 * softmax(e @ regions[picture].T, axis=0), axis=1)  # [T, R]
+            c = attention @ regions[picture]
+            cosine = (e * c).sum(1) / np.linalg.norm(e, axis=1) / np.linalg.norm(c, axis=1)
+            expected = np.log(np.exp(5 * cosine).sum())
+            assert float(found[picture, caption]) == pytest.approx(expected, abs=1e-4)
+
+
+def test_codes_do_not_depend_on_padding():
+    network = DAMSM(9, "small", 32, dim=8, word_dim=6, dropout=0.5, frozen=False)
+    short = network.text(tf.constant([[3, 4, 5]]))
+    padded = network.text(tf.constant([[3, 4, 5, 0, 0], [2, 2, 2, 2, 2]]))
+    assert short["sentence"][0].numpy() == pytest.approx(padded["sentence"][0].numpy(), abs=1e-6)
+
+
+def test_words_the_evaluator_does_not_know_are_left_out():
+    vocabulary = Vocabulary(["red", "wings"])
+    tokens = evaluators.encode(vocabulary, ["quite red, very wings", "nothing known"], 4)
+    assert tokens.tolist() == [[2, 3, 0, 0], [1, 0, 0, 0]]
+
+
+def test_the_small_classifier_and_DAMSM_learn(tmp_path):  # noqa: N802
+    """Far above chance (1/8 and 1/100) after seconds: labels, captions and pictures belong."""
+    tree = {
+        "data": {"count": 400, "captions": 4},
+        "damsm": {"size": 32, "dim": 32, "word_dim": 16, "dropout": 0, "batch_size": 16,
+                  "steps": 300, "learning_rate": 3e-3},
+        "classifier": {"size": 32, "batch_size": 16, "steps": 60},
+    }  # fmt: skip
+    path = tmp_path / "evaluators"
+    pretraining.start(path, parse_kind(PretrainConfig, tree, "test"))
+    scores = pretraining.pretrain(path)
+    assert scores["accuracy"] > 0.4
+    assert scores["r_precision"] > 0.03
+    assert json.loads((path / evaluators.SCORES).read_text()) == scores
+    rows = [json.loads(line) for line in (path / "log.jsonl").read_text().splitlines()]
+    losses = [row["L_sentence"] for row in rows if row["evaluator"] == "damsm"]
+    assert losses[-1] < losses[0]
+
+
+def test_resumed_training_equals_unbroken(tiny_evaluators, tmp_path, monkeypatch):
+    config = evaluators.read_config(tiny_evaluators)
+    path = tmp_path / "evaluators"
+    pretraining.start(path, config)
+    batch, calls = pretraining._Pictures.batch, []
+
+    def stop_once(self, indices, rng):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return batch(self, indices, rng)
+
+    monkeypatch.setattr(pretraining._Pictures, "batch", stop_once)
+    with pytest.raises(KeyboardInterrupt):
+        pretraining.pretrain(path)
+    assert not (path / evaluators.DAMSM_WEIGHTS).exists()
+    with pytest.raises(UserError, match="no finished evaluator yet"):
+        evaluators.Evaluators.open(path)
+    assert pretrain.main(["--run", str(path), "--resume"]) == 0
+    whole, resumed = evaluators.Evaluators.open(tiny_evaluators), evaluators.Evaluators.open(path)
+    for first, second in zip(
+        (*whole.damsm.get_weights(), *whole.classifier.get_weights()),
+        (*resumed.damsm.get_weights(), *resumed.classifier.get_weights()),
+        strict=True,
+    ):
+        assert np.allclose(first, second, atol=1e-5)
+
+
+def test_a_changed_weight_changes_the_fingerprint(tiny_evaluators):
+    evaluator = evaluators.Evaluators.open(tiny_evaluators)
+    before = evaluator.describe()
+    evaluator.damsm.to_code.bias.assign_add(tf.fill([8], 1e-3))
+    after = evaluator.describe()
+    assert before["damsm"]["sha256"] != after["damsm"]["sha256"]
+    assert before["classifier"] == after["classifier"]
+    assert evaluators.Evaluators.open(tiny_evaluators).describe() == before
+
+
+def test_mistakes_are_one_clear_line(tiny_evaluators, tmp_path, capsys):
+    def error(*given):
+        assert pretrain.main([str(one) for one in given]) == 1
+        return capsys.readouterr().err
+
+    assert "--config" in error()
+    assert "--resume" in error("--run", tmp_path)
+    assert "already holds evaluators" in error(
+        "--config", "evaluators/birds.yaml", "--run", tiny_evaluators
+    )
+    assert "mim_tf.pretrain" in error("--run", tmp_path / "none", "--resume")
+    given = ["--config", "evaluators/birds.yaml", "--run", tmp_path / "a"]
+    weights = ["classifier.encoder=imagenet", "classifier.size=128", "classifier.weights=w.h5",
+               "damsm.steps=0", "data.count=20"]  # fmt: skip
+    for one in weights:
+        given += ["--set", one]
+    assert "fetch inception_v3_weights" in error(*given)
+    broken = shutil.copytree(tiny_evaluators, tmp_path / "broken")
+    Vocabulary(["one"]).save(broken / evaluators.VOCABULARY)
+    with pytest.raises(UserError, match="does not fit"):
+        evaluators.Evaluators.open(broken)

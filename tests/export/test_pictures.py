@@ -1,0 +1,127 @@
+"""Decoding inside graphs: the pixels of `files.decode`, and refusals that name the item."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from export import pictures
+from mim_tf.pictures import files, pixels
+
+SIZE = 16
+
+
+def encoded(image: Image.Image, form: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def photograph() -> np.ndarray:
+    y, x = np.mgrid[:61, :83]
+    smooth = np.stack([y * 4, x * 3, y + x], axis=-1)
+    return (smooth + np.random.default_rng(0).integers(0, 40, smooth.shape)).astype(np.uint8)
+
+
+def with_alpha(mode: str) -> Image.Image:
+    image = Image.fromarray(photograph())
+    image.putalpha(Image.fromarray(photograph()[..., 1]))
+    return image.convert(mode)
+
+
+def rotated(orientation: int, endian: str) -> bytes:
+    exif = Image.Exif()
+    exif.endian = endian
+    exif[0x010E] = "a description that comes before"
+    exif[0x0112] = orientation
+    return encoded(Image.fromarray(photograph()), "JPEG", exif=exif)
+
+
+def bomb(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + check
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+PHOTO = Image.fromarray(photograph())
+FILES = {
+    "png": encoded(PHOTO, "PNG"),
+    "jpeg": encoded(PHOTO, "JPEG", quality=80),
+    "progressive jpeg": encoded(PHOTO, "JPEG", progressive=True, quality=60),
+    "webp": encoded(PHOTO, "WEBP"),
+    "lossless webp": encoded(PHOTO, "WEBP", lossless=True),
+    "grey jpeg": encoded(PHOTO.convert("L"), "JPEG"),
+    "cmyk jpeg": encoded(PHOTO.convert("CMYK"), "JPEG"),
+    "palette": encoded(PHOTO.convert("P"), "PNG"),
+    "palette with a colour for nothing": encoded(PHOTO.convert("P"), "PNG", transparency=3),
+    "one bit": encoded(PHOTO.convert("1"), "PNG"),
+    "transparent png": encoded(with_alpha("RGBA"), "PNG"),
+    "transparent grey png": encoded(with_alpha("LA"), "PNG"),
+    "transparent webp": encoded(with_alpha("RGBA"), "WEBP"),
+    **{f"exif {turn} {end}": rotated(turn, end) for turn in range(1, 9) for end in "<>"},
+}
+
+
+@pytest.fixture(scope="module")
+def squares():
+    return tf.function(
+        lambda files: pictures.squares_of_files(files, SIZE),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+
+
+def test_every_kind_of_file_gives_the_pixels_of_pillow(squares):
+    found = squares(tf.constant(list(FILES.values()))).numpy()
+    for (name, data), square in zip(FILES.items(), found, strict=True):
+        crop = pixels.square_crop(files.decode(data, name))
+        expected = pixels.resample(pixels.to_signed(crop)[None], SIZE)[0]
+        np.testing.assert_array_equal(square, expected, err_msg=name)
+
+
+def test_headers_tell_the_pixels():
+    for name, data in FILES.items():
+        assert pictures._pixels(data, pictures._kind(data)) == 61 * 83, name
+
+
+def test_no_files_give_no_squares(squares):
+    assert squares(tf.zeros([0], tf.string)).shape == (0, SIZE, SIZE, 3)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["png", b""], "item 1: no picture"),
+        ([b"hello", "png", b"%PDF"], "item 0, 2: no picture"),
+        (["png", FILES["jpeg"][:500], "jpeg"], "item 1: the picture is truncated or broken"),
+        ([FILES["png"][:-40]], "item 0: the picture is truncated or broken"),
+        (["webp", b"\xff\xd8\xff"], "item 1: the picture is truncated or broken"),
+        (["png", FILES["webp"][:60], FILES["webp"][:90]], "item 1, 2: the picture is truncated"),
+        ([encoded(PHOTO, "GIF"), "png", encoded(PHOTO, "BMP")], "item 0, 2: no picture"),
+        (["png", bomb(10_000, 10_000)], "item 1: the picture has more than 64000000 pixels"),
+    ],
+)
+def test_refusals_name_the_items(squares, files, message):
+    data = [FILES[one] if isinstance(one, str) else one for one in files]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        squares(tf.constant(data))
+
+
+@pytest.mark.parametrize("position", range(20, 120, 7))
+def test_broken_exif_does_not_cost_the_picture(squares, position):
+    data = bytearray(rotated(6, ">"))
+    data[position] ^= 0xFF
+    try:
+        expected = pixels.square_crop(files.decode(bytes(data), "picture")).shape
+    except Exception:
+        pytest.skip("Pillow cannot read it either")
+    assert expected[0] == 61
+    assert squares(tf.constant([bytes(data)])).shape == (1, SIZE, SIZE, 3)

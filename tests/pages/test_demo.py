@@ -1,0 +1,33 @@
+"""The demo, from nothing to its page."""
+
+from __future__ import annotations
+
+import json
+
+import yaml
+from conftest import TINY
+
+from mim_tf import demo
+from mim_tf.pictures import files
+
+
+def test_the_demo_trains_scores_and_shows(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "_SCORED", 4)
+    monkeypatch.setattr(demo, "_SHOWN", 2)
+    config, output = tmp_path / "tiny.yaml", tmp_path / "demo"
+    config.write_text(yaml.safe_dump(TINY))
+    given = ["--config", str(config), "--output", str(output)]
+    assert demo.main(given) == 0
+    shown = capsys.readouterr().out
+    scores = json.loads((output / "metrics.json").read_text())
+    assert scores["trained now"]["count"] == 4
+    assert f"{scores['trained now']['psnr']:.3f}" in shown
+    page = (output / "index.html").read_text()
+    assert page.count("<tr>") == 1 + len(demo._ROWS) and "data:image/png;base64," in page
+    assert files.read(output / "edits.png").shape[2] == 3
+
+    # Again, it trains no further and shows the same.
+    assert demo.main(given) == 0
+    assert json.loads((output / "metrics.json").read_text()) == scores
+    assert demo.main([*given, "--set", "train.seed=9"]) == 1
+    assert "another configuration" in capsys.readouterr().err

@@ -1,0 +1,178 @@
+"""The loop: resume equals never stopping, the same seed gives the same losses, errors are clear."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import tiny_config
+
+from mim_tf.data.sources import load_source
+from mim_tf.errors import UserError
+from mim_tf.run import Run
+from mim_tf.train import main
+from mim_tf.training import loop as trainer
+from mim_tf.training.loop import start_run, train
+from mim_tf.training.mimnet import MIMNet
+
+
+@pytest.fixture(scope="module")
+def source():
+    return load_source(tiny_config(), "train")
+
+
+def state(run: Run) -> dict[str, np.ndarray]:
+    """Everything in the newest checkpoint, by name."""
+    path = tf.train.latest_checkpoint(run.path / "checkpoints")
+    reader = tf.train.load_checkpoint(path)
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if name not in ("_CHECKPOINTABLE_OBJECT_GRAPH", "save_counter/.ATTRIBUTES/VARIABLE_VALUE")
+    }
+
+
+def rows(run: Run) -> list[dict]:
+    return [json.loads(line) for line in (run.path / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_run_directory_holds_the_contract(tiny_run):
+    for name in ("config.yaml", "vocabulary.json", "generator.weights.h5", "log.jsonl"):
+        assert (tiny_run / name).is_file()
+    assert sorted(path.name for path in (tiny_run / "samples").iterdir()) == [
+        "step-0000002.png",
+        "step-0000004.png",
+    ]
+    assert list((tiny_run / "tensorboard").iterdir())
+    logged = rows(Run.open(tiny_run))
+    assert [row["step"] for row in logged] == [1, 2, 3, 4]
+    names = {"L_rec_coarse", "L_rec_fine", "L_p", "L_m_fine", "L_D_fine", "L_I_fine", "L_T_fine"}
+    assert names <= set(logged[-1])
+
+
+def test_resumed_equals_unbroken(tiny_run, source, tmp_path, monkeypatch):
+    """Stopped once within the warm-up, and once after it."""
+    run = start_run(tmp_path / "broken", tiny_config(), source)
+
+    class StopError(Exception):
+        pass
+
+    take_step = trainer._Loop._step
+
+    def stop(at, error):
+        def step_or_stop(self, batch, step):
+            if step == at:
+                raise error
+            return take_step(self, batch, step)
+
+        monkeypatch.setattr(trainer._Loop, "_step", step_or_stop)
+        with pytest.raises(error):
+            train(Run.open(run.path), source)
+        monkeypatch.undo()
+
+    stop(1, KeyboardInterrupt)  # which saves
+    stop(3, StopError)  # one step after the checkpoint of step 2
+    train(Run.open(run.path), source)
+
+    whole = Run.open(tiny_run)
+    expected, resumed = state(whole), state(run)
+    assert expected.keys() == resumed.keys() and len(expected) > 100
+    for name, value in expected.items():
+        np.testing.assert_array_equal(value, resumed[name], err_msg=name)
+    assert rows(whole) == rows(run)
+
+
+def test_the_weights_file_holds_the_averaged_generator(tiny_run):
+    run = Run.open(tiny_run)
+    saved = state(run)
+    for index, weight in enumerate(run.load_generator().weights):
+        name = f"averaged/{index}/.ATTRIBUTES/VARIABLE_VALUE"
+        rounded = saved.pop(name).astype(np.float16)
+        np.testing.assert_array_equal(rounded, weight, err_msg=weight.path)
+    assert not any(name.startswith("averaged/") for name in saved)
+
+
+def test_an_interrupted_run_keeps_its_last_step(source, tmp_path, monkeypatch):
+    run = start_run(tmp_path / "interrupted", tiny_config(), source)
+    take_step = trainer._Loop._step
+
+    def interrupt(self, batch, step):
+        if step == 1:
+            raise KeyboardInterrupt
+        return take_step(self, batch, step)
+
+    monkeypatch.setattr(trainer._Loop, "_step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(run, source)
+    name = "step/.ATTRIBUTES/VARIABLE_VALUE"
+    assert state(run)[name] == 1
+
+
+def test_the_same_seed_gives_the_same_losses_and_another_does_not(tiny_run, source, tmp_path):
+    same = start_run(tmp_path / "same", tiny_config(train={"steps": 2, "warm_up": 1}), source)
+    train(same, source)
+    other = start_run(
+        tmp_path / "other", tiny_config(train={"steps": 2, "warm_up": 1, "seed": 1}), source
+    )
+    train(other, source)
+    first = rows(Run.open(tiny_run))[0]
+    assert rows(same)[0] == first
+    assert rows(other)[0]["L_match"] != first["L_match"]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(source, tmp_path, monkeypatch):
+    run = start_run(tmp_path / "nan", tiny_config(train={"warm_up": 0}), source)
+    build = MIMNet.__init__
+
+    def spoiled(self, *args, **options):
+        build(self, *args, **options)
+        weights = self.generator.fir.decode_out.bias
+        weights.assign(weights * np.nan)
+
+    monkeypatch.setattr(MIMNet, "__init__", spoiled)
+    with pytest.raises(UserError, match=r"L_rec\w* is not finite at step 1"):
+        train(run, source)
+    assert not (run.path / "generator.weights.h5").exists()
+
+
+def test_bad_requests_are_one_line_and_exit_1(tiny_run, tmp_path, capsys):
+    def fails(*arguments) -> str:
+        assert main(list(map(str, arguments))) == 1
+        error = capsys.readouterr().err.strip().splitlines()
+        assert error[-1].startswith("error: ")
+        return error[-1]
+
+    assert "did you mean train.batch_size?" in fails("--config", "birds", "--set", "train.batch=3")
+    assert "already holds a run" in fails(
+        "--config", "birds", "--run", tiny_run, "--set", "data.count=40"
+    )
+    assert "is no run directory" in fails("--run", tmp_path / "none", "--resume")
+    assert "--config" in fails()
+    missing = tmp_path / "no-such-data"
+    assert str(missing) in fails(
+        "--config", "birds", "--run", tmp_path / "a",
+        "--set", "data.source=cub", "--set", f"data.root={missing}",
+    )  # fmt: skip
+
+
+def test_another_vocabulary_is_refused(tiny_run, tmp_path, capsys):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_run, copy)
+    file = copy / "vocabulary.json"
+    words = json.loads(file.read_text())["words"]
+    file.write_text(json.dumps({"words": words[:-1]}))
+    assert main(["--run", str(copy), "--resume"]) == 1
+    assert "another vocabulary" in capsys.readouterr().err
+    with pytest.raises(UserError, match="does not fit"):
+        Run.open(copy).load_generator()
+
+
+def test_fewer_pictures_than_a_batch_are_refused(tmp_path):
+    config = tiny_config(data={"count": 3})
+    small = load_source(config, "train")
+    with pytest.raises(UserError, match="fewer than train.batch_size"):
+        train(start_run(tmp_path / "small", config, small), small)
