@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint
+.PHONY: demo test test-import lint
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed"'
@@ -20,6 +20,11 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
+
+# The tests that need PyTorch, which belongs into no environment that serves or trains.
+test-import: $(VENV)/installed requirements-import.txt
+	$(BIN)/pip install --quiet -r requirements-import.txt
+	$(BIN)/python -m pytest tests/evaluators/test_import_evaluators.py tests/test_metrics.py
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,6 +71,8 @@ def test_FID_agrees_with_scipy_on_the_same_features(count):  # noqa: N802
 # In a process of its own: torchvision and TensorFlow abort when they meet in one.
 _TORCH_FIDELITY = """
 import sys, json, numpy as np, torch
+sys.path.insert(0, sys.argv[2])
+import load_torchvision
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
 given = {name: torch.tensor(value) for name, value in np.load(sys.argv[1]).items()}
@@ -88,8 +91,9 @@ def test_IS_and_FID_agree_with_torch_fidelity(tmp_path):  # noqa: N802
     first, second = (rng.normal(size=(300, 16)) @ rng.normal(size=(16, 16)) for _ in range(2))
     file = tmp_path / "given.npz"
     np.savez(file, logits=logits, first=first, second=second)
+    loader = Path(__file__).parent / "evaluators"
     printed = subprocess.run(
-        [sys.executable, "-c", _TORCH_FIDELITY, str(file)],
+        [sys.executable, "-c", _TORCH_FIDELITY, str(file), str(loader)],
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     theirs = json.loads(printed.splitlines()[-1])

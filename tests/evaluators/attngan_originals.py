@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
+from load_torchvision import torchvision
 
 WORDS = ["this", "bird", "has", "red", "wings"]
 
