@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import requests
 import uvicorn
-from test_pictures import bomb
+from crafted_pictures import bomb
 
 from export.serving import client, load_test
 from mim_tf import serve
@@ -27,7 +27,7 @@ from mim_tf.server.batcher import Batcher
 from mim_tf.server.limits import Limits, RequestError
 from mim_tf.server.messages import parse
 from mim_tf.server.model import Model
-from mim_tf.server.protocol import impatient
+from mim_tf.server.protocol import protocol_with_header_timeout
 
 TEXT = "this bird has blue wings"
 SQUARE = np.zeros((1, 32, 32, 3)).tolist()
@@ -82,7 +82,9 @@ def predict(url: str, body) -> requests.Response:
 
 
 def rows(file: bytes, *captions: str) -> dict:
-    return {"instances": [{"image_bytes": encoded(file), "caption": one} for one in captions]}
+    return {
+        "instances": [{"image_bytes": encoded(file), "caption": caption} for caption in captions]
+    }
 
 
 def error_of(answer: requests.Response) -> str:
@@ -90,21 +92,21 @@ def error_of(answer: requests.Response) -> str:
     return answer.json()["error"]
 
 
-# What works --------------------------------------------------------------------------------------
+# Good requests -----------------------------------------------------------------------------------
 
 
-def test_the_editors_pixels(url, random_run, photo, file):
+def test_answers_have_the_editors_pixels(url, random_run, photo, file):
     captions = [TEXT, "a red bird"]
     answer = predict(url, rows(file, *captions)).json()
     expected = Editor(random_run).edit_many([photo] * 2, captions)
-    for one, edit in zip(answer["predictions"], expected, strict=True):
-        found = files.decode(base64.b64decode(one["b64"]), "answer")
+    for prediction, edit in zip(answer["predictions"], expected, strict=True):
+        found = files.decode(base64.b64decode(prediction["b64"]), "answer")
         np.testing.assert_array_equal(found, edit.picture)
     columns = {"inputs": {"image_bytes": [encoded(file)] * 2, "caption": captions}}
     assert predict(url, columns).json() == {"outputs": answer["predictions"]}
 
 
-def test_client_and_keep_size(url, random_run, photo, tmp_path, capsys):
+def test_the_client_edits_at_the_original_size(url, random_run, photo, tmp_path, capsys):
     files.write(tmp_path / "in.png", photo)
     arguments = ["--url", url, "--image", str(tmp_path / "in.png"), "--text", TEXT]
     output = tmp_path / "out" / "edited.png"
@@ -114,7 +116,7 @@ def test_client_and_keep_size(url, random_run, photo, tmp_path, capsys):
     np.testing.assert_array_equal(files.read(output), expected)
 
 
-def test_number_inputs_and_several_outputs(url, model):
+def test_signatures_with_number_inputs_and_several_outputs(url, model):
     body = {"signature_name": "encode_text", "instances": [TEXT, {"caption": "a red bird"}]}
     [first, second] = predict(url, body).json()["predictions"]
     assert set(first) == {"h_hat", "mask"} and first["mask"][:6] == [1, 1, 1, 1, 1, 0]
@@ -142,7 +144,7 @@ def test_status_metadata_and_health(url):
     assert metadata["model_spec"] == {"name": "mim", "signature_name": "", "version": "1"}
     signature = metadata["metadata"]["signature_def"]["signature_def"]["edit_tensors"]
     assert signature["inputs"]["images"]["dtype"] == "DT_UINT8"
-    sizes = [one["size"] for one in signature["inputs"]["images"]["tensor_shape"]["dim"]]
+    sizes = [dim["size"] for dim in signature["inputs"]["images"]["tensor_shape"]["dim"]]
     assert sizes == ["-1", "-1", "-1", "3"]
     assert requests.get(f"{url}/healthz").json() == {"status": "ok"}
 
@@ -163,7 +165,7 @@ def test_the_metadata_names_types_and_shapes_as_the_protobufs_do(url, saved_mode
                 assert ours.dtype == info.dtype and ours.tensor_shape == info.tensor_shape
 
 
-# What does not -----------------------------------------------------------------------------------
+# Bad and heavy use -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -171,7 +173,7 @@ def test_the_metadata_names_types_and_shapes_as_the_protobufs_do(url, saved_mode
     [("/v1/models/other:predict", 404), ("/v1/models/mim/versions/9:predict", 404),
      ("/v1/models/mim:classify", 405), ("/nothing", 404), ("/healthz", 405)],
 )  # fmt: skip
-def test_wrong_paths(url, path, status):
+def test_wrong_paths_and_methods_are_answered_in_json(url, path, status):
     answer = requests.post(url + path, data=b"{}")
     assert answer.status_code == status and error_of(answer)
 
@@ -222,7 +224,7 @@ def test_bad_requests_get_one_clear_line(url, body, message):
     assert message in error_of(answer) and len(error_of(answer)) < 400
 
 
-def test_a_body_that_is_too_large(url, file):
+def test_a_body_that_is_too_large_is_answered_413(url, file):
     answer = predict(url, b" " * (LIMITS.body + 1))
     assert answer.status_code == 413 and "more than 3145728 bytes" in error_of(answer)
     assert predict(url, rows(file, TEXT)).ok
@@ -236,14 +238,14 @@ def open_request(url: str, length: int) -> socket.socket:
     return connection
 
 
-def test_a_slow_client_is_told(url, file):
+def test_a_slow_client_is_answered_408(url, file):
     with open_request(url, 1000) as connection:
         answered = b"".join(iter(lambda: connection.recv(4096), b""))  # until it is closed
     assert answered.startswith(b"HTTP/1.1 408") and b"did not come within 1 seconds" in answered
     assert predict(url, rows(file, TEXT)).ok
 
 
-def test_clients_that_go_away_do_no_harm(url, file):
+def test_clients_that_disconnect_leave_the_server_working(url, file):
     body = json.dumps(rows(file, TEXT)).encode()
     for _ in range(5):
         open_request(url, 1000).close()  # in the middle of the request
@@ -253,7 +255,7 @@ def test_clients_that_go_away_do_no_harm(url, file):
     assert predict(url, rows(file, TEXT)).ok
 
 
-def test_one_bad_request_does_not_spoil_the_batch(model, file):
+def test_a_bad_request_does_not_fail_the_others_in_its_batch(model, file):
     calls = [
         parse(json.dumps(rows(data, TEXT)).encode(), model, LIMITS)
         for data in (file, b"rubbish", file)
@@ -264,7 +266,7 @@ def test_one_bad_request_does_not_spoil_the_batch(model, file):
 
 
 class Stub:
-    """A model that runs when it is told to."""
+    """A model whose ``run`` waits until ``go`` is set."""
 
     name, version = "mim", "1"
 
@@ -278,7 +280,7 @@ class Stub:
         return {"echo": inputs["caption"]}
 
 
-def test_what_waits_runs_as_a_batch_and_a_full_queue_refuses(model):
+def test_waiting_requests_run_as_a_batch_and_a_full_queue_refuses(model):
     stub = Stub(model)
     limits = Limits(queue=5, batch=4)
     body = {"signature_name": "encode_text", "instances": [TEXT]}
@@ -291,21 +293,21 @@ def test_what_waits_runs_as_a_batch_and_a_full_queue_refuses(model):
         threads = [threading.Thread(target=send) for _ in range(10)]
         for index, thread in enumerate(threads):
             thread.start()
-            # The first is taken up at once, and runs alone; the fifth behind it fills the queue.
+            # The first starts at once and runs alone; the fifth after it fills the queue.
             time.sleep(0.5 if index == 0 else 0.1)
         deadline = time.monotonic() + 20
         while len(answers) < 4 and time.monotonic() < deadline:
             time.sleep(0.05)
-        refused = [one.status_code for one in answers]
+        refused = [response.status_code for response in answers]
         stub.go.set()
         for thread in threads:
             thread.join(30)
     assert refused == [503] * 4 and "5 requests wait already" in error_of(answers[0])
-    assert [one.status_code for one in answers[4:]] == [200] * 6
+    assert [response.status_code for response in answers[4:]] == [200] * 6
     assert stub.batches == [1, 4, 1]
 
 
-def test_requests_of_different_sizes_wait_together(model):
+def test_requests_of_different_sizes_share_batches(model):
     stub = Stub(model)
     sizes = [1, 2, 8, 2, 6, 6]
     answers: dict[int, requests.Response] = {}
@@ -327,11 +329,11 @@ def test_requests_of_different_sizes_wait_together(model):
     assert counts == sizes and sum(stub.batches) == sum(sizes)
 
 
-def test_a_dead_worker_shows_in_the_health(model, monkeypatch):
+def test_healthz_reports_a_dead_worker(model, monkeypatch):
     def fail(self):
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(Batcher, "_take", fail)
+    monkeypatch.setattr(Batcher, "_take_batch", fail)
     limits = Limits(answer_seconds=0.3)
     with running(application(Stub(model), limits)) as url:
         body = {"signature_name": "encode_text", "instances": [TEXT]}
@@ -339,9 +341,9 @@ def test_a_dead_worker_shows_in_the_health(model, monkeypatch):
         assert requests.get(f"{url}/healthz").status_code == 500
 
 
-def test_a_connection_that_asks_nothing_is_closed(model):
+def test_a_connection_without_a_request_is_closed(model):
     app = application(Stub(model), Limits())
-    with running(app, http=impatient(0.3)) as url:
+    with running(app, http=protocol_with_header_timeout(0.3)) as url:
         host, port = url.removeprefix("http://").split(":")
         for sent in (b"", b"POST /v1/models/mim:predict HTTP/1.1\r\nHost:"):
             with socket.create_connection((host, int(port)), timeout=20) as connection:
@@ -350,9 +352,9 @@ def test_a_connection_that_asks_nothing_is_closed(model):
         assert requests.get(f"{url}/healthz").ok
 
 
-def test_a_connection_that_asks_once_and_then_half_is_closed(model):
+def test_a_connection_with_half_a_second_request_is_closed(model):
     app = application(Stub(model), Limits())
-    with running(app, http=impatient(0.5)) as url:
+    with running(app, http=protocol_with_header_timeout(0.5)) as url:
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as connection:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
@@ -362,7 +364,7 @@ def test_a_connection_that_asks_once_and_then_half_is_closed(model):
             assert b"200" not in connection.recv(4096)
 
 
-def test_no_answer_in_time(model):
+def test_no_answer_in_time_is_answered_504(model):
     stub = Stub(model)
     body = {"signature_name": "encode_text", "instances": [TEXT]}
     with running(application(stub, Limits(answer_seconds=0.3))) as url:
@@ -400,8 +402,8 @@ def test_mistakes_at_the_start_are_one_line(tmp_path, capsys, arguments, message
     (tmp_path / "1").mkdir()
     (tmp_path / "version").mkdir()
     (tmp_path / "version" / "saved_model.pb").touch()
-    given = ["--port", "0", *(one.format(tmp=tmp_path) for one in arguments)]
-    assert serve.main(given) == 1
+    filled = [argument.format(tmp=tmp_path) for argument in arguments]
+    assert serve.main(["--port", "0", *filled]) == 1
     [line] = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ") and message in line
 
@@ -414,7 +416,7 @@ def test_a_port_in_use_is_one_line(capsys):
     assert f"--port {port}: " in line and "in use" in line
 
 
-def test_ipv6_is_a_host_like_others(tmp_path, capsys):
+def test_an_ipv6_address_is_accepted_as_host(tmp_path, capsys):
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6):
             pass
@@ -424,7 +426,7 @@ def test_ipv6_is_a_host_like_others(tmp_path, capsys):
     assert "holds no version" in capsys.readouterr().err
 
 
-def test_load_test_command(url, file, tmp_path, capsys):
+def test_the_load_test_command(url, file, tmp_path, capsys):
     (tmp_path / "in.png").write_bytes(file)
     arguments = ["--image", str(tmp_path / "in.png"), "--text", TEXT, "--clients", "2",
                  "--seconds", "0.5"]  # fmt: skip
@@ -453,15 +455,14 @@ def test_client_errors_are_one_line(url, file, tmp_path, capsys):
     assert not (tmp_path / "out.png").exists()
 
 
-def test_client_waits_as_long_as_it_says(file):
+def test_the_client_gives_up_after_its_timeout(file):
     with socket.create_server(("127.0.0.1", 0)) as server:
         rest = client.RestClient(f"http://127.0.0.1:{server.getsockname()[1]}", "mim", timeout=0.3)
         with pytest.raises(UserError, match="no answer within 0.3 seconds"):
-            rest.edit([file], [TEXT], False)
+            rest.edit([file], [TEXT], keep_size=False)
 
 
-def test_client_tries_again_where_the_server_is_busy(model, file):
-    """A 503, then the answer."""
+def test_the_client_retries_while_the_server_is_busy(model, file):
     seen = []
 
     async def app(scope, receive, send):
@@ -476,8 +477,9 @@ def test_client_tries_again_where_the_server_is_busy(model, file):
         await send({"type": "http.response.body", "body": body})
 
     with running(app) as url:
-        assert client.RestClient(url, "mim").edit([file], [TEXT], False) == [b"png"]
+        rest = client.RestClient(url, "mim")
+        assert rest.edit([file], [TEXT], keep_size=False) == [b"png"]
         assert seen == ["/v1/models/mim:predict"] * 3
         seen.clear()
         with pytest.raises(UserError, match="HTTP 503"):
-            client.RestClient(url, "mim", retries=1).edit([file], [TEXT], False)
+            client.RestClient(url, "mim", retries=1).edit([file], [TEXT], keep_size=False)
