@@ -24,4 +24,4 @@ test: $(VENV)/installed
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy mim_tf
+	$(BIN)/mypy mim_tf export benchmarks
