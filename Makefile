@@ -29,4 +29,4 @@ test-import: $(VENV)/installed requirements-import.txt
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy mim_tf
+	$(BIN)/mypy mim_tf export benchmarks

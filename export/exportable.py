@@ -1,4 +1,4 @@
-"""What no graph file can hold."""
+"""Refuses models that cannot be exported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mim_tf.errors import UserError
 
 
 def check_exportable(config: Config) -> None:
-    """Refuse a model that needs OpenCV at inference.
+    """Refuse a model that computes with OpenCV, which no SavedModel or LiteRT file can hold.
 
     Raises:
         UserError: ``model.boundary`` is ``canny``.

@@ -1,7 +1,7 @@
-"""Which operators of a LiteRT file TensorFlow's GPU delegate runs.
+"""Finds operators in a LiteRT file that the GPU delegate does not run.
 
-The authority is ``tensorflow/lite/tools/versioning/gpu_compatibility.cc`` of TensorFlow 2.21, of
-which this reads the list and the conditions that graphs of this project can break.
+The rules are those of ``tensorflow/lite/tools/versioning/gpu_compatibility.cc`` in TensorFlow 2.21:
+its list of operators, and of its conditions those that graphs of this project could violate.
 TensorFlow's own ``Analyzer(gpu_compatibility=True)`` no longer checks anything.
 """
 
@@ -25,14 +25,14 @@ _LARGEST_RANK = 4
 
 
 def unsupported(model: bytes) -> list[str]:
-    """What keeps a LiteRT file from running on the GPU as a whole.
+    """The reasons why a LiteRT file does not run on the GPU as a whole.
 
     Args:
         model: the file's content.
 
     Returns:
-        One line for each offence, with the operator, the tensor it makes (whose name holds the
-        layer's) and the reason; empty when all is well.
+        A line for each reason, with the operator and its output tensor, whose name holds the
+        layer's name; empty where the whole file runs on the GPU.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -51,10 +51,11 @@ def unsupported(model: bytes) -> list[str]:
             kind = names[number]
             if kind == "CUSTOM":
                 kind = f"CUSTOM {code.customCode.decode()}"
-            outputs = [graph.tensors[one] for one in operator.outputs]
+            outputs = [graph.tensors[index] for index in operator.outputs]
             layer = _name(outputs[0]) if outputs else "?"
-            inputs = [graph.tensors[one] for one in operator.inputs if one >= 0]
-            constant = [root.buffers[one.buffer].data is not None for one in inputs]
+            # A negative index stands for an optional input that is not there.
+            inputs = [graph.tensors[index] for index in operator.inputs if index >= 0]
+            constant = [root.buffers[tensor.buffer].data is not None for tensor in inputs]
             for reason in _offences(kind, operator.builtinOptions, inputs, constant, outputs):
                 found.append(f"{kind} of {layer}: {reason}")
     return found
@@ -67,13 +68,20 @@ def _name(tensor: Any) -> str:
 def _offences(
     kind: str, options: Any, inputs: list[Any], constant: list[bool], outputs: list[Any]
 ) -> Iterator[str]:
-    """Reasons why an operator does not run on the GPU."""
+    """The reasons why an operator does not run on the GPU.
+
+    Args:
+        kind: the operator's name.
+        options: its attributes, as LiteRT's schema has them for this kind.
+        inputs, outputs: its tensors.
+        constant: for each input, whether its values are in the file.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     if kind not in SUPPORTED:
         yield "not on the GPU delegate's list"
         return
-    shapes = [_shape(one) for one in inputs]
+    shapes = [_shape(tensor) for tensor in inputs]
     data = [shape for shape, fixed in zip(shapes, constant, strict=True) if not fixed]
     for tensor in outputs:
         if tensor.shapeSignature is not None and -1 in tensor.shapeSignature:
@@ -95,7 +103,7 @@ def _offences(
         ):
             yield "it makes or drops an axis"
     elif kind in ("ADD", "MUL"):
-        if not _broadcast(kind, *shapes):
+        if not _broadcasts(kind, *shapes):
             yield f"shapes {shapes[0]} and {shapes[1]} do not broadcast there"
     elif kind == "FULLY_CONNECTED":
         if not data or constant[0]:
@@ -119,15 +127,15 @@ def _offences(
 
 
 def _shape(tensor: Any) -> list[int]:
-    return [] if tensor.shape is None else [int(one) for one in tensor.shape]
+    return [] if tensor.shape is None else [int(size) for size in tensor.shape]
 
 
-def _broadcast(kind: str, one: list[int], other: list[int]) -> bool:
-    """Whether the delegate adds or multiplies tensors of these shapes."""
-    if len(one) == len(other):
-        pairs = list(zip(one, other, strict=True))
+def _broadcasts(kind: str, first: list[int], second: list[int]) -> bool:
+    """Whether the delegate adds or multiplies (``kind``) tensors of these shapes."""
+    if len(first) == len(second):
+        pairs = list(zip(first, second, strict=True))
         return kind == "ADD" or not (any(a < b for a, b in pairs) and any(a > b for a, b in pairs))
-    if min(len(one), len(other)) <= 1:
+    if min(len(first), len(second)) <= 1:
         return True
-    pairs = list(zip(reversed(one), reversed(other), strict=False))
+    pairs = list(zip(reversed(first), reversed(second), strict=False))
     return all(a == b or 1 in (a, b) for a, b in pairs)

@@ -1,6 +1,6 @@
-"""Edit a picture with exported LiteRT files: all that an app has to do, in one file.
+"""Edit a picture with exported LiteRT files; shows everything that an app has to do.
 
-Needs ai-edge-litert, NumPy and Pillow; neither TensorFlow nor anything of this project:
+It needs ai-edge-litert, NumPy and Pillow, and neither TensorFlow nor anything of this project:
 
     python litert_edit.py --model models/mobile --image in.jpg --text "a red bird" --output out.png
 """
@@ -22,12 +22,16 @@ PAD, UNKNOWN = 0, 1
 
 
 class Model:
-    """The files of one folder, ready to run.
+    """The LiteRT files of a folder, loaded.
 
     Args:
-        folder: what ``export.tflite`` wrote.
-        variant: one of VARIANTS; a text file that this variant lacks is taken in float32.
-        threads: for the CPU.
+        folder: a folder that ``export.tflite`` wrote.
+        variant: an element of VARIANTS; where it has no text file, the one in float32 is taken.
+        threads: number of CPU threads.
+
+    Raises:
+        ValueError: the folder has no image file of this variant.
+        OSError: a file cannot be read.
     """
 
     def __init__(self, folder: Path, variant: str = "float32", threads: int = 2) -> None:
@@ -41,24 +45,28 @@ class Model:
                 file = folder / f"{kind}.tflite"
             if not file.is_file():
                 raise ValueError(f"{folder} has no {file.name}; choose another --variant")
-            # On a phone: the same file, with the GPU delegate for the image.
+            # A phone's app loads the same files, the image's with the GPU delegate.
             return Interpreter(str(file), num_threads=threads).get_signature_runner()
 
         self.text, self.image = load("text"), load("image")
 
     def tokens(self, caption: str) -> np.ndarray:
-        """Caption -> ids int32 [1, T]."""
+        """The token ids of a caption, int32 [1, T].
+
+        Raises:
+            ValueError: no word is in the vocabulary.
+        """
         found = re.findall(r"\w+", caption.replace("\ufffd", " ").lower())
         length = self.metadata["max_words"]
         ids = [self.ids.get(word, UNKNOWN) for word in found[:length]]
-        if all(one == UNKNOWN for one in ids):
+        if all(word_id == UNKNOWN for word_id in ids):
             raise ValueError(f"the caption {caption!r} has no word that the model knows")
         return np.array([ids + [PAD] * (length - len(ids))], np.int32)
 
     def square(self, picture: Image.Image) -> np.ndarray:
-        """Picture -> float32 [1, S, S, 3] in [-1, 1], its largest centred square."""
+        """The largest centred square of a picture, resized: float32 [1, S, S, 3] in [-1, 1]."""
         picture = ImageOps.exif_transpose(picture)
-        if picture.mode.startswith("I"):  # 16-bit grey, which Pillow would clip
+        if picture.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip at 255
             wide = np.clip(np.asarray(picture, np.float64) / 65535, 0, 1)
             picture = Image.fromarray(np.rint(wide * 255).astype(np.uint8))
         if picture.has_transparency_data:
@@ -70,22 +78,30 @@ class Model:
         side, size = min(width, height), self.metadata["size"]
         x, y = (width - side) // 2, (height - side) // 2
         picture = picture.crop((x, y, x + side, y + side))
-        # One channel of floats at a time: resizing bytes would round.
+        # Each channel is resized as floats: resizing bytes would round the result. Pillow has no
+        # floating-point format with three channels.
         channels = [
-            np.asarray(one.convert("F").resize((size, size), Image.Resampling.BILINEAR))
-            for one in picture.split()
+            np.asarray(channel.convert("F").resize((size, size), Image.Resampling.BILINEAR))
+            for channel in picture.split()
         ]
         return np.stack(channels, axis=-1)[None] / np.float32(127.5) - np.float32(1.0)
 
     def edit(self, picture: Image.Image, caption: str) -> dict[str, np.ndarray]:
-        """``fine`` [S, S, 3], ``coarse`` [C, C, 3] in [-1, 1] and ``alpha`` [S, S, 1]."""
-        texture = self.text(tokens=self.tokens(caption))  # an app may keep it with the caption
-        out = self.image(image=self.square(picture), h_hat=texture["h_hat"], mask=texture["mask"])
-        return {name: one[0] for name, one in out.items()}
+        """Edit a picture.
+
+        Returns:
+            ``fine`` [S, S, 3] and ``coarse`` [C, C, 3] in [-1, 1], ``alpha`` [S, S, 1] in [0, 1].
+
+        Raises:
+            ValueError: no word of the caption is in the vocabulary.
+        """
+        words = self.text(tokens=self.tokens(caption))  # an app may keep them for this caption
+        outputs = self.image(image=self.square(picture), h_hat=words["h_hat"], mask=words["mask"])
+        return {name: array[0] for name, array in outputs.items()}
 
 
 def to_picture(signed: np.ndarray) -> Image.Image:
-    """[H, W, 3] in [-1, 1] -> picture."""
+    """A picture from [H, W, 3] in [-1, 1]."""
     levels = np.rint(np.clip((signed + np.float32(1.0)) * np.float32(127.5), 0, 255))
     return Image.fromarray(levels.astype(np.uint8))
 

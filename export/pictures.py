@@ -1,7 +1,8 @@
-"""Encoded pictures to the model's squares inside a graph: what `mim_tf.images` does with Pillow.
+"""Decodes picture files and encodes results inside a graph, for the SavedModel.
 
-The pixels are those of `files.decode` for PNG, JPEG and WebP of 8 bits a channel,
-transparency and the EXIF orientation of JPEG included.
+It does with TensorFlow what `mim_tf.pictures` does with Pillow. The pixels are those of
+`files.decode` for PNG, JPEG and WebP files of 8 bits per channel, with transparency and the EXIF
+orientation of JPEG files.
 
 Dimensions: B batch, H height, W width, S side of the model's square.
 """
@@ -12,54 +13,58 @@ import tensorflow as tf
 
 from mim_tf.pictures import files, pixels
 
-# No format's header, as far as it is read here, is longer.
+# Bytes at the beginning of a file that hold the format and, except in JPEG, the size.
 _HEADER = 32
-# Exif comes first in a JPEG file, and its segment holds at most 65,533 bytes.
+# Bytes at the beginning of a JPEG file in which EXIF data is searched: it belongs to the file's
+# first segments, and a segment holds at most 65,533 bytes.
 _EXIF_WITHIN = 1 << 17
 _ORIENTATION = 0x0112
 
 
 def refuse(bad, message: str) -> None:
-    """Raise INVALID_ARGUMENT, naming by index the items whose ``bad`` [B] is true."""
+    """Raise INVALID_ARGUMENT where any of ``bad`` [B] is true, with the indices of those items."""
     which = tf.strings.reduce_join(tf.strings.as_string(tf.where(bad)[:, 0]), separator=", ")
     text = tf.strings.join(["item ", which, f": {message}"])
     tf.debugging.Assert(tf.logical_not(tf.reduce_any(bad)), [text], summarize=1)
 
 
 def squares_of_files(files, size: int, max_pixels: int = files.MAX_PIXELS):
-    """``files`` [B], whole picture files of any sizes -> [B, S, S, 3] in [-1, 1].
+    """Whole picture files of any sizes, ``files`` [B], to squares [B, S, S, 3] in [-1, 1].
 
-    Raises INVALID_ARGUMENT with the item's index: no picture, broken, or too many pixels.
+    Raises INVALID_ARGUMENT, with the indices of the items, where a file is not a picture, is broken
+    or has more than ``max_pixels`` pixels.
     """
     count = tf.shape(files)[0]
     kinds = tf.map_fn(_kind, files, fn_output_signature=tf.int32)
     refuse(kinds < 0, "no picture this model can read; send a PNG, JPEG or WebP file")
 
-    # A codec's error ends the whole call without a word on the item. In a data set the item is
-    # left out instead, and its index tells.
-    def one(index, data, kind):
-        pixels = _pixels(data, kind)
+    def decode(index, data, kind):
+        pixel_count = _pixel_count(data, kind)
         square = tf.cond(
-            pixels > max_pixels,
+            pixel_count > max_pixels,
             lambda: tf.zeros([size, size, 3]),
             lambda: squares(_decode(data, kind)[None], size)[0],
         )
-        return index, pixels, square
+        return index, pixel_count, square
 
-    found = tf.data.Dataset.from_tensor_slices((tf.range(count), files, kinds))
-    found = found.map(one, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
-    # One more, so that there is something to batch when all are broken.
+    # A codec's error would end the whole call without naming the item. As a data set that ignores
+    # errors, broken items are left out, and the indices of the others show which.
+    dataset = tf.data.Dataset.from_tensor_slices((tf.range(count), files, kinds))
+    dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
+    # An additional element at the end, so that a batch can be made where all items are broken.
     last = tf.data.Dataset.from_tensors((-1, tf.constant(0, tf.int64), tf.zeros([size, size, 3])))
-    found = found.concatenate(last).batch(tf.cast(count, tf.int64) + 1)
-    index, pixels, result = tf.data.Dataset.get_single_element(found)
-    whole = tf.scatter_nd(index[:-1, None], tf.ones_like(index[:-1]), [count]) > 0
-    refuse(tf.logical_not(whole), "the picture is truncated or broken; send an intact file")
-    refuse(pixels[:-1] > max_pixels, f"the picture has more than {max_pixels} pixels; shrink it")
+    dataset = dataset.concatenate(last).batch(tf.cast(count, tf.int64) + 1)
+    indices, pixel_counts, result = tf.data.Dataset.get_single_element(dataset)
+    intact = tf.scatter_nd(indices[:-1, None], tf.ones_like(indices[:-1]), [count]) > 0
+    refuse(tf.logical_not(intact), "the picture is truncated or broken; send an intact file")
+    refuse(
+        pixel_counts[:-1] > max_pixels, f"the picture has more than {max_pixels} pixels; shrink it"
+    )
     return tf.reshape(result[:-1], [-1, size, size, 3])
 
 
 def squares(pictures, size: int):
-    """Largest centred squares [B, S, S, 3] in [-1, 1].
+    """The largest centred squares of pictures, resized: [B, S, S, 3] in [-1, 1].
 
     Args:
         pictures: [B, H, W, 3], uint8, or floats in [-1, 1].
@@ -74,19 +79,19 @@ def squares(pictures, size: int):
 
 
 def composites(files, model_input, edited, alpha):
-    """`pixels.same_size_composite` of ``files`` [B], which :func:`squares_of_files` has accepted.
+    """Put edits back into the pictures at their own sizes, as `pixels.same_size_composite` does.
 
     Args:
-        files: [B].
+        files: [B], picture files that :func:`squares_of_files` has accepted.
         model_input, edited: [B, S, S, 3] in [-1, 1].
         alpha: [B, S, S, 1] in [0, 1].
 
     Returns:
-        PNG files [B] of the originals' sizes.
+        PNG files [B].
     """
 
-    def one(inputs):
-        data, model_input, edited, alpha = inputs
+    def composite(item):
+        data, model_input, edited, alpha = item
         picture = _decode(data, _kind(data))
         height, width = tf.shape(picture)[0], tf.shape(picture)[1]
         side = tf.minimum(height, width)
@@ -97,11 +102,12 @@ def composites(files, model_input, edited, alpha):
         )
         return tf.io.encode_png(tf.concat([picture[:y], middle, picture[y + side :]], 0))
 
-    return tf.map_fn(one, (files, model_input, edited, alpha), fn_output_signature=tf.string)
+    items = (files, model_input, edited, alpha)
+    return tf.map_fn(composite, items, fn_output_signature=tf.string)
 
 
 def encode_png(pictures):
-    """``pictures`` [B, H, W, 3] in [-1, 1] -> PNG files [B]."""
+    """Pictures [B, H, W, 3] in [-1, 1] to PNG files [B]."""
     return tf.map_fn(
         tf.io.encode_png, pixels.to_uint8_tensor(pictures), fn_output_signature=tf.string
     )
@@ -111,13 +117,13 @@ _JPEG, _PNG, _WEBP = range(3)
 
 
 def _header(data):
-    """The first bytes, int64, filled up with zeros."""
+    """The first `_HEADER` bytes of a file as int64, filled up with zeros."""
     start = tf.strings.substr(data + b"\0" * _HEADER, 0, _HEADER)
     return tf.ensure_shape(tf.cast(tf.io.decode_raw(start, tf.uint8), tf.int64), [_HEADER])
 
 
 def _kind(data):
-    """Index of the format by its magic number, -1 for none."""
+    """The file's format by its magic number: `_JPEG`, `_PNG`, `_WEBP`, or -1 for any other."""
     header = _header(data)
     magics = (
         (_JPEG, b"\xff\xd8\xff"),
@@ -131,8 +137,8 @@ def _kind(data):
     return kind
 
 
-def _pixels(data, kind):
-    """Height times width as the header announces them, int64."""
+def _pixel_count(data, kind):
+    """Height times width by the file's header, int64."""
     header = _header(data)
 
     def big(start, length):
@@ -146,6 +152,7 @@ def _pixels(data, kind):
         return shape[0] * shape[1]
 
     def webp():
+        # WebP has three headers: "VP8X" (extended), "VP8L" (lossless) and "VP8 " (lossy).
         packed = little(21, 4)
         mask = (1 << 14) - 1
         lossless = ((packed & mask) + 1) * ((tf.bitwise.right_shift(packed, 14) & mask) + 1)
@@ -166,12 +173,12 @@ def _pixels(data, kind):
 
 @tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32)])
 def _decode(data, kind):
-    """One file -> uint8 [H, W, 3], upright, over white."""
+    """A file's pixels: uint8 [H, W, 3], upright, and over white where it is transparent."""
 
     def png():
         header = _header(data)
         depth, colour = header[24], header[25]
-        # TensorFlow fills in a wrong alpha where grey has fewer than 8 bits.
+        # Grey of fewer than 8 bits has no alpha, and TensorFlow would fill in a wrong one.
         return tf.cond(
             (depth < 8) & (colour == 0),
             lambda: tf.io.decode_png(data, channels=3),
@@ -185,7 +192,7 @@ def _decode(data, kind):
     picture = tf.switch_case(
         kind,
         {
-            # The default transform of TensorFlow is the fast one, up to 9 levels off.
+            # TensorFlow's default is a faster transform, whose pixels are off by up to 9 levels.
             _JPEG: lambda: _upright(
                 tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"), data
             ),
@@ -197,7 +204,7 @@ def _decode(data, kind):
 
 
 def _over_white(picture):
-    """uint8 [H, W, 4] -> [H, W, 3], with Pillow's rounding."""
+    """RGBA, uint8 [H, W, 4], over white, [H, W, 3]; rounded as Pillow's alpha_composite rounds."""
     colour, alpha = tf.cast(picture[..., :3], tf.int32), tf.cast(picture[..., 3:], tf.int32)
     share = 128 * alpha
     mixed = colour * share + 255 * (255 * 128 - share) + 0x80 * 128
@@ -205,61 +212,67 @@ def _over_white(picture):
     return tf.cast(tf.bitwise.right_shift(mixed, 7), tf.uint8)
 
 
-def _number(digits, little: bool):
-    """Bytes [n] -> the integer they spell."""
+def _number(digits, *, little: bool):
+    """The integer of bytes [n], in little-endian or big-endian order."""
     count = digits.shape[0]
     places = [256 ** (k if little else count - 1 - k) for k in range(count)]
     return tf.reduce_sum(digits * tf.constant(places, tf.int64))
 
 
 def _upright(picture, data):
-    """Apply the EXIF orientation of a JPEG file."""
-    turn = _orientation(data)
+    """Turn and mirror a picture as the EXIF orientation of its JPEG file says."""
+    orientation = _orientation(data)
 
-    def is_one_of(*turns):
-        return tf.reduce_any(turn == tf.constant(turns, tf.int64))
+    def is_in(*orientations):
+        return tf.reduce_any(orientation == tf.constant(orientations, tf.int64))
 
-    picture = tf.cond(turn >= 5, lambda: tf.transpose(picture, [1, 0, 2]), lambda: picture)
-    picture = tf.cond(is_one_of(2, 3, 6, 7), lambda: picture[:, ::-1], lambda: picture)
-    return tf.cond(is_one_of(3, 4, 7, 8), lambda: picture[::-1], lambda: picture)
+    picture = tf.cond(orientation >= 5, lambda: tf.transpose(picture, [1, 0, 2]), lambda: picture)
+    picture = tf.cond(is_in(2, 3, 6, 7), lambda: picture[:, ::-1], lambda: picture)
+    return tf.cond(is_in(3, 4, 7, 8), lambda: picture[::-1], lambda: picture)
 
 
 def _orientation(data):
-    """The EXIF orientation 1..8 of a JPEG file; 1 where there is none or it is broken."""
+    """The EXIF orientation 1..8 of a JPEG file; 1 where there is none or the data is broken."""
     start = tf.strings.substr(data, 0, _EXIF_WITHIN)
     stream = tf.cast(tf.io.decode_raw(start, tf.uint8), tf.int64)
     end = tf.size(stream, tf.int64)
 
-    def at(position, length, little=False):
-        """The number at a position; zeros lie behind the end."""
+    def at(position, length, *, little=False):
+        """The integer in ``length`` bytes from a position; bytes beyond the end count as 0."""
         places = position + tf.range(length, dtype=tf.int64)
         inside = (places >= 0) & (places < end)
         digits = tf.gather(stream, tf.clip_by_value(places, 0, end - 1))
         digits = tf.ensure_shape(tf.where(inside, digits, 0), [length])
-        return tf.where(little, _number(digits, True), _number(digits, False))
+        return tf.where(little, _number(digits, little=True), _number(digits, little=False))
 
     exif = int.from_bytes(b"Exif", "big")
 
     def is_exif(position):
         return (at(position, 2) == 0xFFE1) & (at(position + 4, 4) == exif)
 
-    def goes_on(position):
+    def is_other_segment(position):
+        """Whether a segment begins here that is neither EXIF data nor the scan (0xFFDA)."""
         marker = at(position, 2)
         segment = (marker >= 0xFFC0) & (marker < 0xFFFF) & (marker != 0xFFDA)
         return segment & tf.logical_not(is_exif(position))
 
     segment = tf.while_loop(
-        goes_on, lambda position: (position + 2 + at(position + 2, 2),), [tf.constant(2, tf.int64)]
+        is_other_segment,
+        lambda position: (position + 2 + at(position + 2, 2),),
+        [tf.constant(2, tf.int64)],
     )[0]
+    # The EXIF segment holds a TIFF header: the byte order, and the offset of a directory of entries
+    # of 12 bytes each, in which a tag's number comes first and its value last.
     tiff = segment + 10
     little = at(tiff, 2) == int.from_bytes(b"II", "big")
-    directory = tiff + at(tiff + 4, 4, little)
-    count = at(directory, 2, little)
+    directory = tiff + at(tiff + 4, 4, little=little)
+    count = at(directory, 2, little=little)
 
-    def other(entry):
-        return (entry < count) & (at(directory + 2 + 12 * entry, 2, little) != _ORIENTATION)
+    def is_other_entry(entry):
+        tag = at(directory + 2 + 12 * entry, 2, little=little)
+        return (entry < count) & (tag != _ORIENTATION)
 
-    entry = tf.while_loop(other, lambda entry: (entry + 1,), [tf.constant(0, tf.int64)])[0]
-    turn = at(directory + 2 + 12 * entry + 8, 2, little)
-    found = is_exif(segment) & (entry < count) & (turn >= 1) & (turn <= 8)
-    return tf.where(found, turn, 1)
+    entry = tf.while_loop(is_other_entry, lambda entry: (entry + 1,), [tf.constant(0, tf.int64)])[0]
+    orientation = at(directory + 2 + 12 * entry + 8, 2, little=little)
+    found = is_exif(segment) & (entry < count) & (orientation >= 1) & (orientation <= 8)
+    return tf.where(found, orientation, 1)

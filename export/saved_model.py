@@ -1,8 +1,9 @@
 """Export a SavedModel for TensorFlow Serving.
 
-``python -m export.saved_model --run RUN --output models/mim`` writes ``models/mim/<version>/``,
-the next version, whole or not at all. Text, decoding, resizing, the model and PNG encoding are
-inside; whoever loads it needs tensorflow and tensorflow-text, nothing of this project.
+``python -m export.saved_model --run RUN --output models/mim`` writes the next version of the model,
+``models/mim/<version>/``, which appears whole or not at all. It holds the tokenizer, decoding,
+resizing, the networks and PNG encoding: whoever loads it needs tensorflow and tensorflow-text, and
+nothing of this project.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from export.exportable import check_exportable
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags
 
-CAPTION = "caption"
-IMAGE_BYTES = "image_bytes"
 WARMUP = Path("assets.extra", "tf_serving_warmup_requests")
 
 
@@ -52,13 +51,13 @@ def export(editor, base: Path) -> Path:
 
     Args:
         editor: the :class:`mim_tf.editor.Editor` to export.
-        base: directory of all versions; its name is the model's.
+        base: the folder of all versions; its name is the model's name.
 
     Returns:
         ``base/<version>``.
 
     Raises:
-        UserError: the place cannot be written, or the model cannot be exported.
+        UserError: the folder cannot be written, or the model cannot be exported.
     """
     import tensorflow as tf
 
@@ -80,18 +79,24 @@ def export(editor, base: Path) -> Path:
 
 
 def _next_version(base: Path) -> int:
-    return 1 + max((int(one.name) for one in base.iterdir() if one.name.isdigit()), default=0)
+    """The number after the highest version in a folder."""
+    versions = (int(path.name) for path in base.iterdir() if path.name.isdigit())
+    return 1 + max(versions, default=0)
 
 
 def _write(editor, path: Path, name: str) -> None:
+    """Write a version to a folder that does not exist yet; ``name`` is the model's name."""
     import keras
 
+    from .signatures import Signatures
+
     archive = keras.export.ExportArchive()
-    # Not the model itself: Keras would trace each of its layers, some of which take no tensor.
+    # The variables and not the model: Keras would trace every layer of it with a single tensor as
+    # its argument, and some layers take several.
     archive.add_variable_collection("generator", editor.generator.variables)
-    endpoints, tokenizer = _endpoints(editor)
-    archive.track(tokenizer)
-    for signature, (function, specs) in endpoints.items():
+    signatures = Signatures(editor)
+    archive.track(signatures.tokenizer)
+    for signature, (function, specs) in signatures.endpoints().items():
         archive.add_endpoint(signature, function, input_signature=specs)
     archive.write_out(str(path), verbose=False)
     assets = path / "assets"
@@ -101,114 +106,14 @@ def _write(editor, path: Path, name: str) -> None:
     _write_warmup(editor, path / WARMUP, name)
 
 
-def _endpoints(editor) -> tuple[dict[str, tuple[Any, list]], Any]:
-    """Each signature's function and input specifications, and the tokenizer they share."""
-    import tensorflow as tf
-
-    from export import pictures
-    from mim_tf.text import PAD, UNKNOWN, GraphTokenizer
-
-    data, size = editor.run.config.data, editor.size
-    tokenizer = GraphTokenizer(editor.run.vocabulary, data.max_words)
-
-    files = tf.TensorSpec([None], tf.string, IMAGE_BYTES)
-    captions = tf.TensorSpec([None], tf.string, CAPTION)
-    bytes_of_any_size = tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
-    floats_of_any_size = tf.TensorSpec([None, None, None, 3], tf.float32, "images")
-    squares = tf.TensorSpec([None, size, size, 3], tf.float32, "images")
-    tokens = tf.TensorSpec([None, data.max_words], tf.int32, "tokens")
-    mask = tf.TensorSpec([None, data.max_words], tf.float32, "mask")
-    h_hat = tf.TensorSpec(
-        [None, data.max_words, editor.generator.mtfg.channels], tf.float32, "h_hat"
-    )
-
-    # Traced once and called by every signature: a loader's memory grows with each copy.
-    def shared(*specs):
-        return tf.function(input_signature=specs)
-
-    @shared(captions)
-    def tokens_of(caption):
-        tokens = tokenizer(caption)
-        pictures.refuse(tokens[:, 0] == PAD, "the caption has no words; say what to change")
-        pictures.refuse(
-            tf.reduce_all(tokens <= UNKNOWN, axis=1),
-            "no word of the caption was in the training captions",
-        )
-        return tokens
-
-    @shared(files)
-    def squares_of_files(image_bytes):
-        return pictures.squares_of_files(image_bytes, size)
-
-    @shared(tokens)
-    def read(tokens):
-        words = editor.generator.read(tokens, training=False)
-        return {"h_hat": words["h_hat"], "mask": words["mask"]}
-
-    @shared(squares, h_hat, mask)
-    def paint(images, h_hat, mask):
-        edited, alpha, coarse, _ = editor.paint(images, h_hat, mask)
-        return {"coarse": coarse, "fine": edited, "alpha": alpha}
-
-    def same_count(one, other):
-        tf.debugging.assert_equal(
-            tf.shape(one)[0], tf.shape(other)[0], "give as many pictures as captions"
-        )
-
-    def edit(images, tokens):
-        return paint(images, **read(tokens))
-
-    def edit_files(image_bytes, caption):
-        same_count(image_bytes, caption)
-        tokens = tokens_of(caption)
-        squares = squares_of_files(image_bytes)
-        return squares, edit(squares, tokens)
-
-    def serving_default(image_bytes, caption):
-        _, edited = edit_files(image_bytes, caption)
-        return {IMAGE_BYTES: pictures.encode_png(edited["fine"])}
-
-    def edit_keep_size(image_bytes, caption):
-        squares, edited = edit_files(image_bytes, caption)
-        fine, alpha = edited["fine"], edited["alpha"]
-        return {IMAGE_BYTES: pictures.composites(image_bytes, squares, fine, alpha)}
-
-    def edit_tensors(images, caption):
-        same_count(images, caption)
-        return edit(pictures.squares(images, size), tokens_of(caption))
-
-    def edit_tokens(images, tokens):
-        same_count(images, tokens)
-        pictures.refuse(tf.reduce_all(tokens == PAD, axis=1), "the tokens hold no word")
-        return edit(images, tokens)
-
-    def encode_text(caption):
-        return read(tokens_of(caption))
-
-    def edit_texture(images, h_hat, mask):
-        same_count(images, h_hat)
-        pictures.refuse(tf.reduce_sum(mask, axis=1) == 0, "the mask keeps no word")
-        return paint(images, h_hat, mask)
-
-    return {
-        "serving_default": (serving_default, [files, captions]),
-        "edit_keep_size": (edit_keep_size, [files, captions]),
-        "edit_tensors": (edit_tensors, [bytes_of_any_size, captions]),
-        "edit_floats": (edit_tensors, [floats_of_any_size, captions]),
-        "edit_tokens": (edit_tokens, [squares, tokens]),
-        "encode_text": (encode_text, [captions]),
-        "edit_texture": (edit_texture, [squares, h_hat, mask]),
-    }, tokenizer
-
-
 def model_card(editor) -> dict[str, Any]:
-    """What a model was trained on, its sizes, ranges and (where the run has them) metrics."""
+    """A model's training data, sizes, ranges and, where the run was evaluated, metrics."""
     import tensorflow as tf
 
     from mim_tf.pictures.files import MAX_PIXELS
 
     run = editor.run
-    metrics = run.path / "evaluation" / "metrics.json"  # where mim_tf.report looks, too
+    metrics = run.path / "evaluation" / "metrics.json"  # written by mim_tf.evaluate
     return {
         "name": "MIM-Net, text-guided image manipulation with memory",
         "trained_on": run.config.data.model_dump(mode="json"),
@@ -226,10 +131,12 @@ def model_card(editor) -> dict[str, Any]:
 
 
 def example_inputs(editor, count: int) -> dict[str, list[bytes]]:
-    """Inputs of ``serving_default``: a grey picture and a caption of known words, repeated."""
+    """Arguments of ``serving_default``: ``count`` grey pictures, and a caption of known words."""
     import numpy as np
 
     from mim_tf.pictures import files
+
+    from .signatures import CAPTION, IMAGE_BYTES
 
     picture = files.encode_png(np.full((editor.size, editor.size * 3 // 2, 3), 128, np.uint8))
     caption = " ".join(editor.run.vocabulary.words[:8]).encode()
@@ -237,19 +144,21 @@ def example_inputs(editor, count: int) -> dict[str, list[bytes]]:
 
 
 def _write_warmup(editor, file: Path, name: str) -> None:
-    """Requests that TensorFlow Serving sends itself before it calls a version available."""
+    """Write requests with which TensorFlow Serving warms up a version before it is available."""
     import tensorflow as tf
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 
     from export.serving.messages import predict_request
 
+    from .signatures import CAPTION
+
     file.parent.mkdir(parents=True)
-    one = example_inputs(editor, 1)
+    single = example_inputs(editor, 1)
     requests = [
-        ("serving_default", one),
+        ("serving_default", single),
         ("serving_default", example_inputs(editor, 8)),
-        ("edit_keep_size", one),
-        ("encode_text", {CAPTION: one[CAPTION]}),
+        ("edit_keep_size", single),
+        ("encode_text", {CAPTION: single[CAPTION]}),
     ]
     with tf.io.TFRecordWriter(str(file)) as writer:
         for signature, inputs in requests:

@@ -1,9 +1,9 @@
-"""Export LiteRT files for phones: the text on the CPU, the picture on the GPU.
+"""Export LiteRT files for phones: the text encoder for the CPU, the rest for the GPU.
 
 ``python -m export.tflite --run RUN --output models/mobile`` writes ``text.tflite`` (token ids to
-``h^``, which an app may keep) and ``image.tflite`` (picture, ``h^`` and word mask to the edit) in
-float32 and smaller, with ``vocabulary.json`` and ``metadata.json``. ``litert_edit.py`` shows an
-app's developer how to use them.
+``h^``, which an app can keep for further pictures) and ``image.tflite`` (picture, ``h^`` and word
+mask to the edit), each in float32 and in smaller variants, and ``vocabulary.json`` and
+``metadata.json``. ``litert_edit.py`` shows how an app uses them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,23 +23,28 @@ from export.exportable import check_exportable
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags
 
+from .litert_accuracy import measure, signature
+from .litert_conversion import convert, image_function, save_function, text_function
+
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 METADATA = "metadata.json"
-_CALIBRATION, _MEASURED = 64, 8  # training pictures
-# Largest error of any pixel, of the range: more means that the conversion is broken.
+_OUTPUTS = {"text": ("h_hat", "mask"), "image": ("coarse", "fine", "alpha")}
+_CALIBRATION, _MEASURED = 64, 8  # number of training pictures for each
+# Above this largest error, relative to the output's range, the conversion must be broken.
 _LIMITS = {"float32": 1e-4, "float16": 2e-2}
-# Mean error, of the range, up to which a quantised file is worth shipping.
-_WORTHWHILE = 2e-2
+# Up to this mean error, relative to the output's range, a quantised file is good enough to be used.
+_USABLE_ERROR = 2e-2
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Pictures and captions to calibrate and to measure with.
+    """K pictures and captions; the last `_MEASURED` measure errors, the others calibrate.
 
     Attributes:
-        squares: [K, F, F, 3] in [-1, 1].
+        squares: [K, S, S, 3] in [-1, 1].
         tokens: int32 [K, T].
-        of_training: False for noise, where the training pictures are not at hand.
+        of_training: whether they are training pictures; False for noise, which serves where the
+            training pictures are not there.
     """
 
     squares: np.ndarray
@@ -66,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = Run.chosen(arguments.run, arguments.preset)
     for name, figures in export(Editor(run), arguments.output).items():
         error = figures["error"]
-        largest = ", ".join(f"{what} {one:.1e}" for what, one in error["by_output"].items())
+        largest = ", ".join(f"{what} {value:.1e}" for what, value in error["by_output"].items())
         print(
             f"{arguments.output / name}: {figures['bytes']:,} bytes, mean error {error['mean']:.1e}"
             f" of the range, largest: {largest}"
@@ -75,18 +80,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def export(editor, output: Path) -> dict[str, Any]:
-    """Write all files into a folder, whole or not at all.
+    """Write all files into a folder; it appears whole or not at all.
 
     Args:
         editor: the :class:`mim_tf.editor.Editor` to export.
         output: replaced if it holds an earlier export.
 
     Returns:
-        ``files`` of the metadata: name -> size, inputs, outputs, error.
+        File name -> size, inputs, outputs and error, as ``files`` in the metadata.
 
     Raises:
-        UserError: the folder holds something else or cannot be written, or the picture's network
-            cannot run on the GPU (the message names the layer).
+        UserError: the folder holds something that is not an earlier export, or cannot be written,
+            or the image's network cannot run on a phone's GPU (the message names the layer).
     """
     check_exportable(editor.run.config)
     if output.exists() and not (output / METADATA).is_file() and (
@@ -110,117 +115,82 @@ def export(editor, output: Path) -> dict[str, Any]:
 
 
 def _write(editor, folder: Path) -> dict[str, Any]:
+    """Write the files of all variants, the vocabulary and the metadata; returns ``files``."""
     examples = _examples(editor)
+    words = _word_features(editor, examples.tokens)
     measured = examples.squares[-_MEASURED:], examples.tokens[-_MEASURED:]
-    texture = _texture(editor, examples.tokens)
+    inputs = {
+        "text": {"tokens": measured[1]},
+        "image": {
+            "image": measured[0],
+            **{name: array[-_MEASURED:] for name, array in words.items()},
+        },
+    }
+    expected = _expected(editor, *measured)
     files: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as graphs:
-        text = saved(editor, *text_function(editor), Path(graphs) / "text")
-        image = saved(editor, *image_function(editor), Path(graphs) / "image")
-        expected = _expected(editor, *measured)
+        text = save_function(editor, *text_function(editor), Path(graphs) / "text")
+        image = save_function(editor, *image_function(editor), Path(graphs) / "image")
 
         def calibration():
             for index in range(len(examples.squares) - _MEASURED):
                 yield {
                     "image": examples.squares[index : index + 1],
-                    "h_hat": texture["h_hat"][index : index + 1],
-                    "mask": texture["mask"][index : index + 1],
+                    "h_hat": words["h_hat"][index : index + 1],
+                    "mask": words["mask"][index : index + 1],
                 }
 
         for variant in VARIANTS:
-            calibrated = examples.of_training and len(examples.squares) > _MEASURED
-            if variant == "int8" and not calibrated:
+            can_calibrate = examples.of_training and len(examples.squares) > _MEASURED
+            if variant == "int8" and not can_calibrate:
                 print(f"no int8: it needs more than {_MEASURED} training pictures", file=sys.stderr)
                 continue
-            content = {"image": convert(image, variant, calibration)}
-            _check_gpu(content["image"])
-            if variant != "int8":  # the text is small, and runs on the CPU
-                content["text"] = convert(text, variant)
-            for kind, data in content.items():
-                wanted = {name: expected[name] for name in _OUTPUTS[kind]}
-                error = measure(data, _inputs(kind, *measured, texture), wanted)
-                if error["largest"] > _LIMITS.get(variant, float("inf")):
-                    raise UserError(
-                        f"{kind} in {variant} is off by {error['largest']:.1e} of the range; "
-                        "the conversion is broken"
-                    )
-                if variant not in _LIMITS and error["mean"] > _WORTHWHILE:
-                    print(
-                        f"no {kind} in {variant}: mean error {error['mean']:.1e} of the range "
-                        f"(largest {error['largest']:.1e})",
-                        file=sys.stderr,
-                    )
+            models = {"image": convert(image, variant, calibration)}
+            _check_gpu(models["image"])
+            if variant != "int8":  # the text encoder is small, and runs on the CPU
+                models["text"] = convert(text, variant)
+            for kind, model in models.items():
+                error = measure(
+                    model, inputs[kind], {output: expected[output] for output in _OUTPUTS[kind]}
+                )
+                if not _is_usable(kind, variant, error):
                     continue
                 name = file_name(kind, variant)
-                (folder / name).write_bytes(data)
-                files[name] = {"bytes": len(data), **signature(data), "error": error}
+                (folder / name).write_bytes(model)
+                files[name] = {"bytes": len(model), **signature(model), "error": error}
     editor.run.vocabulary.save(folder / "vocabulary.json")
     (folder / METADATA).write_text(json.dumps(_metadata(editor, files), indent=2) + "\n")
     return files
 
 
-_OUTPUTS = {"text": ("h_hat", "mask"), "image": ("coarse", "fine", "alpha")}
-# Width of each output's range; h^ has none of its own and is measured in its own spread.
-_WIDTH = {"coarse": 2.0, "fine": 2.0, "alpha": 1.0, "mask": 1.0}
+def _is_usable(kind: str, variant: str, error: dict[str, Any]) -> bool:
+    """Whether a file is exact enough to be written; where it is not, say so on stderr.
+
+    Raises:
+        UserError: the error is larger than the variant's precision explains.
+    """
+    if error["largest"] > _LIMITS.get(variant, float("inf")):
+        raise UserError(
+            f"{kind} in {variant} is off by {error['largest']:.1e} of the range; "
+            "the conversion is broken"
+        )
+    if variant not in _LIMITS and error["mean"] > _USABLE_ERROR:
+        print(
+            f"no {kind} in {variant}: mean error {error['mean']:.1e} of the range "
+            f"(largest {error['largest']:.1e})",
+            file=sys.stderr,
+        )
+        return False
+    return True
 
 
 def file_name(kind: str, variant: str) -> str:
-    """``image.tflite`` in float32, ``image_float16.tflite``, ..."""
+    """The name of a file: ``image.tflite`` in float32, ``image_float16.tflite``, ..."""
     return f"{kind}.tflite" if variant == "float32" else f"{kind}_{variant}.tflite"
 
 
-def text_function(editor) -> tuple[Callable, list]:
-    import tensorflow as tf
-
-    def read(tokens):
-        words = editor.generator.read(tokens, training=False)
-        return {"h_hat": words["h_hat"], "mask": words["mask"]}
-
-    return read, [tf.TensorSpec([1, editor.run.config.data.max_words], tf.int32, "tokens")]
-
-
-def image_function(editor) -> tuple[Callable, list]:
-    import tensorflow as tf
-
-    def paint(image, h_hat, mask):
-        edited, alpha, coarse, _ = editor.paint(image, h_hat, mask)
-        return {"coarse": coarse, "fine": edited, "alpha": alpha}
-
-    words, size = editor.run.config.data.max_words, editor.size
-    return paint, [
-        tf.TensorSpec([1, size, size, 3], tf.float32, "image"),
-        tf.TensorSpec([1, words, editor.generator.mtfg.channels], tf.float32, "h_hat"),
-        tf.TensorSpec([1, words], tf.float32, "mask"),
-    ]
-
-
-def saved(editor, function: Callable, specs: list, path: Path) -> Path:
-    """A SavedModel of one function; converting a Keras 3 model itself can lose its weights."""
-    import keras
-
-    archive = keras.export.ExportArchive()
-    # Not the model itself: Keras would trace each of its layers, some of which take no tensor.
-    archive.add_variable_collection("generator", editor.generator.variables)
-    archive.add_endpoint("serve", function, input_signature=specs)
-    archive.write_out(str(path), verbose=False)
-    return path
-
-
-def convert(path: Path, variant: str, calibration: Callable | None = None) -> bytes:
-    import tensorflow as tf
-
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(path))
-    if variant != "float32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if variant == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    if variant == "int8":
-        converter.representative_dataset = calibration
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    return converter.convert()
-
-
 def _check_gpu(model: bytes) -> None:
+    """Raise UserError where an operator of a LiteRT file does not run on the GPU delegate."""
     from export.gpu_operators import unsupported
 
     offences = unsupported(model)
@@ -230,7 +200,7 @@ def _check_gpu(model: bytes) -> None:
 
 
 def _examples(editor) -> Examples:
-    """Training pictures, each with the caption of the next: what an edit looks like."""
+    """Training pictures, each with the caption of the next picture, as in an edit."""
     from mim_tf.data.sources import load_source
     from mim_tf.pictures import pixels
 
@@ -246,88 +216,33 @@ def _examples(editor) -> Examples:
         rng = np.random.default_rng(0)
         squares = rng.uniform(-1, 1, (count, size, size, 3)).astype(np.float32)
         words = rng.choice(run.vocabulary.words, (count, 8))
-        captions = [" ".join(one) for one in words]
-        return Examples(squares, editor.tokens(captions), False)
+        captions = [" ".join(row) for row in words]
+        return Examples(squares, editor.tokens(captions), of_training=False)
     count = min(count, len(source))
     pictures = np.stack([source.picture(index, size) for index in range(count)])
     captions = [source.captions[(index + 1) % count][0] for index in range(count)]
-    return Examples(pixels.to_signed(pictures), editor.tokens(captions), True)
+    return Examples(pixels.to_signed(pictures), editor.tokens(captions), of_training=True)
 
 
-def _texture(editor, tokens: np.ndarray) -> dict[str, np.ndarray]:
+def _word_features(editor, tokens: np.ndarray) -> dict[str, np.ndarray]:
+    """``h_hat`` [K, T, l] and ``mask`` [K, T] of captions."""
     words = editor.generator.read(tokens, training=False)
     return {"h_hat": np.array(words["h_hat"]), "mask": np.array(words["mask"])}
 
 
 def _expected(editor, squares: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:
+    """All outputs of the two files, as the Editor computes them."""
     edited, alpha, coarse, _ = editor.graph(squares, tokens)
     return {
         "coarse": np.array(coarse),
         "fine": np.array(edited),
         "alpha": np.array(alpha),
-        **_texture(editor, tokens),
-    }
-
-
-def _inputs(kind: str, squares, tokens, texture) -> dict[str, np.ndarray]:
-    if kind == "text":
-        return {"tokens": tokens}
-    return {"image": squares, **{name: one[-_MEASURED:] for name, one in texture.items()}}
-
-
-def measure(
-    model: bytes, inputs: dict[str, np.ndarray], expected: dict[str, np.ndarray]
-) -> dict[str, Any]:
-    """How far a file's outputs are from the expected ones, as parts of each output's range.
-
-    Args:
-        model: the file's content, batch 1.
-        inputs, expected: arrays with a leading dimension of examples.
-
-    Returns:
-        ``mean`` and ``largest`` absolute error of the worst output, and the largest of each
-        ``by_output``.
-    """
-    from ai_edge_litert.interpreter import Interpreter
-
-    runner = Interpreter(model_content=model).get_signature_runner()
-    count = len(next(iter(inputs.values())))
-    rows = [
-        runner(**{name: one[index : index + 1] for name, one in inputs.items()})
-        for index in range(count)
-    ]
-    means: dict[str, float] = {}
-    largest: dict[str, float] = {}
-    for name, wanted in expected.items():
-        width = _WIDTH.get(name) or float(np.ptp(wanted)) or 1.0
-        difference = np.abs(np.concatenate([row[name] for row in rows]) - wanted) / width
-        means[name], largest[name] = float(difference.mean()), float(difference.max())
-    return {
-        "mean": max(means.values()),
-        "largest": max(largest.values()),
-        "by_output": largest,
-    }
-
-
-def signature(model: bytes) -> dict[str, Any]:
-    """Names, shapes and types of a file's inputs and outputs."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    runner = Interpreter(model_content=model).get_signature_runner()
-
-    def rows(details):
-        return {
-            name: {"shape": [int(n) for n in one["shape"]], "type": np.dtype(one["dtype"]).name}
-            for name, one in sorted(details.items())
-        }
-
-    return {
-        "inputs": rows(runner.get_input_details()),
-        "outputs": rows(runner.get_output_details()),
+        **_word_features(editor, tokens),
     }
 
 
 def _metadata(editor, files: dict[str, Any]) -> dict[str, Any]:
+    """What an app must know: files, sizes, ranges, and how to prepare a picture and a caption."""
     config = editor.run.config
     return {
         "files": files,

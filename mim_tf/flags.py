@@ -1,4 +1,4 @@
-"""The flags that several commands share: one name for one thing everywhere."""
+"""Flags that several commands share, so that each has the same name and meaning everywhere."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 
 def add_config_flags(parser: argparse.ArgumentParser, **options: Any) -> None:
-    """``--config NAME ...`` and ``--set SECTION.KEY=VALUE``, where a run begins; ``options``
-    (``required``, ``default``) are of the former."""
+    """``--config NAME ...`` and ``--set SECTION.KEY=VALUE``, for commands that begin a run.
+
+    Args:
+        options: arguments of argparse for ``--config``, as ``required`` or ``default``.
+    """
     shown = "YAML files, here or in configs/, in layers"
     parser.add_argument("--config", metavar="NAME", nargs="+", help=shown, **options)
     parser.add_argument(
@@ -18,7 +21,7 @@ def add_config_flags(parser: argparse.ArgumentParser, **options: Any) -> None:
 
 
 def add_training_flags(parser: argparse.ArgumentParser) -> None:
-    """:func:`add_config_flags`, and ``--run DIR`` and ``--resume`` of what can be continued."""
+    """:func:`add_config_flags`, and ``--run DIR`` and ``--resume``, for training commands."""
     add_config_flags(parser)
     parser.add_argument(
         "--run", metavar="DIR", type=Path, help="default: runs/<names of the configs>"
@@ -27,7 +30,11 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_flags(parser: argparse.ArgumentParser, required: bool = True):
-    """``--run DIR`` or ``--preset NAME``, after a run has begun; returns their group."""
+    """``--run DIR`` or ``--preset NAME``, for commands that use a trained model.
+
+    Returns:
+        Their mutually exclusive group, to which a command may add an alternative.
+    """
     model = parser.add_mutually_exclusive_group(required=required)
     model.add_argument("--run", metavar="DIR", type=Path, help="a run directory")
     model.add_argument("--preset", metavar="NAME", help="weights that ship with the project")
@@ -35,7 +42,7 @@ def add_model_flags(parser: argparse.ArgumentParser, required: bool = True):
 
 
 def add_evaluators_flag(parser: argparse.ArgumentParser) -> None:
-    """``--evaluators DIR|none``, where something is measured."""
+    """``--evaluators DIR|none``, for commands that measure."""
     parser.add_argument(
         "--evaluators",
         metavar="DIR|none",
@@ -44,7 +51,7 @@ def add_evaluators_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def add_seed_flag(parser: argparse.ArgumentParser, what: str, default: int | None = 0) -> None:
-    """``--seed N``, from 0."""
+    """``--seed N``, a whole number from 0; ``what`` is its help text."""
     parser.add_argument("--seed", metavar="N", type=_seed, default=default, help=what)
 
 

@@ -1,7 +1,8 @@
-"""Metrics: arrays in, numbers out. No model is known here.
+"""Metrics of Sec. 4.2 and of the comparison with true edits: arrays in, numbers out.
 
-Dimensions: N pictures, K classes, D features, H x W picture. Pictures are uint8. Whatever is random
-in an evaluation (which captions, which candidates) was drawn before: these are pure functions.
+Dimensions: N pictures, K classes, D features, H x W picture. Pictures are uint8. All are pure
+functions: nothing here depends on a model, and random choices of an evaluation (captions,
+candidates of R-precision) are made by the caller.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 
 def psnr(picture: np.ndarray, truth: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB of two uint8 pictures; infinite when equal."""
+    """Peak signal-to-noise ratio in dB of two uint8 pictures; infinite for equal pictures."""
     error = np.mean((picture.astype(np.float64) - truth.astype(np.float64)) ** 2)
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
 
@@ -32,7 +33,7 @@ def masked_difference(picture: np.ndarray, original: np.ndarray, mask: np.ndarra
 
     Args:
         picture, original: uint8 [H, W, 3].
-        mask: bool [H, W]; an empty one gives 0.
+        mask: bool [H, W]; where no pixel is in it, the result is 0.
     """
     if not mask.any():
         return 0.0
@@ -47,13 +48,14 @@ def iou(prediction: np.ndarray, truth: np.ndarray) -> float:
 
 
 def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float, float]:
-    """IS (Salimans et al. 2016): ``exp(E KL(p(y|x) || p(y)))`` a split, p(y) the split's own.
+    """Inception score (Salimans et al. 2016): ``exp(E KL(p(y|x) || p(y)))`` of each split.
 
-    Biased: fewer pictures score lower, so N belongs beside every value.
+    p(y) is the mean over the split's own pictures. The score is biased: fewer pictures score
+    lower, so N must be reported with every value.
 
     Args:
         probabilities: [N, K], rows that sum to 1, in the order of the pictures.
-        splits: consecutive parts, which differ by at most one picture.
+        splits: number of consecutive parts, whose sizes differ by at most one picture.
 
     Returns:
         Mean and population standard deviation over the splits.
@@ -73,7 +75,7 @@ def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float,
 
 
 def gaussian(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean [D] and unbiased covariance [D, D] of features [N, D], N at least 2."""
+    """Mean [D] and unbiased covariance [D, D] of features [N, D], with N at least 2."""
     features = np.asarray(features, np.float64)
     return features.mean(axis=0), np.atleast_2d(np.cov(features, rowvar=False))
 
@@ -81,13 +83,14 @@ def gaussian(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def frechet_distance(
     first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]
 ) -> float:
-    """Squared Frechet distance of two Gaussians: FID when they are fitted to features.
+    """Squared Frechet distance of two Gaussians; of Gaussians fitted to features it is the FID.
 
-    ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))``, the root's trace through the symmetric
-    ``S1^(1/2) S2 S1^(1/2)``, which has the same eigenvalues and no imaginary rounding.
+    ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))``. The trace of the root is computed from the
+    symmetric ``S1^(1/2) S2 S1^(1/2)``, which has the same eigenvalues as ``S1 S2`` and gives no
+    imaginary parts by rounding.
 
     Args:
-        first, second: mean [D] and covariance [D, D], as :func:`gaussian` gives them.
+        first, second: mean [D] and covariance [D, D], as :func:`gaussian` returns them.
     """
     (mean_1, covariance_1), (mean_2, covariance_2) = first, second
     values, vectors = np.linalg.eigh(covariance_1)
@@ -99,59 +102,61 @@ def frechet_distance(
 
 
 def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Cosine of each row of [N, D] with the same row of [N, D]: Sim of each pair; [N]."""
+    """Cosine similarity of the rows of two [N, D]: Sim (Sec. 4.2) of each pair, [N]."""
     return (_unit(first) * _unit(second)).sum(axis=1)
 
 
 def r_precision(images: np.ndarray, captions: np.ndarray) -> np.ndarray:
-    """Whether each picture finds its own caption first among its candidates, by cosine; bool [N].
+    """Whether each picture's own caption is its nearest candidate by cosine similarity; bool [N].
 
-    A tie with a false candidate is a miss.
+    A tie with another candidate counts as a miss.
 
     Args:
-        images: picture codes [N, D].
-        captions: candidates' codes [N, R, D]; of each picture's, the first is the true one.
+        images: codes of the pictures, [N, D].
+        captions: codes of each picture's R candidates, [N, R, D]; the first is its own caption.
     """
     scores = np.einsum("nd,nrd->nr", _unit(images), _unit(captions))
     return scores[:, 0] > scores[:, 1:].max(axis=1)
 
 
 def difference(pictures: np.ndarray, originals: np.ndarray) -> np.ndarray:
-    """Diff of each pair (Sec. 4.2): mean absolute pixel difference.
+    """Diff of each pair (Sec. 4.2): the mean absolute pixel difference.
 
     Args:
         pictures, originals: uint8 [N, H, W, 3].
 
     Returns:
-        [N], in [0, 1]; for pixels in [-1, 1] it is twice as much.
+        [N] in [0, 1], for pixels scaled to [0, 1]; scaled to [-1, 1] it would be twice as much.
     """
     return _per_picture(lambda a, b: np.abs(a - b), pictures, originals)
 
 
 def squared_error(pictures: np.ndarray, originals: np.ndarray) -> np.ndarray:
-    """Mean squared pixel difference of each pair, pixels in [0, 1]; [N].
+    """Mean squared pixel difference of each pair, for pixels scaled to [0, 1]; [N].
 
-    Of a picture edited by its own caption it is the L2 reconstruction error.
+    For a picture that was edited with its own caption it is the L2 reconstruction error.
     """
     return _per_picture(lambda a, b: (a - b) ** 2, pictures, originals)
 
 
 def manipulative_precision(diff: np.ndarray, sim: np.ndarray) -> tuple[float, float]:
-    """MP, Eq. 22: ``(1 - Diff) Sim``.
+    """Manipulative precision, Eq. 22: ``MP = (1 - Diff) Sim``.
 
-    The paper does not say where the mean is taken.
+    The paper does not say whether the mean over the pairs is taken before or after the product, so
+    both are returned.
 
     Args:
         diff: [N] in [0, 1].
         sim: [N].
 
     Returns:
-        The mean of the pairs' products, and the product of the means.
+        The mean of the products, and the product of the means.
     """
     return float(((1 - diff) * sim).mean()), float((1 - diff.mean()) * sim.mean())
 
 
 def _unit(codes: np.ndarray) -> np.ndarray:
+    """Codes [..., D] scaled to length 1."""
     codes = np.asarray(codes, np.float64)
     return codes / np.maximum(np.linalg.norm(codes, axis=-1, keepdims=True), 1e-12)
 
@@ -159,7 +164,10 @@ def _unit(codes: np.ndarray) -> np.ndarray:
 def _per_picture(
     error: Callable[[np.ndarray, np.ndarray], np.ndarray], first: np.ndarray, second: np.ndarray
 ) -> np.ndarray:
-    """The mean error of each pair of pictures in [0, 1]; one at a time, for memory's sake."""
+    """The mean error of each pair of pictures, scaled to [0, 1]: [N].
+
+    The pairs are taken one after the other, so that only one pair is in memory as floats.
+    """
     pairs = zip(first, second, strict=True)
     scaled = ((a.astype(np.float32) / 255, b.astype(np.float32) / 255) for a, b in pairs)
     return np.array([error(a, b).mean(dtype=np.float64) for a, b in scaled])

@@ -4,15 +4,14 @@
 TensorFlow Serving: ``POST /v1/models/mim:predict``, ``GET /v1/models/mim`` (status) and
 ``GET /v1/models/mim/metadata``, each also under ``/versions/<version>``; and ``GET /healthz``.
 
-Requests that wait at the same time run as one batch. What exceeds a limit is refused at once:
-400 (wrong content, too many pixels, too long a caption), 408 (the body comes too slowly), 413 (body
-too large), 503 (queue full), 504 (no answer in time).
+Requests that wait at the same time run as one batch. A request that exceeds a limit is refused:
+400 (wrong content, too many pixels, a caption that is too long), 408 (the body arrives too slowly),
+413 (the body is too large), 503 (the queue is full), 504 (no answer in time).
 """
 
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,52 +51,36 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 @entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    import uvicorn
-
-    from mim_tf.server.application import application
-    from mim_tf.server.model import Model
-    from mim_tf.server.protocol import impatient
-
     arguments = _arguments(argv)
-    given = {
+    limits = _limits(arguments)
+
+    from mim_tf.server.listening import listen
+
+    listen(arguments.model, arguments.host, arguments.port, limits)
+    return 0
+
+
+def _limits(arguments: argparse.Namespace) -> Limits:
+    """The limits of the ``--max-...`` flags.
+
+    Raises:
+        UserError: a limit is not above 0, or a request could be larger than a batch.
+    """
+    values = {
         name.removeprefix("max_"): value
         for name, value in vars(arguments).items()
         if name.startswith("max_")
     }
-    for name, value in given.items():
+    for name, value in values.items():
         if value <= 0:
             raise UserError(f"--max-{name.replace('_', '-')} {value}: must be above 0")
-    limits = Limits(**given)
+    limits = Limits(**values)
     if limits.items > limits.batch:
         raise UserError(
             f"--max-items {limits.items}: a request of more pictures than --max-batch "
             f"{limits.batch} could not run"
         )
-    family = socket.AF_INET6 if ":" in arguments.host else socket.AF_INET
-    try:
-        with socket.create_server((arguments.host, arguments.port), family=family):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"--host {arguments.host} --port {arguments.port}: {error.strerror or error}"
-        ) from None
-    model = Model(arguments.model)
-    app = application(model, limits)
-    print(
-        f"serving {model.name} version {model.version} on "
-        f"http://{arguments.host}:{arguments.port}/v1/models/{model.name}",
-        file=sys.stderr,
-    )
-    uvicorn.run(
-        app,
-        host=arguments.host,
-        port=arguments.port,
-        log_level="warning",
-        http=impatient(limits.body_seconds),
-        timeout_keep_alive=30,
-        limit_concurrency=limits.queue + 32,  # also those that have not sent their request yet
-    )
-    return 0
+    return limits
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Captions <-> token ids, and pretrained word vectors.
+"""Captions to token ids, and pretrained word vectors.
 
-Tokens are the lower-case runs of ``\\w`` characters; U+FFFD counts as a blank. Id 0 pads, id 1
-stands for every unknown word. The vocabulary is built from the training captions alone, saved in
-the run directory and used by every later step.
+Tokens are the runs of ``\\w`` characters in lower case; U+FFFD counts as a blank. Id 0 is the
+padding, id 1 stands for every unknown word. The vocabulary is built from the training captions
+alone, saved in the run directory and used by every later command.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mim_tf.storage import replace_text
 
 PAD, UNKNOWN = 0, 1
 _WORD = re.compile(r"\w+")
-_NAMED = 80  # words that an error lists
+_LISTED_WORDS = 80  # at most so many of the known words are listed in an error
 
 
 def tokenize(caption: str) -> list[str]:
@@ -33,7 +33,14 @@ def tokenize(caption: str) -> list[str]:
 
 
 class Vocabulary:
-    """The known words, in the order of their ids (id of the first word: 2)."""
+    """The known words and their ids.
+
+    Args:
+        words: in the order of their ids; the first word has id 2.
+
+    Raises:
+        UserError: a word is there twice.
+    """
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(words)
@@ -42,17 +49,21 @@ class Vocabulary:
             raise UserError("the vocabulary names a word twice; build it again")
 
     def __len__(self) -> int:
-        """Number of ids: the words, the padding and the unknown."""
+        """Number of ids: those of the words, of the padding and of unknown words."""
         return len(self.words) + 2
 
     @classmethod
     def build(cls, captions: Iterable[str], min_count: int = 1) -> Vocabulary:
-        """Words that occur at least ``min_count`` times, the most frequent first."""
+        """The words that occur at least ``min_count`` times in the captions.
+
+        The most frequent word comes first; equally frequent words are in alphabetical order.
+        """
         counts = Counter(word for caption in captions for word in tokenize(caption))
         kept = [word for word, count in counts.items() if count >= min_count]
         return cls(sorted(kept, key=lambda word: (-counts[word], word)))
 
     def id(self, word: str) -> int:
+        """The id of a word in lower case; `UNKNOWN` for an unknown word."""
         return self._ids.get(word, UNKNOWN)
 
     def encode(self, caption: str, max_words: int) -> np.ndarray:
@@ -61,32 +72,38 @@ class Vocabulary:
         return np.array(ids + [PAD] * (max_words - len(ids)), np.int32)
 
     def unknown(self, caption: str) -> list[str]:
-        """Words of a caption that are not in the vocabulary, each once."""
+        """The words of a caption that are not in the vocabulary, without duplicates."""
         return list(dict.fromkeys(word for word in tokenize(caption) if word not in self._ids))
 
     def encode_request(self, caption: str, max_words: int) -> np.ndarray:
-        """Like :meth:`encode`, for a caption somebody typed.
+        """Like :meth:`encode`, but refuses a caption that cannot change a picture.
 
         Raises:
-            UserError: the caption has no words, or none that training knew.
+            UserError: the caption has no words, or no known word.
         """
         words = tokenize(caption)
         if not words:
             raise UserError(f"the caption {caption!r} has no words; say what to change")
         ids = self.encode(caption, max_words)
         if not np.any(ids > UNKNOWN):
-            more = ", ..." if len(self.words) > _NAMED else ""
+            more = ", ..." if len(self.words) > _LISTED_WORDS else ""
             raise UserError(
                 f"no word of the caption {caption!r} was in the training captions; "
-                f"words it knows: {', '.join(self.words[:_NAMED])}{more}"
+                f"words it knows: {', '.join(self.words[:_LISTED_WORDS])}{more}"
             )
         return ids
 
     def save(self, path: Path) -> None:
+        """Write the words to a JSON file."""
         replace_text(path, json.dumps({"words": self.words}, ensure_ascii=False))
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            UserError: there is no such file, or it is not a vocabulary.
+        """
         try:
             return cls(json.loads(path.read_text("utf-8"))["words"])
         except FileNotFoundError:
@@ -96,13 +113,14 @@ class Vocabulary:
 
 
 class GraphTokenizer(tf.Module):
-    """:meth:`Vocabulary.encode` in a graph, for exported models; the same ids.
+    """:meth:`Vocabulary.encode` as TensorFlow operations, for exported models.
 
-    Except for letters younger than Unicode 13, whose lower case TensorFlow does not know.
+    The ids are the same, except for words with letters that Unicode added after version 13:
+    TensorFlow does not know their lower case.
 
     Args:
         vocabulary: the known words.
-        max_words: T.
+        max_words: T, the number of ids for each caption.
     """
 
     def __init__(self, vocabulary: Vocabulary, max_words: int) -> None:
@@ -115,12 +133,13 @@ class GraphTokenizer(tf.Module):
         )
 
     def __call__(self, captions):
-        """``captions`` [B], UTF-8 -> ids [B, T] int32, cut at the end or padded with 0."""
-        import tensorflow_text as tf_text  # half a second that only exports need
+        """UTF-8 ``captions`` [B] to ids [B, T] int32, cut at the end or padded with 0."""
+        # Imported here because it takes half a second, and only exports need it.
+        import tensorflow_text as tf_text
 
-        # ICU ends a string at its first null character, Python does not.
+        # ICU, which TensorFlow uses below, would end a string at its first null character.
         text = tf.strings.regex_replace(captions, r"\x00", " ")
-        # What is no UTF-8 becomes U+FFFD, which is no letter, so it parts words.
+        # Bytes that are not UTF-8 become U+FFFD, which is not a letter and so separates words.
         text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
         text = tf.strings.lower(text, encoding="utf-8")
         words = tf_text.regex_split(text, r"[^\p{L}\p{N}_]+")
@@ -130,12 +149,12 @@ class GraphTokenizer(tf.Module):
 
 @dataclass(frozen=True)
 class WordVectors:
-    """Pretrained embeddings of a vocabulary.
+    """Pretrained embeddings of a vocabulary's words.
 
     Attributes:
         table: ``[len(vocabulary), dim]`` float32; row 0, the padding, is zero.
-        known: ``[len(vocabulary)]`` bool, the rows that came from the file.
-        trainable: False keeps the known rows as they are; the others are always learned.
+        known: ``[len(vocabulary)]`` bool, which rows came from the file.
+        trainable: False keeps the known rows fixed in training; the other rows are always trained.
     """
 
     table: np.ndarray
@@ -144,24 +163,28 @@ class WordVectors:
 
     @property
     def share(self) -> float:
-        """Share of the vocabulary's words that the file has."""
+        """The share of the vocabulary's words that the file holds."""
         return float(self.known[UNKNOWN + 1 :].mean())
 
 
 def word_vectors(
-    path: Path, vocabulary: Vocabulary, seed: int, trainable: bool = True
+    path: Path, vocabulary: Vocabulary, seed: int, *, trainable: bool = True
 ) -> WordVectors:
-    """The rows of a GloVe text or fastText ``.vec`` file that the vocabulary needs.
+    """Read the vectors of the vocabulary's words from a GloVe text or fastText ``.vec`` file.
+
+    Words without a vector get random ones, normally distributed with the mean and the standard
+    deviation of the vectors that were found.
 
     Args:
-        path: ``word v1 v2 ...`` a line, gzipped where its name ends in ``.gz``; a first line of two
-            integers is a header. Of a word's rows the first counts.
-        vocabulary: whose ids index the result.
-        seed: of the normal rows that stand in for words without a vector.
+        path: each line is ``word v1 v2 ...``; gzipped where the name ends in ``.gz``. A first line
+            of two integers is fastText's header. Of several lines for a word the first counts.
+        vocabulary: its ids are the rows of the result.
+        seed: of the random vectors.
         trainable: see :class:`WordVectors`.
 
     Raises:
-        UserError: no such file, a broken one, or a needed line that does not fit the first one.
+        UserError: the file does not exist, cannot be read, holds none of the words, or holds a
+            vector of a word that is malformed or not as long as the others.
     """
     rows: dict[int, np.ndarray] = {}
     dim = 0
@@ -191,6 +214,7 @@ def word_vectors(
 
 
 def _row(text: bytes, dim: int, where: str) -> np.ndarray:
+    """A line's numbers, [dim] float32; ``where`` is the file and the line, for errors."""
     values = text.split()
     if len(values) != dim:
         raise UserError(f"{where}: {len(values)} numbers instead of {dim}")

@@ -60,7 +60,7 @@ def test_FID_agrees_with_scipy_on_the_same_features(count):  # noqa: N802
     rng = np.random.default_rng(1)
     features = [rng.normal(size=(count, 12)) @ rng.normal(size=(12, 12)) for _ in range(2)]
     (m1, s1), (m2, s2) = map(metrics.gaussian, features)
-    # SciPy's Schur-based root needs a regular matrix; an offset as peers add where it is not.
+    # SciPy's Schur-based root needs a regular matrix; other implementations add an offset, too.
     offset = 1e-10 * np.eye(12) if count < 12 else 0
     root = scipy.linalg.sqrtm((s1 + offset) @ (s2 + offset)).real
     expected = ((m1 - m2) ** 2).sum() + np.trace(s1 + s2 - 2 * root)
@@ -68,7 +68,7 @@ def test_FID_agrees_with_scipy_on_the_same_features(count):  # noqa: N802
     assert metrics.frechet_distance((m1, s1), (m2, s2)) == pytest.approx(expected, rel=tolerance)
 
 
-# In a process of its own: torchvision and TensorFlow abort when they meet in one.
+# In a process of its own: torchvision and TensorFlow abort when they are loaded into the same.
 _TORCH_FIDELITY = """
 import sys, json, numpy as np, torch
 sys.path.insert(0, sys.argv[2])
@@ -130,9 +130,9 @@ def test_R_precision_of_a_constructed_case():  # noqa: N802
     images = np.array([[1.0, 0], [0, 1], [1, 1]])
     captions = np.array(
         [
-            [[2.0, 0.1], [0, 1], [-1, 0]],  # its own is nearest
-            [[1, 0], [0.1, 1], [-1, 0]],  # another's is nearest
-            [[1, 1], [2, 2], [0, 1]],  # a tie is a miss
+            [[2.0, 0.1], [0, 1], [-1, 0]],  # its own caption is the nearest
+            [[1, 0], [0.1, 1], [-1, 0]],  # another caption is the nearest
+            [[1, 1], [2, 2], [0, 1]],  # a tie counts as a miss
         ]
     )
     assert metrics.r_precision(images, captions).tolist() == [True, False, False]

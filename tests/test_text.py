@@ -14,7 +14,7 @@ from mim_tf.models.encoders import TextEncoder
 from mim_tf.text import GraphTokenizer, Vocabulary, WordVectors, tokenize, word_vectors
 
 
-def test_tokens_are_lower_case_words_and_u_fffd_is_a_blank():
+def test_tokens_are_lower_case_words_and_u_fffd_counts_as_a_blank():
     assert tokenize("A Blue-winged\ufffdbird, é!") == ["a", "blue", "winged", "bird", "é"]
 
 
@@ -96,7 +96,7 @@ def test_a_truncated_gzip_is_refused(tmp_path):
         word_vectors(file, Vocabulary(["red"]), seed=0)
 
 
-def test_tokens_in_a_graph_are_those_of_python():
+def test_every_character_in_a_graph_gives_the_ids_of_python():
     known = [
         chr(code)
         for code in range(0x110000)
@@ -105,21 +105,21 @@ def test_tokens_in_a_graph_are_those_of_python():
         and not is_new_letter(chr(code))
     ]
     assert len(known) > 280_000
-    captions = [f"a{one}b X_1{one} \u03a3{one}" for one in known]
+    captions = [f"a{letter}b X_1{letter} \u03a3{letter}" for letter in known]
     words = sorted({word for caption in captions[::7] for word in tokenize(caption)})
     vocabulary = Vocabulary(words)
     encode = tf.function(GraphTokenizer(vocabulary, 4))
-    expected = np.stack([vocabulary.encode(one, 4) for one in captions])
+    expected = np.stack([vocabulary.encode(caption, 4) for caption in captions])
     np.testing.assert_array_equal(encode(tf.constant(captions)), expected)
 
 
 def is_new_letter(letter: str) -> bool:
-    """Whether Python knows its lower case and TensorFlow, with older tables, does not."""
+    """Whether Python knows the letter's lower case and TensorFlow's older tables do not."""
     lower = tf.strings.lower(letter, encoding="utf-8").numpy().decode()
     return lower == letter != letter.lower()
 
 
-def test_odd_captions_in_a_graph():
+def test_unusual_captions_in_a_graph_give_the_ids_of_python():
     vocabulary = Vocabulary(["a", "blue", "\u03c3\u03b1\u03c2", "i", "stanbul"])
     captions = [
         "",
@@ -131,7 +131,8 @@ def test_odd_captions_in_a_graph():
         "a " * 9,
     ]
     found = GraphTokenizer(vocabulary, 5)(tf.constant(captions))
-    np.testing.assert_array_equal(found, np.stack([vocabulary.encode(one, 5) for one in captions]))
+    expected = np.stack([vocabulary.encode(caption, 5) for caption in captions])
+    np.testing.assert_array_equal(found, expected)
     broken = GraphTokenizer(vocabulary, 3)(tf.constant([b"a\xff\xfeblue"]))
     np.testing.assert_array_equal(broken, [[2, 3, 0]])
 

@@ -1,1 +1,1 @@
-"""Serving: configuration, a client and a load test."""
+"""Serving with TensorFlow Serving: its configuration, a client and a load test."""

@@ -23,24 +23,24 @@ from urllib3.util import Retry
 from mim_tf.errors import UserError, entry_point
 
 SIGNATURES = {False: "serving_default", True: "edit_keep_size"}
-_BUSY = (502, 503, 504)
+_BUSY = (502, 503, 504)  # HTTP statuses after which a request is sent again
 
 
 class RestClient:
-    """The REST interface.
+    """A client of the REST interface.
 
     Args:
         url: ``http://host:port``.
-        model: its name.
-        timeout: seconds until an answer must have come.
-        retries: how often to try again where the server is busy or not yet there.
+        model: the model's name.
+        timeout: seconds to wait for an answer.
+        retries: how often a request is sent again where the server is busy or does not run yet.
     """
 
     def __init__(self, url: str, model: str, timeout: float = 60.0, retries: int = 3) -> None:
         self.url = f"{url.rstrip('/')}/v1/models/{model}"
         self._timeout = timeout
         self._session = requests.Session()
-        # An edit changes nothing on the server, so a POST may be sent again.
+        # An edit changes nothing on the server, so a POST may be sent again as well.
         retry = Retry(
             retries, read=False, backoff_factor=0.3, status_forcelist=_BUSY, allowed_methods=None,
             raise_on_status=False,
@@ -48,13 +48,23 @@ class RestClient:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=retry))
 
-    def edit(self, files: Sequence[bytes], captions: Sequence[str], keep_size: bool) -> list[bytes]:
-        """Whole picture files and their captions -> PNG files.
+    def edit(
+        self, files: Sequence[bytes], captions: Sequence[str], *, keep_size: bool
+    ) -> list[bytes]:
+        """Edit pictures.
+
+        Args:
+            files: whole picture files.
+            captions: a caption for each of them.
+            keep_size: whether the results have the pictures' own sizes and not the model's.
+
+        Returns:
+            PNG files.
 
         Raises:
-            UserError: the server is not there, too slow, or refuses.
+            UserError: the server cannot be reached, does not answer in time, or refuses.
         """
-        body = {
+        body: dict[str, Any] = {
             "signature_name": SIGNATURES[keep_size],
             "instances": [
                 {"image_bytes": {"b64": base64.b64encode(file).decode()}, "caption": caption}
@@ -74,13 +84,14 @@ class RestClient:
                 f"{self.url}: HTTP {answer.status_code}: {message or answer.text[:200] or '-'}"
             )
         try:
-            return [base64.b64decode(one["b64"], validate=True) for one in tree["predictions"]]
+            predictions = tree["predictions"]
+            return [base64.b64decode(file["b64"], validate=True) for file in predictions]
         except (KeyError, TypeError, binascii.Error):
             raise UserError(f"{self.url}: its answer is not that of an exported model") from None
 
 
 class GrpcClient:
-    """The gRPC interface; see :class:`RestClient`."""
+    """A client of the gRPC interface; arguments as for :class:`RestClient`."""
 
     def __init__(self, address: str, model: str, timeout: float = 60.0, retries: int = 3) -> None:
         import grpc
@@ -88,7 +99,7 @@ class GrpcClient:
 
         self.url, self.model = f"grpc://{address}", model
         self._timeout, self._retries = timeout, retries
-        limit = 64 << 20  # the default of 4 MB is less than a photograph
+        limit = 64 << 20  # photographs exceed the default of 4 MB
         self._channel = grpc.insecure_channel(
             address,
             options=[
@@ -98,8 +109,10 @@ class GrpcClient:
         )
         self._stub = PredictionServiceStub(self._channel)
 
-    def edit(self, files: Sequence[bytes], captions: Sequence[str], keep_size: bool) -> list[bytes]:
-        """Like :meth:`RestClient.edit`."""
+    def edit(
+        self, files: Sequence[bytes], captions: Sequence[str], *, keep_size: bool
+    ) -> list[bytes]:
+        """Edit pictures; see :meth:`RestClient.edit`."""
         import time
 
         import grpc
@@ -107,7 +120,7 @@ class GrpcClient:
 
         from export.serving.messages import predict_request
 
-        inputs = {"image_bytes": list(files), "caption": [one.encode() for one in captions]}
+        inputs = {"image_bytes": list(files), "caption": [text.encode() for text in captions]}
         request = predict_request(self.model, SIGNATURES[keep_size], inputs)
         for attempt in range(self._retries + 1):
             try:
@@ -138,12 +151,13 @@ def connect(url: str, model: str, timeout: float, retries: int) -> RestClient | 
 
 
 def _reason(error: Exception) -> str:
-    """The innermost cause, without the layers that wrap it."""
+    """The message of the innermost cause, without those of the exceptions around it."""
     reason: Any = getattr(error.args[0], "reason", error) if error.args else error
     return str(reason).rsplit(": ", 1)[-1]
 
 
 def _json(answer: requests.Response) -> Any:
+    """The answer's JSON; None where it is not JSON."""
     try:
         return answer.json()
     except requests.JSONDecodeError:
@@ -177,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         picture = arguments.image.read_bytes()
     except OSError as error:
         raise UserError(f"--image {arguments.image}: {error.strerror}") from None
-    [edited] = client.edit([picture], [arguments.text], arguments.keep_size)
+    [edited] = client.edit([picture], [arguments.text], keep_size=arguments.keep_size)
     try:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         partial = arguments.output.with_name(f".partial.{arguments.output.name}")

@@ -1,8 +1,9 @@
-"""How much a server bears, for a bounded time.
+"""Loads a server with requests for a limited time and measures its answers.
 
 ``python -m export.serving.load_test --url http://localhost:8501 --image in.jpg --text "a red bird"
---clients 8 --seconds 30`` prints the requests answered, refused as busy and lost, pictures a
-second, and the time an answer took. Exit code 1 if any was lost.
+--clients 8 --seconds 30`` prints how many requests were answered, refused because the server was
+busy, and lost; the answers per second; and how long answers took. The exit code is 1 where a
+request was lost.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ import numpy as np
 from export.serving.client import connect
 from mim_tf.errors import UserError, entry_point
 
-_LONGEST = 600.0
+_MAX_SECONDS = 600.0
 
 
 @dataclass
 class Tally:
-    """What one client saw.
+    """The answers that a client got.
 
     Attributes:
-        seconds: of each answer.
-        busy: requests that were answered with 503 or RESOURCE_EXHAUSTED.
-        lost: the message of each that failed otherwise.
+        seconds: how long each answer took.
+        busy: number of requests that were answered with 503 or RESOURCE_EXHAUSTED.
+        lost: the error message of each request that failed otherwise.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -40,7 +41,10 @@ class Tally:
     lost: list[str] = field(default_factory=list)
 
 
-def _client(url: str, model: str, picture: bytes, text: str, end: float, timeout: float) -> Tally:
+def _send_requests(
+    url: str, model: str, picture: bytes, text: str, end: float, timeout: float
+) -> Tally:
+    """Send requests one after the other until ``end``, a time of :func:`time.monotonic`."""
     tally, client = Tally(), connect(url, model, timeout, retries=0)
     while time.monotonic() < end:
         start = time.monotonic()
@@ -66,30 +70,42 @@ def run(
     seconds: float,
     timeout: float = 60.0,
 ) -> dict[str, Any]:
-    """Load a server with ``clients`` at once, each sending its next request after an answer.
+    """Load a server with several clients, each of which sends a request after every answer.
+
+    Args:
+        url: ``http://host:port`` or ``grpc://host:port``.
+        model: the model's name.
+        picture: a picture file.
+        text: the caption.
+        clients: number of clients at the same time.
+        seconds: how long they send requests.
+        timeout: seconds to wait for an answer.
 
     Returns:
-        ``answered``, ``busy``, ``lost`` (counts), ``a_second``; the answer times ``median_ms``,
-        ``p95_ms`` and ``longest_ms``; ``first_loss``: its message or None.
+        The numbers of requests ``answered``, ``busy`` and ``lost``; ``a_second``, answers per
+        second; the times of answers ``median_ms``, ``p95_ms`` and ``longest_ms``, None without an
+        answer; ``first_loss``, the error message of a lost request, or None.
     """
     start = time.monotonic()
     end = start + seconds
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
         tallies = list(
-            pool.map(lambda _: _client(url, model, picture, text, end, timeout), range(clients))
+            pool.map(
+                lambda _: _send_requests(url, model, picture, text, end, timeout), range(clients)
+            )
         )
-    took = time.monotonic() - start
-    times = np.array([one for tally in tallies for one in tally.seconds]) * 1000
-    lost = [one for tally in tallies for one in tally.lost]
-    quantile = {"median_ms": 0.5, "p95_ms": 0.95, "longest_ms": 1.0}
+    duration = time.monotonic() - start
+    times = np.array([seconds for tally in tallies for seconds in tally.seconds]) * 1000
+    lost = [message for tally in tallies for message in tally.lost]
+    quantiles = {"median_ms": 0.5, "p95_ms": 0.95, "longest_ms": 1.0}
     return {
         "answered": len(times),
         "busy": sum(tally.busy for tally in tallies),
         "lost": len(lost),
-        "a_second": round(len(times) / took, 2),
+        "a_second": round(len(times) / duration, 2),
         **{
             name: round(float(np.quantile(times, share)), 1) if len(times) else None
-            for name, share in quantile.items()
+            for name, share in quantiles.items()
         },
         "first_loss": lost[0] if lost else None,
     }
@@ -98,7 +114,8 @@ def run(
 @entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m export.serving.load_test", description="How much a server bears."
+        prog="python -m export.serving.load_test",
+        description="Load a server and measure its answers.",
     )
     parser.add_argument("--url", required=True, help="http://host:8501 or grpc://host:8500")
     parser.add_argument("--model", default="mim", metavar="NAME")
@@ -107,8 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--clients", type=int, default=8, metavar="N", help="at once (8)")
     parser.add_argument("--seconds", type=float, default=30.0, metavar="S", help="(30)")
     arguments = parser.parse_args(argv)
-    if not 0 < arguments.seconds <= _LONGEST or not 1 <= arguments.clients <= 256:
-        raise UserError(f"--seconds is above 0 and at most {_LONGEST:g}, --clients 1 to 256")
+    if not 0 < arguments.seconds <= _MAX_SECONDS or not 1 <= arguments.clients <= 256:
+        raise UserError(f"--seconds is above 0 and at most {_MAX_SECONDS:g}, --clients 1 to 256")
     try:
         picture = arguments.image.read_bytes()
     except OSError as error:

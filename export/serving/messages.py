@@ -10,7 +10,13 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
 
 def predict_request(model: str, signature: str, inputs: Mapping[str, Any]) -> PredictRequest:
-    """A request of a signature's ``inputs``: arrays, or lists of bytes."""
+    """A request for a model's signature.
+
+    Args:
+        model: the model's name.
+        signature: the signature's name.
+        inputs: argument name -> array or list of bytes.
+    """
     request = PredictRequest()
     request.model_spec.name = model
     request.model_spec.signature_name = signature

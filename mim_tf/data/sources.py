@@ -73,7 +73,7 @@ def load_raw(config: Config, split: Split) -> Source:
             f"{data.root}: the {split} split has {len(listing.records)} pictures with captions; "
             "at least 2 are needed"
         )
-    photographs = Photographs(listing.records, data.crop_to_box)
+    photographs = Photographs(listing.records, use_boxes=data.crop_to_box)
     return Source(
         data.source,
         tuple(record.image_id for record in listing.records),

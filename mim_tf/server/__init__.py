@@ -1,1 +1,1 @@
-"""What mim_tf.serve is made of: TensorFlow Serving's REST interface over a SavedModel."""
+"""The server of mim_tf.serve: TensorFlow Serving's REST interface for a SavedModel."""

@@ -1,4 +1,4 @@
-"""The ASGI application: paths, limits of a request, errors as JSON."""
+"""The ASGI application: TensorFlow Serving's paths, and errors as JSON."""
 
 from __future__ import annotations
 
@@ -7,117 +7,154 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
 from mim_tf.server.batcher import Batcher
 from mim_tf.server.limits import Limits, RequestError
 from mim_tf.server.messages import answer, parse
 from mim_tf.server.model import Model
 
+# nginx's status for a client that closed the connection before the answer; no client sees it.
+_CLIENT_CLOSED_REQUEST = 499
 
-def application(model: Model, limits: Limits):
-    """The ASGI application."""
-    from starlette.applications import Starlette
-    from starlette.exceptions import HTTPException
-    from starlette.requests import ClientDisconnect, Request
-    from starlette.responses import JSONResponse, Response
-    from starlette.routing import Route
 
-    batcher = Batcher(model, limits)
+def application(model: Model, limits: Limits) -> Starlette:
+    """The ASGI application that serves a model."""
+    handlers = _Handlers(model, limits)
+    routes = []
+    for prefix in ("/v1/models/{name}", "/v1/models/{name}/versions/{version}"):
+        routes += [
+            Route(f"{prefix}:predict", handlers.predict, methods=["POST"]),
+            Route(f"{prefix}/metadata", handlers.metadata),
+            Route(prefix, handlers.status),
+        ]
+    return Starlette(
+        routes=[*routes, Route("/healthz", handlers.health)],
+        lifespan=handlers.lifespan,
+        exception_handlers={
+            RequestError: _on_request_error,
+            ClientDisconnect: _on_disconnect,
+            HTTPException: _on_http_exception,
+            500: _on_defect,
+        },
+    )
+
+
+class _Handlers:
+    """The functions that answer requests.
+
+    Args:
+        model: the model that is served.
+        limits: what a request may hold.
+    """
+
+    def __init__(self, model: Model, limits: Limits) -> None:
+        self._model, self._limits = model, limits
+        self._batcher = Batcher(model, limits)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.worker = asyncio.create_task(batcher.work())
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """Run the batcher's worker as long as the application runs."""
+        app.state.worker = asyncio.create_task(self._batcher.work())
         yield
         app.state.worker.cancel()
 
-    def check_model(request: Request) -> None:
-        name, version = request.path_params["name"], request.path_params.get("version")
-        if name != model.name or version not in (None, model.version):
-            wanted = f"Specific({name}, {version})" if version else f"Latest({name})"
-            raise RequestError(404, f"Servable not found for request: {wanted}")
-
-    async def body_of(request: Request) -> bytes:
-        parts, size = [], 0
+    async def predict(self, request: Request) -> Response:
+        """``POST .../models/<name>:predict``."""
+        self._check_model(request)
+        body = await _read_body(request, self._limits)
+        call = await asyncio.to_thread(parse, body, self._model, self._limits)
+        result = asyncio.ensure_future(self._batcher.submit(call))
+        disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
         try:
-            async with asyncio.timeout(limits.body_seconds):
-                async for part in request.stream():
-                    size += len(part)
-                    if size <= limits.body:
-                        parts.append(part)
-                    elif size > 4 * limits.body:
-                        break  # up to there it is read and dropped, so that the client hears why
-        except TimeoutError:
-            raise RequestError(
-                408, f"the request did not come within {limits.body_seconds:g} seconds"
-            ) from None
-        if size > limits.body:
-            raise RequestError(413, f"the body has more than {limits.body} bytes")
-        return b"".join(parts)
-
-    async def until_gone(request: Request) -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    async def predict(request: Request) -> Response:
-        check_model(request)
-        body = await body_of(request)
-        call = await asyncio.to_thread(parse, body, model, limits)
-        result = asyncio.ensure_future(batcher.submit(call))
-        gone = asyncio.ensure_future(until_gone(request))
-        try:
-            await asyncio.wait({result, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not result.done():  # nobody waits for the answer any more
-                return Response(status_code=499)
+            await asyncio.wait({result, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+            if not result.done():  # the client has gone, so nobody would read the answer
+                return Response(status_code=_CLIENT_CLOSED_REQUEST)
             outputs = result.result()
         finally:
-            gone.cancel()
+            disconnect.cancel()
             result.cancel()
-        return JSONResponse(await asyncio.to_thread(answer, outputs, call.rows))
+        return JSONResponse(await asyncio.to_thread(answer, outputs, row_format=call.row_format))
 
-    async def status(request: Request) -> Response:
-        check_model(request)
+    async def status(self, request: Request) -> Response:
+        """``GET .../models/<name>``: the version and that it is available."""
+        self._check_model(request)
         state = {
-            "version": model.version,
+            "version": self._model.version,
             "state": "AVAILABLE",
             "status": {"error_code": "OK", "error_message": ""},
         }
         return JSONResponse({"model_version_status": [state]})
 
-    async def metadata(request: Request) -> Response:
-        check_model(request)
-        return JSONResponse(model.metadata())
+    async def metadata(self, request: Request) -> Response:
+        """``GET .../models/<name>/metadata``: the signatures."""
+        self._check_model(request)
+        return JSONResponse(self._model.metadata())
 
-    async def health(request: Request) -> Response:
+    async def health(self, request: Request) -> Response:
+        """``GET /healthz``: 200 while the batcher's worker runs, else 500."""
         if request.app.state.worker.done():
             return JSONResponse({"status": "the model's worker has ended"}, 500)
         return JSONResponse({"status": "ok"})
 
-    async def refused(_, error: Exception) -> Response:
-        assert isinstance(error, RequestError)
-        return JSONResponse({"error": str(error)}, error.status)
+    def _check_model(self, request: Request) -> None:
+        """Raise RequestError 404 where the path names another model or version."""
+        name, version = request.path_params["name"], request.path_params.get("version")
+        if name != self._model.name or version not in (None, self._model.version):
+            wanted = f"Specific({name}, {version})" if version else f"Latest({name})"
+            raise RequestError(404, f"Servable not found for request: {wanted}")
 
-    async def gone(_request, _error) -> Response:
-        return Response(status_code=499)
 
-    async def unknown(_, error: Any) -> Response:
-        return JSONResponse({"error": error.detail}, error.status_code)
+async def _read_body(request: Request, limits: Limits) -> bytes:
+    """The request's body.
 
-    async def defect(_request, _error) -> Response:
-        return JSONResponse({"error": "internal error; the server's log tells more"}, 500)
+    Raises:
+        RequestError: 408, it does not arrive in time; 413, it is too large.
+    """
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size <= limits.body:
+                    parts.append(part)
+                elif size > 4 * limits.body:
+                    # Up to here the rest was read and dropped: most clients read an answer only
+                    # after they have sent the whole body.
+                    break
+    except TimeoutError:
+        raise RequestError(
+            408, f"the request did not come within {limits.body_seconds:g} seconds"
+        ) from None
+    if size > limits.body:
+        raise RequestError(413, f"the body has more than {limits.body} bytes")
+    return b"".join(parts)
 
-    routes = []
-    for prefix in ("/v1/models/{name}", "/v1/models/{name}/versions/{version}"):
-        routes += [
-            Route(f"{prefix}:predict", predict, methods=["POST"]),
-            Route(f"{prefix}/metadata", metadata),
-            Route(prefix, status),
-        ]
-    return Starlette(
-        routes=[*routes, Route("/healthz", health)],
-        lifespan=lifespan,
-        exception_handlers={
-            RequestError: refused,
-            ClientDisconnect: gone,
-            HTTPException: unknown,
-            500: defect,
-        },
-    )
+
+async def _wait_for_disconnect(request: Request) -> None:
+    """Return when the client closes the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _on_request_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return JSONResponse({"error": str(error)}, error.status)
+
+
+async def _on_disconnect(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=_CLIENT_CLOSED_REQUEST)
+
+
+async def _on_http_exception(_request: Request, error: Any) -> Response:
+    """Starlette's own errors: unknown paths and methods."""
+    return JSONResponse({"error": error.detail}, error.status_code)
+
+
+async def _on_defect(_request: Request, _error: Exception) -> Response:
+    """Any other exception; Starlette writes its traceback to the log."""
+    return JSONResponse({"error": "internal error; the server's log tells more"}, 500)

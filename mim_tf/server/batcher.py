@@ -1,4 +1,4 @@
-"""Requests that wait at the same time run as one batch."""
+"""Runs requests that wait at the same time as one batch."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mim_tf.server.model import Model
 
 
 class Batcher:
-    """One worker that runs what waits at the same time together.
+    """A queue of calls, and the worker that runs them in batches.
 
     Args:
-        model: what runs.
-        limits: of queue and batch.
+        model: the model that runs them.
+        limits: of the queue, of a batch and of the time until an answer.
     """
 
     def __init__(self, model: Model, limits: Limits) -> None:
@@ -27,10 +27,11 @@ class Batcher:
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "model")
 
     async def submit(self, call: Call) -> dict[str, np.ndarray]:
-        """The outputs of one call.
+        """Put a call into the queue and wait for its outputs.
 
         Raises:
-            RequestError: queue full, no answer in time, or the model finds the input wrong.
+            RequestError: 503, the queue is full; 504, no answer in time; 400, the model finds the
+                input wrong.
         """
         if len(self._waiting) >= self._limits.queue:
             raise RequestError(503, f"{self._limits.queue} requests wait already; try again later")
@@ -44,7 +45,7 @@ class Batcher:
             raise RequestError(
                 504, f"no answer within {self._limits.answer_seconds:g} seconds; try again later"
             ) from None
-        finally:  # also when the client has gone
+        finally:  # also after a timeout, and when the client has gone
             if entry in self._waiting:
                 self._waiting.remove(entry)
 
@@ -54,7 +55,7 @@ class Batcher:
         try:
             while True:
                 await self._wake.wait()
-                batch = self._take()
+                batch = self._take_batch()
                 if not batch:
                     self._wake.clear()
                     continue
@@ -70,15 +71,17 @@ class Batcher:
         finally:
             self._pool.shutdown(wait=False)
 
-    def _take(self) -> list[tuple[Call, asyncio.Future]]:
-        """The oldest call and those behind it that fit into one batch with it."""
+    def _take_batch(self) -> list[tuple[Call, asyncio.Future]]:
+        """Take the oldest call from the queue, and the later ones that fit into a batch with it."""
         taken: list[tuple[Call, asyncio.Future]] = []
         count = 0
         for entry in list(self._waiting):
             call = entry[0]
-            if taken and (
-                _kind(call) != _kind(taken[0][0]) or count + call.count > self._limits.batch
-            ):
+            fits = not taken or (
+                _batch_key(call) == _batch_key(taken[0][0])
+                and count + call.count <= self._limits.batch
+            )
+            if not fits:
                 continue
             taken.append(entry)
             count += call.count
@@ -86,17 +89,18 @@ class Batcher:
         return taken
 
     def _run(self, calls: list[Call]) -> list[dict[str, np.ndarray] | Exception]:
-        """Results or errors, one a call. Runs in the worker thread."""
+        """The outputs or the error of each call. Runs in the worker thread."""
         if len(calls) > 1:
             names = calls[0].inputs
-            merged = {name: np.concatenate([one.inputs[name] for one in calls]) for name in names}
+            merged = {name: np.concatenate([call.inputs[name] for call in calls]) for name in names}
             try:
                 outputs = self._model.run(calls[0].signature, merged)
-            except Exception:  # whose fault it is shows when each runs alone
+            except Exception:
+                # Run each call alone, so that only the call with the wrong input fails.
                 return [self._run([call])[0] for call in calls]
             ends = np.cumsum([call.count for call in calls])
             return [
-                {name: one[end - call.count : end] for name, one in outputs.items()}
+                {name: rows[end - call.count : end] for name, rows in outputs.items()}
                 for call, end in zip(calls, ends, strict=True)
             ]
         try:
@@ -105,6 +109,7 @@ class Batcher:
             return [error]
 
 
-def _kind(call: Call) -> tuple:
-    """Calls of one kind can run as one batch."""
-    return call.signature, *((one.dtype.str, one.shape[1:]) for one in call.inputs.values())
+def _batch_key(call: Call) -> tuple:
+    """Signature, types and shapes of a call; calls with equal keys can run as one batch."""
+    arrays = call.inputs.values()
+    return call.signature, *((array.dtype.str, array.shape[1:]) for array in arrays)

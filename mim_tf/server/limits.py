@@ -1,4 +1,4 @@
-"""What the server accepts, and how it refuses the rest."""
+"""The limits of what the server accepts, and the error for what it refuses."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """What the server accepts.
+    """The limits of what the server accepts.
 
     Attributes:
-        body: bytes of a request.
-        pixels: of a request's encoded pictures together, by their headers.
-        caption: characters of one string.
-        items: pictures in a request; no more than ``batch``.
-        queue: requests that wait; one more is answered 503.
+        body: bytes in a request's body.
+        pixels: in all encoded pictures of a request together, by their headers.
+        caption: characters in a caption.
+        items: pictures in a request; at most ``batch``.
+        queue: requests that may wait; a further request is answered with 503.
         batch: pictures that run at once.
-        body_seconds: until a connection's first header, and then until each request's body, must
-            have come.
-        answer_seconds: until the answer must be ready.
+        body_seconds: time until the header of a connection's next request, and then until the
+            request's body, must have arrived.
+        answer_seconds: time until the answer must be ready.
     """
 
     body: int = 16 << 20
@@ -32,7 +32,12 @@ class Limits:
 
 
 class RequestError(Exception):
-    """A request that is answered with an error; ``status`` is HTTP's."""
+    """A request is answered with an error.
+
+    Args:
+        status: the HTTP status.
+        message: what is wrong and what to do, in one line.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

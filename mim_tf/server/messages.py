@@ -1,4 +1,8 @@
-"""TensorFlow Serving's JSON to arrays and back."""
+"""Converts TensorFlow Serving's JSON to arrays and back.
+
+https://www.tensorflow.org/tfx/serving/api_rest describes the two formats: in row format a request
+lists ``instances``, in column format it has a list of values for each of its ``inputs``.
+"""
 
 from __future__ import annotations
 
@@ -21,22 +25,28 @@ _DEFAULT_SIGNATURE = "serving_default"
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A parsed request: ``rows`` tells which of the two JSON forms it came in.
+    """A parsed predict request.
 
-    Equal to itself alone: arrays have no equality of their own.
+    Calls are compared by identity (``eq=False``), because ``==`` of arrays gives an array.
+
+    Attributes:
+        signature: name of the model's function.
+        inputs: the function's arguments; their first dimension is that of the items.
+        count: number of items.
+        row_format: whether the request came in row format; its answer has the same format.
     """
 
     signature: str
     inputs: dict[str, np.ndarray]
     count: int
-    rows: bool
+    row_format: bool
 
 
 def parse(body: bytes, model: Model, limits: Limits) -> Call:
-    """A predict request's body, in row (``instances``) or column (``inputs``) form.
+    """Parse and check the body of a predict request.
 
     Raises:
-        RequestError: 400 with what is wrong.
+        RequestError: 400, with what is wrong.
     """
     try:
         tree = json.loads(body)
@@ -52,33 +62,36 @@ def parse(body: bytes, model: Model, limits: Limits) -> Call:
     if ("instances" in tree) == ("inputs" in tree):
         raise RequestError(400, "the body needs either 'instances' or 'inputs'")
     specs = model.inputs(signature)
-    rows = "instances" in tree
-    columns = _columns(tree["instances"], specs) if rows else tree["inputs"]
+    row_format = "instances" in tree
+    columns = _columns(tree["instances"], specs) if row_format else tree["inputs"]
     if not isinstance(columns, dict):
         if len(specs) > 1:
             raise RequestError(400, f"'inputs' is no object with {sorted(specs)}")
         columns = {next(iter(specs)): columns}
     if set(columns) != set(specs):
-        names = sorted(str(one)[:80] for one in columns)
+        names = sorted(str(name)[:80] for name in columns)
         raise RequestError(400, f"the inputs are {sorted(specs)}, not {names}")
     inputs = {name: _array(name, columns[name], spec, limits) for name, spec in specs.items()}
-    counts = {name: len(one) for name, one in inputs.items()}
+    counts = {name: len(array) for name, array in inputs.items()}
     count = next(iter(counts.values()))
     if len(set(counts.values())) > 1:
         raise RequestError(400, f"the inputs differ in their number of items: {counts}")
     if not 1 <= count <= limits.items:
         raise RequestError(400, f"{count} items; send 1 to {limits.items} in a request")
-    return Call(signature, inputs, count, rows)
+    return Call(signature, inputs, count, row_format)
 
 
 def _columns(instances: Any, specs: dict[str, Any]) -> dict[str, list]:
-    """Rows to columns."""
+    """Convert ``instances`` to a list of values for each input.
+
+    An instance is an object with all inputs, or, where there is a single input, its bare value.
+    """
     if not isinstance(instances, list) or not instances:
         raise RequestError(400, "'instances' is no list with at least one item")
     columns: dict[str, list] = {name: [] for name in specs}
     for index, instance in enumerate(instances):
-        named = isinstance(instance, dict) and set(instance) != {"b64"}
-        row = instance if named else {next(iter(specs)): instance} if len(specs) == 1 else {}
+        is_object = isinstance(instance, dict) and set(instance) != {"b64"}
+        row = instance if is_object else {next(iter(specs)): instance} if len(specs) == 1 else {}
         if set(row) != set(specs):
             raise RequestError(400, f"item {index}: it is no object with exactly {sorted(specs)}")
         for name, value in row.items():
@@ -87,12 +100,12 @@ def _columns(instances: Any, specs: dict[str, Any]) -> dict[str, list]:
 
 
 def _array(name: str, value: Any, spec: Any, limits: Limits) -> np.ndarray:
-    """One input, checked against its specification."""
+    """An input's values as an array, checked against its specification (tf.TensorSpec)."""
     dtype = spec.dtype.as_numpy_dtype
     if spec.dtype.name == "string":
         if not isinstance(value, list):
             raise RequestError(400, f"'{name}' is no list of strings")
-        strings = [_string(name, i, one, limits) for i, one in enumerate(value)]
+        strings = [_string(name, index, item, limits) for index, item in enumerate(value)]
         if name.endswith("_bytes"):
             _check_pixels(strings, limits)
         return np.array(strings, object)
@@ -110,7 +123,7 @@ def _array(name: str, value: Any, spec: Any, limits: Limits) -> np.ndarray:
         raise RequestError(400, f"'{name}' is no rectangular list of numbers ({error})") from None
     expected = list(spec.shape)
     fits = len(expected) == numbers.ndim and all(
-        one in (None, found) for one, found in zip(expected, numbers.shape, strict=True)
+        size in (None, found) for size, found in zip(expected, numbers.shape, strict=True)
     )
     if not fits:
         raise RequestError(400, f"'{name}' has the shape {list(numbers.shape)}, not {expected}")
@@ -118,7 +131,7 @@ def _array(name: str, value: Any, spec: Any, limits: Limits) -> np.ndarray:
 
 
 def _string(name: str, index: int, value: Any, limits: Limits) -> bytes:
-    """One string: text as it is, ``{"b64": ...}`` decoded."""
+    """An item of a string input as bytes: text in UTF-8, or ``{"b64": ...}`` decoded."""
     if isinstance(value, str):
         if len(value) > limits.caption:
             raise RequestError(
@@ -139,7 +152,7 @@ def _string(name: str, index: int, value: Any, limits: Limits) -> bytes:
 
 
 def _check_pixels(files: Sequence[bytes], limits: Limits) -> None:
-    """Refuse pictures by their headers."""
+    """Refuse pictures with too many pixels together, before any of them is decoded."""
     total = 0
     for index, data in enumerate(files):
         total += _pixels(data)
@@ -152,7 +165,10 @@ def _check_pixels(files: Sequence[bytes], limits: Limits) -> None:
 
 
 def _pixels(data: bytes) -> int:
-    """By the header; 0 of what Pillow cannot read, which the model itself refuses."""
+    """Width times height by the picture's header.
+
+    0 for data that Pillow cannot read: the model refuses it with a better message.
+    """
     from PIL import Image
 
     try:
@@ -160,15 +176,15 @@ def _pixels(data: bytes) -> int:
             return picture.width * picture.height
     except Image.DecompressionBombError:
         return sys.maxsize
-    except Exception:  # codecs raise whatever a broken file makes them trip over
+    except Exception:  # a broken file can make Pillow's codecs raise almost any exception
         return 0
 
 
-def answer(outputs: dict[str, np.ndarray], rows: bool) -> dict[str, Any]:
-    """TensorFlow Serving's JSON: one output stands without its name."""
+def answer(outputs: dict[str, np.ndarray], *, row_format: bool) -> dict[str, Any]:
+    """The JSON of an answer; as in TensorFlow Serving, a single output has no name in it."""
     columns = {name: _jsonable(name, value) for name, value in outputs.items()}
     only = next(iter(columns.values())) if len(columns) == 1 else None
-    if not rows:
+    if not row_format:
         return {"outputs": columns if only is None else only}
     if only is not None:
         return {"predictions": only}
@@ -180,8 +196,9 @@ def answer(outputs: dict[str, np.ndarray], rows: bool) -> dict[str, Any]:
 
 
 def _jsonable(name: str, value: np.ndarray) -> list:
+    """An output as lists; strings whose name ends in ``_bytes`` become base64."""
     if value.dtype != object:
         return value.tolist()
     if name.endswith("_bytes"):
-        return [{"b64": base64.b64encode(one).decode()} for one in value]
-    return [one.decode("utf-8", "replace") for one in value]
+        return [{"b64": base64.b64encode(data).decode()} for data in value]
+    return [text.decode("utf-8", "replace") for text in value]

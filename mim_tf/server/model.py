@@ -15,16 +15,24 @@ _MESSAGE = re.compile(r"assertion failed: \[([^\]]*)\]")
 
 
 class Model:
-    """The newest version of an exported model.
+    """The newest version of an exported model, loaded.
+
+    Args:
+        base: the folder of all versions, whose names are numbers.
 
     Attributes:
-        name, version: as in the paths.
-        signatures: name -> the TensorFlow function.
+        name, version: the names of the two folders, which are also those in the URLs.
+        signatures: name -> TensorFlow function.
+
+    Raises:
+        UserError: there is no version, or it is not a SavedModel with signatures.
     """
 
     def __init__(self, base: Path) -> None:
         versions = (
-            [int(one.name) for one in base.iterdir() if one.name.isdigit()] if base.is_dir() else []
+            [int(path.name) for path in base.iterdir() if path.name.isdigit()]
+            if base.is_dir()
+            else []
         )
         if (base / "saved_model.pb").is_file():
             raise UserError(f"--model {base} is one version; name the folder of all: {base.parent}")
@@ -48,18 +56,18 @@ class Model:
             raise UserError(f"{path} has no signature")
 
     def inputs(self, signature: str) -> dict[str, Any]:
-        """Name -> tf.TensorSpec of a signature's inputs."""
+        """A signature's inputs: name -> tf.TensorSpec."""
         return self.signatures[signature].structured_input_signature[1]
 
     def outputs(self, signature: str) -> dict[str, Any]:
-        """Name -> tf.TensorSpec of a signature's outputs."""
+        """A signature's outputs: name -> tf.TensorSpec."""
         return self.signatures[signature].structured_outputs
 
     def run(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run a signature.
 
         Raises:
-            RequestError: the model finds the input wrong.
+            RequestError: 400, an assertion in the model's graph finds the input wrong.
         """
         import tensorflow as tf
 
@@ -68,15 +76,15 @@ class Model:
                 name: tf.constant(value, self.inputs(signature)[name].dtype)
                 for name, value in inputs.items()
             }
-            out = self.signatures[signature](**tensors)
+            outputs = self.signatures[signature](**tensors)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
             found = _MESSAGE.search(error.message or "")
             message = found[1] if found else (error.message or "").splitlines()[0]
             raise RequestError(400, message) from None
-        return {name: one.numpy() for name, one in out.items()}
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
 
     def metadata(self) -> dict[str, Any]:
-        """TensorFlow Serving's answer about the signatures."""
+        """TensorFlow Serving's JSON about the signatures: names, types and shapes."""
         from tensorflow.core.framework.types_pb2 import DataType
 
         def infos(specs):
@@ -85,8 +93,8 @@ class Model:
                     "dtype": DataType.Name(spec.dtype.as_datatype_enum),
                     "tensor_shape": {
                         "dim": [
-                            {"size": str(-1 if one is None else one), "name": ""}
-                            for one in spec.shape
+                            {"size": str(-1 if size is None else size), "name": ""}
+                            for size in spec.shape
                         ],
                         "unknown_rank": False,
                     },

@@ -106,7 +106,10 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
     data = config.data
     if data.word_vectors is not None:
         vectors = word_vectors(
-            data.word_vectors, run.vocabulary, config.train.seed, data.train_word_vectors
+            data.word_vectors,
+            run.vocabulary,
+            config.train.seed,
+            trainable=data.train_word_vectors,
         )
     with strategy.scope():
         model = MIMNet(config, len(run.vocabulary), replicas, vectors)

@@ -1,4 +1,4 @@
-"""The benchmark of the input pipeline runs on as few photographs as one batch needs."""
+"""The benchmark of the input pipeline runs with no more photographs than a batch needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mim_tf.pictures import files
 
 
 def write_cub(root: Path, count: int) -> Path:
-    """So many training photographs in CUB's layout, and two test photographs."""
+    """A data set in CUB's layout with ``count`` training photographs and two test photographs."""
     for split, numbers in (("train", range(count)), ("test", range(count, count + 2))):
         names = [f"{split}/Finch_{k}" for k in numbers]
         for name in names:
@@ -28,7 +28,7 @@ def write_cub(root: Path, count: int) -> Path:
 
 
 @pytest.mark.parametrize("count", [29, 30])
-def test_few_photographs(tmp_path, monkeypatch, capsys, count):
+def test_the_benchmark_needs_a_batch_of_photographs(tmp_path, monkeypatch, capsys, count):
     root = write_cub(tmp_path, count)
     options = ["--root", str(root), "--size", "32", "--rounds", "1", "--epochs", "1",
                "--threads", "1"]  # fmt: skip

@@ -26,7 +26,7 @@ from mim_tf.data.birds.scenes import COLOURS, PARTS, Scene, scene, scene_colours
 from mim_tf.data.sources import load_source
 
 NAMES = tuple(COLOURS)
-TESTS = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def digest(found: Scene) -> str:
@@ -60,7 +60,7 @@ def test_shapes_and_ranges(scenes: list[Scene]) -> None:
 
 
 @pytest.mark.parametrize("size", [31, 257, 0, -64])
-def test_sizes_outside_are_refused(size: int) -> None:
+def test_sizes_outside_32_to_256_are_refused(size: int) -> None:
     with pytest.raises(ValueError, match=r"size must be within 32\.\.256"):
         scene(0, 0, size)
 
@@ -82,7 +82,8 @@ def test_scene_colours_are_those_of_the_scene(scenes: list[Scene]) -> None:
 def test_same_arguments_same_bytes_in_any_process() -> None:
     places = [(0, 0, 64), (5, 17, 48), (123456789, 99999, 96)]
     code = (
-        f"import sys; sys.path[:0] = {[str(TESTS), str(TESTS.parents[1])]}\n"
+        "import sys\n"
+        f"sys.path[:0] = {[str(ROOT / 'tests' / 'data'), str(ROOT / 'tests'), str(ROOT)]}\n"
         "from test_birds import digest, scene\n"
         f"print(*[digest(scene(*place)) for place in {places}])"
     )
@@ -170,16 +171,19 @@ def test_expected_is_the_mean_of_true_pictures(scenes: list[Scene]) -> None:
                 assert np.abs(row - truth).max() < 0.003
 
 
-def test_words_are_unambiguous() -> None:
+def test_no_word_stands_for_two_colours_or_parts() -> None:
     assert tuple(COLOUR_WORDS) == NAMES and tuple(PART_WORDS) == PARTS
     for words in (COLOUR_WORDS, PART_WORDS):
         assert all(phrases[0] == name for name, phrases in words.items())
-    phrases = [p for words in (COLOUR_WORDS, PART_WORDS) for some in words.values() for p in some]
-    assert max(Counter(phrases).values()) == 1
+    by_name = {**COLOUR_WORDS, **PART_WORDS}
+    all_phrases = [phrase for phrases in by_name.values() for phrase in phrases]
+    assert max(Counter(all_phrases).values()) == 1
     assert all(word.isalpha() for words in COLOUR_WORDS.values() for word in words)
-    for name, some in {**COLOUR_WORDS, **PART_WORDS}.items():
-        others = {w for n, ps in {**COLOUR_WORDS, **PART_WORDS}.items() if n != name for w in ps}
-        assert not any(set(phrase.split()) & others for phrase in some)
+    for name, phrases in by_name.items():
+        of_others = {
+            phrase for other, phrases in by_name.items() if other != name for phrase in phrases
+        }
+        assert not any(set(phrase.split()) & of_others for phrase in phrases)
 
 
 def test_captions_read_back_and_are_well_formed() -> None:
@@ -226,35 +230,35 @@ def test_some_training_captions_are_terse() -> None:
     pairs = [pair for rows in zip(plain, mixed, strict=True) for pair in zip(*rows, strict=True)]
     changed = [new for old, new in pairs if new != old]
     assert 0.2 < len(changed) / len(pairs) < 0.3
-    assert not any("bird" in one or " is " in one for one in changed)
+    assert not any("bird" in caption or " is " in caption for caption in changed)
     assert captions(0.25, "test") == captions(0.0, "test")
 
 
-def test_own_names_outnumber_synonyms() -> None:
+def test_names_outnumber_synonyms() -> None:
     rng = np.random.default_rng(4)
-    own = Counter(
+    named = Counter(
         bool(re.search(r"\bblue\b", caption(rng, {"belly": "blue"}))) for _ in range(2000)
     )
-    assert 0.64 < own[True] / own.total() < 0.76
+    assert 0.64 < named[True] / named.total() < 0.76
 
 
-def test_a_caption_is_never_empty() -> None:
+def test_a_caption_without_parts_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one part"):
         caption(np.random.default_rng(0), {})
 
 
 def test_drawn_captions_are_true_and_edits_ask_for_changes() -> None:
     rng = np.random.default_rng(5)
-    said, asked = Counter[int](), Counter[int]()
+    described, requested = Counter[int](), Counter[int]()
     for _ in range(2000):
         colours = any_colours(rng)
         read = parse(draw_caption(rng, colours))
         assert read.items() <= colours.items()
-        said[len(read)] += 1
+        described[len(read)] += 1
         text, changes = draw_edit(rng, colours)
         assert parse(text) == changes
         assert all(changes[part] != colours[part] for part in changes)
-        asked[len(changes)] += 1
-    for counts in (said, asked):
+        requested[len(changes)] += 1
+    for counts in (described, requested):
         assert set(counts) == {1, 2, 3, 4}
         assert all(420 < count < 580 for count in counts.values())

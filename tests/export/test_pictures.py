@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from crafted_pictures import bomb
 from PIL import Image
 
 from export import pictures
@@ -43,15 +42,6 @@ def rotated(orientation: int, endian: str) -> bytes:
     return encoded(Image.fromarray(photograph()), "JPEG", exif=exif)
 
 
-def bomb(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(kind + body))
-        return struct.pack(">I", len(body)) + kind + body + check
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-
-
 PHOTO = Image.fromarray(photograph())
 FILES = {
     "png": encoded(PHOTO, "PNG"),
@@ -62,7 +52,7 @@ FILES = {
     "grey jpeg": encoded(PHOTO.convert("L"), "JPEG"),
     "cmyk jpeg": encoded(PHOTO.convert("CMYK"), "JPEG"),
     "palette": encoded(PHOTO.convert("P"), "PNG"),
-    "palette with a colour for nothing": encoded(PHOTO.convert("P"), "PNG", transparency=3),
+    "palette with a transparent colour": encoded(PHOTO.convert("P"), "PNG", transparency=3),
     "one bit": encoded(PHOTO.convert("1"), "PNG"),
     "transparent png": encoded(with_alpha("RGBA"), "PNG"),
     "transparent grey png": encoded(with_alpha("LA"), "PNG"),
@@ -87,9 +77,9 @@ def test_every_kind_of_file_gives_the_pixels_of_pillow(squares):
         np.testing.assert_array_equal(square, expected, err_msg=name)
 
 
-def test_headers_tell_the_pixels():
+def test_the_number_of_pixels_is_read_from_the_header():
     for name, data in FILES.items():
-        assert pictures._pixels(data, pictures._kind(data)) == 61 * 83, name
+        assert pictures._pixel_count(data, pictures._kind(data)) == 61 * 83, name
 
 
 def test_no_files_give_no_squares(squares):
@@ -106,17 +96,20 @@ def test_no_files_give_no_squares(squares):
         (["webp", b"\xff\xd8\xff"], "item 1: the picture is truncated or broken"),
         (["png", FILES["webp"][:60], FILES["webp"][:90]], "item 1, 2: the picture is truncated"),
         ([encoded(PHOTO, "GIF"), "png", encoded(PHOTO, "BMP")], "item 0, 2: no picture"),
-        (["png", bomb(10_000, 10_000)], "item 1: the picture has more than 64000000 pixels"),
+        (
+            ["png", bomb(10_000, 10_000)],
+            "item 1: the picture has more than 64000000 pixels",
+        ),
     ],
 )
 def test_refusals_name_the_items(squares, files, message):
-    data = [FILES[one] if isinstance(one, str) else one for one in files]
+    data = [FILES[file] if isinstance(file, str) else file for file in files]
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         squares(tf.constant(data))
 
 
 @pytest.mark.parametrize("position", range(20, 120, 7))
-def test_broken_exif_does_not_cost_the_picture(squares, position):
+def test_a_picture_with_broken_exif_is_still_decoded(squares, position):
     data = bytearray(rotated(6, ">"))
     data[position] ^= 0xFF
     try:

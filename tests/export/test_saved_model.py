@@ -23,17 +23,17 @@ CAPTIONS = ["this bird has blue wings", "A RED bird, with a white belly!", "the 
 FRESH = """
 import sys
 for name in ("mim_tf", "export"):
-    sys.modules[name] = None  # whoever imports it fails
+    sys.modules[name] = None  # importing it raises
 import numpy as np, tensorflow as tf, tensorflow_text
 model = tf.saved_model.load(sys.argv[1])
 data = np.load(sys.argv[2], allow_pickle=False)
 files = [bytes(data[f"file{i}"]) for i in range(3)]
-captions = [str(one).encode() for one in data["captions"]]
+captions = [str(caption).encode() for caption in data["captions"]]
 results = {}
 for name in ("serving_default", "edit_keep_size"):
     out = model.signatures[name](image_bytes=tf.constant(files), caption=tf.constant(captions))
-    for i, one in enumerate(out["image_bytes"].numpy()):
-        results[f"{name}{i}"] = tf.io.decode_png(one).numpy()
+    for i, png in enumerate(out["image_bytes"].numpy()):
+        results[f"{name}{i}"] = tf.io.decode_png(png).numpy()
 np.savez(sys.argv[3], **results)
 """
 
@@ -58,10 +58,11 @@ def photos():
 def test_a_fresh_process_without_mim_tf_gives_the_editors_pixels(
     saved_model, editor, photos, tmp_path
 ):
-    files = {
-        f"file{i}": np.frombuffer(files.encode_png(one), np.uint8) for i, one in enumerate(photos)
+    encoded = {
+        f"file{i}": np.frombuffer(files.encode_png(photo), np.uint8)
+        for i, photo in enumerate(photos)
     }
-    np.savez(tmp_path / "in.npz", captions=np.array(CAPTIONS), **files)
+    np.savez(tmp_path / "in.npz", captions=np.array(CAPTIONS), **encoded)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     subprocess.run(
         [sys.executable, "-c", FRESH, saved_model / "1", tmp_path / "in.npz",
@@ -75,11 +76,11 @@ def test_a_fresh_process_without_mim_tf_gives_the_editors_pixels(
             assert not keep_size or edit.picture.shape == photos[index].shape
 
 
-def test_the_caption_shows_in_the_result(model, photos):
+def test_different_captions_give_different_pictures(model, photos):
     edit = model.signatures["serving_default"]
     file = files.encode_png(photos[0])
     out = edit(image_bytes=tf.constant([file] * 2), caption=tf.constant(CAPTIONS[:2]))
-    first, second = (files.decode(one, "result") for one in out["image_bytes"].numpy())
+    first, second = (files.decode(png, "result") for png in out["image_bytes"].numpy())
     assert (first != second).any()
 
 
@@ -92,7 +93,10 @@ def test_signatures_agree_with_each_other(model, editor):
         images=pixels.to_signed(tf.constant(pictures)), caption=captions
     )
     squares = tf.concat(
-        [pixels.resample(pixels.to_signed(pixels.square_crop(one))[None], 32) for one in pictures],
+        [
+            pixels.resample(pixels.to_signed(pixels.square_crop(picture))[None], 32)
+            for picture in pictures
+        ],
         0,
     )
     by_tokens = model.signatures["edit_tokens"](
@@ -163,20 +167,22 @@ def test_warm_up_requests_parse_and_run(saved_model, model):
     for record in records:
         request = PredictionLog.FromString(record.numpy()).predict_log.request
         assert request.model_spec.name == "mim"
-        inputs = {name: tf.constant(tf.make_ndarray(one)) for name, one in request.inputs.items()}
+        inputs = {
+            name: tf.constant(tf.make_ndarray(proto)) for name, proto in request.inputs.items()
+        }
         outputs = model.signatures[request.model_spec.signature_name](**inputs)
         count = next(iter(inputs.values())).shape[0]
-        assert all(one.shape[0] == count for one in outputs.values())
+        assert all(output.shape[0] == count for output in outputs.values())
 
 
-def test_assets_and_weights_are_in_it(saved_model, editor):
+def test_assets_and_weights_are_in_the_export(saved_model, editor):
     version = saved_model / "1"
     words = json.loads((version / "assets" / "vocabulary.json").read_text())["words"]
     assert tuple(words) == editor.run.vocabulary.words
     card = json.loads((version / "assets" / "model_card.json").read_text())
     assert card["trained_on"]["source"] == "birds" and card["sizes"] == {"coarse": 16, "fine": 32}
     assert card["parameters"] == editor.generator.count_params() and card["metrics"] is None
-    stored = sum(one.stat().st_size for one in (version / "variables").iterdir())
+    stored = sum(path.stat().st_size for path in (version / "variables").iterdir())
     assert stored >= 4 * editor.generator.count_params()
 
 
@@ -188,7 +194,7 @@ def test_the_next_export_is_the_next_version(random_run, tmp_path, capsys, monke
     arguments = ["--run", str(random_run.path), "--output", str(base)]
     assert export_module.main(arguments) == 0
     assert capsys.readouterr().out.strip() == str(base / "8")
-    assert sorted(one.name for one in base.iterdir()) == ["7", "8", "notes"]
+    assert sorted(path.name for path in base.iterdir()) == ["7", "8", "notes"]
 
 
 def test_a_failed_export_leaves_nothing(editor, tmp_path, monkeypatch):
@@ -226,7 +232,7 @@ def test_mistakes_are_one_line(random_run, tmp_path, capsys):
     assert export_module.main(arguments) == 1
     assert export_module.main(["--preset", "nothing", "--output", str(tmp_path / "m")]) == 1
     errors = capsys.readouterr().err.strip().splitlines()
-    assert [one[:6] for one in errors] == ["error:"] * 2 and "no preset nothing" in errors[1]
+    assert [line[:6] for line in errors] == ["error:"] * 2 and "no preset nothing" in errors[1]
 
 
 def test_a_model_that_needs_opencv_is_refused(tmp_path):

@@ -28,7 +28,7 @@ TEXT = "this bird has blue wings"
 
 
 class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """What TensorFlow Serving does with a PredictRequest."""
+    """Answers a PredictRequest as TensorFlow Serving does; unavailable for ``busy`` requests."""
 
     def __init__(self, model: Model) -> None:
         self.model, self.busy = model, 0
@@ -39,7 +39,7 @@ class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
             context.abort(grpc.StatusCode.UNAVAILABLE, "still loading")
         if request.model_spec.name != self.model.name:
             context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found")
-        inputs = {name: tf.make_ndarray(one) for name, one in request.inputs.items()}
+        inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
         try:
             outputs = self.model.run(request.model_spec.signature_name, inputs)
         except RequestError as error:
@@ -71,7 +71,8 @@ def test_grpc_gives_the_editors_pixels(address, random_run, keep_size):
     photos = [rng.integers(0, 256, (50, 70, 3)).astype(np.uint8) for _ in range(2)]
     captions = [TEXT, "a red bird"]
     connection = client.connect(f"grpc://{address}", "mim", 60, 0)
-    found = connection.edit([files.encode_png(one) for one in photos], captions, keep_size)
+    pngs = [files.encode_png(photo) for photo in photos]
+    found = connection.edit(pngs, captions, keep_size=keep_size)
     expected = Editor(random_run).edit_many(photos, captions, keep_size)
     for data, edit in zip(found, expected, strict=True):
         np.testing.assert_array_equal(files.decode(data, "answer"), edit.picture)
@@ -80,7 +81,8 @@ def test_grpc_gives_the_editors_pixels(address, random_run, keep_size):
 def test_grpc_errors_are_clear(address, servicer):
     def edit(model="mim", text=TEXT, retries=3, timeout=60.0):
         png = files.encode_png(np.zeros((8, 8, 3), np.uint8))
-        return client.GrpcClient(address, model, timeout, retries).edit([png], [text], False)
+        connection = client.GrpcClient(address, model, timeout, retries)
+        return connection.edit([png], [text], keep_size=False)
 
     with pytest.raises(UserError, match="INVALID_ARGUMENT: item 0: the caption has no words"):
         edit(text="...")
@@ -93,7 +95,7 @@ def test_grpc_errors_are_clear(address, servicer):
         edit(retries=1)
     servicer.busy = 0
     with pytest.raises(UserError, match="UNAVAILABLE"):
-        client.GrpcClient("127.0.0.1:9", "mim", 5, 0).edit([b"x"], [TEXT], False)
+        client.GrpcClient("127.0.0.1:9", "mim", 5, 0).edit([b"x"], [TEXT], keep_size=False)
 
 
 def test_messages_survive_the_wire():
@@ -107,7 +109,8 @@ def test_messages_survive_the_wire():
 
 def settings(name: str) -> list[tuple[str, str]]:
     """Fields of a text protobuf as (name, value), in order."""
-    lines = [one for one in (FOLDER / name).read_text().splitlines() if not one.startswith("#")]
+    text = (FOLDER / name).read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
     found = []
     for line in filter(None, lines):
         key, value = line.replace("{ value: ", ": ").replace("}", "").split(": ", 1)
@@ -133,11 +136,11 @@ def test_the_last_allowed_batch_size_is_the_largest(name):
     assert {key for key, _ in found} == known
 
 
-def test_compose_mounts_what_its_flags_name():
+def test_docker_compose_mounts_the_files_that_its_flags_name():
     services = yaml.safe_load((FOLDER / "docker-compose.yaml").read_text())["services"]
     assert set(services) == {"cpu", "gpu"}
     for service in services.values():
-        assert any(one.startswith(".:/config") for one in service["volumes"])
-        files = [one.split("=/config/")[1] for one in service["command"] if "/config/" in one]
-        assert len(files) == 3 and all((FOLDER / one).is_file() for one in files)
+        assert any(volume.startswith(".:/config") for volume in service["volumes"])
+        names = [flag.split("=/config/")[1] for flag in service["command"] if "/config/" in flag]
+        assert len(names) == 3 and all((FOLDER / name).is_file() for name in names)
         assert "8501:8501" in service["ports"] and "8500:8500" in service["ports"]

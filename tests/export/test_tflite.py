@@ -1,4 +1,4 @@
-"""LiteRT files: the Editor's pixels, GPU operators alone, and a client without TensorFlow."""
+"""LiteRT files: the Editor's pixels, only GPU operators, and an editor without TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from export import litert_edit, tflite
+from export import litert_accuracy, litert_conversion, litert_edit, tflite
 from export.gpu_operators import unsupported
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
@@ -43,7 +43,7 @@ def photo(tmp_path):
 
 
 @pytest.mark.parametrize(("variant", "limit"), [("float32", 5e-5), ("float16", 4e-3)])
-def test_the_edit_is_the_editors(mobile, editor, photo, variant, limit):
+def test_the_files_give_the_editors_pixels(mobile, editor, photo, variant, limit):
     with Image.open(photo) as picture:
         found = litert_edit.Model(mobile, variant).edit(picture, CAPTION)
     picture = files.read(photo)
@@ -85,14 +85,14 @@ def test_grey_of_16_bits_is_not_clipped(mobile, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_a_variant_that_is_not_there_is_refused(mobile, tmp_path):
+def test_a_missing_variant_is_refused(mobile, tmp_path):
     folder = shutil.copytree(mobile, tmp_path / "mobile")
     (folder / "image_float16.tflite").unlink()
     with pytest.raises(ValueError, match=r"has no image_float16\.tflite"):
         litert_edit.Model(folder, "float16")
 
 
-def test_tokens_are_the_vocabularys(mobile, editor):
+def test_token_ids_are_those_of_the_editor(mobile, editor):
     model = litert_edit.Model(mobile)
     for caption in (CAPTION, "a " * 40 + "red", "red\ufffdblue É"):
         np.testing.assert_array_equal(model.tokens(caption), editor.tokens([caption]))
@@ -131,12 +131,13 @@ def test_every_operator_of_the_image_runs_on_the_gpu(mobile):
     assert len(files) >= 3
     for file in files:
         assert unsupported(file.read_bytes()) == [], file.name
-    assert any("WHILE" in one for one in unsupported((mobile / "text.tflite").read_bytes()))
+    offences = unsupported((mobile / "text.tflite").read_bytes())
+    assert any("WHILE" in offence for offence in offences)
 
 
-def test_metadata_tells_what_the_files_are(mobile, editor):
+def test_the_metadata_describes_the_files(mobile, editor):
     metadata = json.loads((mobile / "metadata.json").read_text())
-    assert set(metadata["files"]) == {one.name for one in mobile.glob("*.tflite")}
+    assert set(metadata["files"]) == {path.name for path in mobile.glob("*.tflite")}
     image = metadata["files"]["image.tflite"]
     assert image["inputs"]["image"] == {"shape": [1, 32, 32, 3], "type": "float32"}
     assert image["outputs"]["coarse"]["shape"] == [1, 16, 16, 3]
@@ -163,20 +164,20 @@ def convert(function, *shapes):
         (lambda x: x * 2, (2, 4, 4, 3), "batch is not 1"),
     ],
 )
-def test_what_the_gpu_does_not_run_is_found(function, shape, reason):
+def test_operators_that_the_gpu_does_not_run_are_found(function, shape, reason):
     import re
 
     found = unsupported(convert(function, shape))
-    assert any(re.search(reason, one) for one in found), found
+    assert any(re.search(reason, offence) for offence in found), found
 
 
 def test_a_network_that_the_gpu_does_not_run_is_refused(editor, tmp_path, monkeypatch):
     paint = editor.paint
 
-    def planted(picture, h_hat, mask):
+    def with_reverse(picture, h_hat, mask):
         return paint(tf.reverse(picture, [2]), h_hat, mask)
 
-    monkeypatch.setattr(editor, "paint", planted)
+    monkeypatch.setattr(editor, "paint", with_reverse)
     with pytest.raises(UserError, match="cannot run on a phone's GPU: REVERSE_V2 of"):
         tflite.export(editor, tmp_path / "mobile")
     assert list(tmp_path.iterdir()) == []
@@ -195,7 +196,7 @@ def test_only_an_earlier_export_is_replaced(editor, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="is not an earlier export"):
         tflite.export(editor, other)
     assert (other / "thesis.txt").read_text() == "old"
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["earlier", "other"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["earlier", "other"]
 
 
 @pytest.mark.parametrize(
@@ -221,15 +222,17 @@ def test_every_kind_of_network_runs_on_the_gpu(model, tmp_path):
     run = Run.create(tmp_path / "run", config, Vocabulary(["a", "red", "bird"]))
     run.save_generator(make_generator(config, 5))
     editor = Editor(run)
-    path = tflite.saved(editor, *tflite.image_function(editor), tmp_path / "image")
-    model = tflite.convert(path, "float32")
+    function, specs = litert_conversion.image_function(editor)
+    path = litert_conversion.save_function(editor, function, specs, tmp_path / "image")
+    model = litert_conversion.convert(path, "float32")
     assert unsupported(model) == []
     squares = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
     tokens = editor.tokens(["a red bird", "red"])
-    texture = tflite._texture(editor, tokens)
-    wanted = {
-        name: one
-        for name, one in tflite._expected(editor, squares, tokens).items()
-        if name not in texture
+    words = tflite._word_features(editor, tokens)
+    expected = {
+        name: array
+        for name, array in tflite._expected(editor, squares, tokens).items()
+        if name not in words
     }
-    assert tflite.measure(model, {"image": squares, **texture}, wanted)["largest"] < 1e-4
+    error = litert_accuracy.measure(model, {"image": squares, **words}, expected)
+    assert error["largest"] < 1e-4

@@ -1,12 +1,6 @@
-"""The landscapes behind the birds.
-
-Each is a far layer on a fixed grid, enlarged and so out of focus, and sharp things before it.
-"""
+"""The landscapes behind the birds: a far layer out of focus, and sharp things in front of it."""
 
 from __future__ import annotations
-
-import functools
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -17,10 +11,11 @@ from mim_tf.data.birds.decorations import (
     BERRIES,
     GREENS,
     PETALS,
+    TwigStyle,
     berries,
     blossom,
     blossoms,
-    frame_sprays,
+    frame_twigs,
     leaves,
     perch,
     post,
@@ -41,11 +36,18 @@ from mim_tf.data.birds.drawing import (
     spline,
     stroke,
 )
-from mim_tf.data.birds.shapes import Bird
+from mim_tf.data.birds.far_layers import (
+    GRID,
+    bokeh,
+    clouds,
+    cloudy_noise,
+    enlarge,
+    gradient,
+    tree_trunk,
+)
+from mim_tf.data.birds.outlines import Bird
 
-_GRID = 64  # cells of the far layers, at any size of the picture
-
-# The main tones of each landscape, one choice a row or two.
+# The main tones of each landscape; a scene draws one entry.
 # fmt: off
 _SKIES = (  # top, low
     ((58, 122, 206), (176, 212, 238)), ((92, 152, 216), (222, 234, 240)),
@@ -94,156 +96,84 @@ _WOODS = (  # dark, light
 
 
 def draw_background(dice: Dice, bird: Bird, size: int) -> Array:
-    """[H, W, 3] float32 in 0..1: one of several landscapes, and what the bird perches on."""
+    """[H, W, 3] float32 in 0..1: a random landscape, with what the bird stands on."""
+    # Painted at twice the resolution; averaging down adds to the anti-aliasing.
     near = dice.pick(_LANDSCAPES)(dice, bird, 2 * size)
     small: Array = cv2.resize(near, (size, size), interpolation=cv2.INTER_AREA)
     return small.astype(np.float32) / 255
 
 
-# --- far layers ---------------------------------------------------------------------------------
-
-
-def _gradient(*stops: tuple[float, Tone]) -> Array:
-    """[64, 64, 3] uint8, from top (0) to bottom (1)."""
-    at = [stop[0] for stop in stops]
-    rows = np.linspace(0, 1, _GRID)
-    channels = [np.interp(rows, at, [stop[1][c] for stop in stops]) for c in range(3)]
-    colours = np.stack(channels, axis=1).astype(np.uint8)
-    return np.repeat(colours[:, None], _GRID, axis=1)
-
-
-def _bokeh(
-    dice: Dice,
-    far: Array,
-    palette: Sequence[Tone],
-    count: int,
-    radii: tuple[float, float],
-    rows: tuple[float, float] = (-0.1, 1.1),
-) -> None:
-    """Discs of out-of-focus light or leaves, in place."""
-    draws = dice.array(count, 4)
-    spots = np.rint(draws[:, :2] * [1.2, rows[1] - rows[0]] * _GRID * 16).astype(int)
-    spots += np.rint(np.array([-0.1, rows[0]]) * _GRID * 16).astype(int)
-    sizes = ((radii[0] + (radii[1] - radii[0]) * draws[:, 2]) * _GRID * 16).astype(int)
-    picks = (draws[:, 3] * len(palette)).astype(int)
-    for (x, y), radius, i in zip(spots.tolist(), sizes.tolist(), picks.tolist(), strict=True):
-        cv2.circle(far, (x, y), radius, palette[i], -1, cv2.LINE_8, 4)
-
-
-@functools.cache
-def _fractal() -> Array:
-    """[256, 256] float32 in 0..1: cloudy noise, the same in every process."""
-    rng = np.random.default_rng(77)
-    total = np.zeros((256, 256), np.float32)
-    for cells, weight in ((5, 1.0), (10, 0.55), (20, 0.3), (40, 0.16), (80, 0.09)):
-        grid = rng.random((cells, cells)).astype(np.float32)
-        total += weight * cv2.resize(grid, (256, 256), interpolation=cv2.INTER_CUBIC)
-    low, high = np.percentile(total, (2, 98))
-    tile: Array = np.clip((total - low) / (high - low), 0, 1)
-    return tile
-
-
-def _window(dice: Dice, rows: int, columns: int) -> Array:
-    """A random piece of the cloudy noise, stretched over the grid: [64, 64] float32."""
-    y, x = int(dice.between(0, 256 - rows)), int(dice.between(0, 256 - columns))
-    piece = _fractal()[y : y + rows, x : x + columns]
-    stretched: Array = cv2.resize(piece, (_GRID, _GRID), interpolation=cv2.INTER_LINEAR)
-    return stretched
-
-
-def _clouds(
-    dice: Dice, far: Array, tone: Tone, cover: float, rows: int = 150, columns: int = 110
-) -> Array:
-    """Clouds over the far layer: cover 0..1; the undersides a little darker."""
-    noise = _window(dice, rows, columns)
-    alpha = np.clip((noise - 1 + cover) * 3.2, 0, 1)[..., None]
-    below = np.clip((np.roll(noise, 4, axis=0) - noise) * 1.2 + 0.06, 0, 0.22)[..., None]
-    mixed = far * (1 - alpha) + np.array(tone, np.float32) * (1 - below) * alpha
-    return mixed.astype(np.uint8)
-
-
-def _trunk(far: Array, left: tuple[float, float], right: tuple[float, float], tone: Tone) -> None:
-    """A tree's trunk, or a side of it: x of its edges, each at the top and at the foot."""
-    outline = [[left[0], -0.1], [right[0], -0.1], [right[1], 1.1], [left[1], 1.1]]
-    fill(far, outline, tone, cv2.LINE_8)
-
-
-def _enlarge(far: Array, n: int, blur: float) -> Array:
-    """The far layer at full resolution, out of focus by `blur` (in grid cells)."""
-    soft = cv2.GaussianBlur(far, (0, 0), blur)
-    # Twice the size, linear does as well and is quicker; beyond that its seams would show.
-    way = cv2.INTER_CUBIC if n > 2 * _GRID else cv2.INTER_LINEAR
-    large: Array = cv2.resize(soft, (n, n), interpolation=way)
-    return large
-
-
 def _ridge(dice: Dice, picture: Array, base: float, tone: Tone) -> None:
-    """Hills from about `base` down to the lower rim."""
+    """Draw hills whose upper edge runs at about the height ``base``, in place."""
     heights = base + (dice.array(6) - 0.5) * 0.1
     ridge = spline(np.stack([np.linspace(-0.1, 1.1, 6), heights], axis=1), closed=False)
     fill(picture, np.concatenate([ridge, [[1.1, 1.1], [-0.1, 1.1]]]), tone)
 
 
-# --- landscapes: [n, n, 3] uint8 ----------------------------------------------------------------
+# --- landscapes: each function paints one, [n, n, 3] uint8 ---------------------------------------
 
 
 def _sky(dice: Dice, bird: Bird, n: int) -> Array:
     top, low = dice.pick(_SKIES)
-    far = _clouds(dice, _gradient((0, top), (1, low)), (253, 252, 250), dice.between(0.25, 0.68))
-    picture = _enlarge(far, n, 0.6)
+    far = clouds(dice, gradient((0, top), (1, low)), (253, 252, 250), dice.between(0.25, 0.68))
+    picture = enlarge(far, n, 0.6)
     if dice.chance(0.4):
         tone = dice.pick(_HILLS)
         _ridge(dice, picture, 0.8, mix(tone, low, 0.45))
         _ridge(dice, picture, 0.88, tone)
     trim = blossoms(dice.pick(PETALS)) if dice.chance(0.4) else None
     palette = GREENS[:3] if dice.chance(0.7) else ()
-    perch(dice, picture, bird, dice.pick(BARK), palette, trim)
+    perch(dice, picture, bird, TwigStyle(dice.pick(BARK), palette, trim))
     return picture
 
 
 def _foliage(dice: Dice, bird: Bird, n: int) -> Array:
     dark, light = dice.pick(_FOLIAGES)
     top, low = (light, dark) if dice.chance(0.6) else (dark, light)
-    far = _gradient((0, top), (1, low))
+    far = gradient((0, top), (1, low))
     tones = [mix(dark, light, s) for s in (0.1, 0.4, 0.7, 1.0)]
-    _bokeh(dice, far, [*tones, mix(light, (240, 244, 190), 0.4)], 26, (0.05, 0.15))
+    bokeh(dice, far, [*tones, mix(light, (240, 244, 190), 0.4)], 26, (0.05, 0.15))
     spot = dice.pick(PETALS)
     if dice.chance(0.5):
-        _bokeh(dice, far, [spot], 7, (0.025, 0.06))
-    picture = _enlarge(far, n, 2.0)
+        bokeh(dice, far, [spot], 7, (0.025, 0.06))
+    picture = enlarge(far, n, 2.0)
     trim = dice.pick((berries(dice.pick(BERRIES)), blossoms(spot), None))
-    bark, palette = dice.pick(BARK), GREENS[:4] if dice.chance(0.6) else GREENS[1:]
-    frame_sprays(dice, picture, bark, palette, trim, 2)
-    perch(dice, picture, bird, bark, palette, trim)
+    bark = dice.pick(BARK)
+    style = TwigStyle(bark, GREENS[:4] if dice.chance(0.6) else GREENS[1:], trim)
+    frame_twigs(dice, picture, style, 2)
+    perch(dice, picture, bird, style)
     return picture
 
 
 def _water(dice: Dice, bird: Bird, n: int) -> Array:
     shore = dice.between(0.16, 0.36)
     deep, bright = dice.pick(_WATERS)
-    far = _gradient((0, (196, 222, 238)), (shore, (228, 236, 236)))
-    edge = int(shore * _GRID)
+    far = gradient((0, (196, 222, 238)), (shore, (228, 236, 236)))
+    edge = int(shore * GRID)
     bank = dice.pick((GREENS, AUTUMN, _GREY_BANK))
-    _bokeh(dice, far, bank, 26, (0.035, 0.075), (shore - 0.07, shore - 0.02))
-    far[edge:] = _gradient((0, bright), (shore, bright), (1, deep))[edge:]
-    # The bank mirrored, fading with the distance from the shore.
+    bokeh(dice, far, bank, 26, (0.035, 0.075), (shore - 0.07, shore - 0.02))
+    far[edge:] = gradient((0, bright), (shore, bright), (1, deep))[edge:]
+    # The bank's reflection in the water, which fades with the distance from the shore.
     reach = min(edge, 14)
     fade = np.linspace(0.75, 0, reach)[:, None, None]
     mirrored = far[edge - reach : edge][::-1]
     far[edge : edge + reach] = far[edge : edge + reach] * (1 - fade) + mirrored * fade
-    strength = np.linspace(20, 95, _GRID - edge)[:, None, None]
-    ripple = (_window(dice, 250, 26) - 0.5)[edge:, :, None] * strength
+    strength = np.linspace(20, 95, GRID - edge)[:, None, None]
+    ripple = (cloudy_noise(dice, 250, 26) - 0.5)[edge:, :, None] * strength
     far[edge:] = np.clip(far[edge:] + ripple, 0, 255)
-    picture = _enlarge(far, n, 0.8)
-    for x, s, w in dice.array(12, 3).tolist():  # glints
-        y = shore + 0.05 + (0.93 - shore) * s
-        half, thick = (0.02 + 0.06 * w) * (0.4 + s), 0.006 * (0.5 + s)
+    picture = enlarge(far, n, 0.8)
+    # Glints on the water: the nearer to the lower rim, the larger.
+    for x, nearness, wide in dice.array(12, 3).tolist():
+        y = shore + 0.05 + (0.93 - shore) * nearness
+        half, thick = (0.02 + 0.06 * wide) * (0.4 + nearness), 0.006 * (0.5 + nearness)
         glint = [[x - half, y], [x, y - thick], [x + half, y], [x, y + thick]]
         fill(picture, glint, mix(bright, (255, 255, 255), 0.6))
-    branch = bird.flying or dice.chance(0.4)
+    on_branch = bird.flying or dice.chance(0.4)
     reeds(dice, picture)
-    if branch:
-        perch(dice, picture, bird, dice.pick(BARK), GREENS[:3] if dice.chance(0.4) else ())
+    if on_branch:
+        bark = dice.pick(BARK)
+        leaf_tones = GREENS[:3] if dice.chance(0.4) else ()
+        perch(dice, picture, bird, TwigStyle(bark, leaf_tones))
     else:
         stone(dice, picture, bird)
     return picture
@@ -254,12 +184,12 @@ def _meadow(dice: Dice, bird: Bird, n: int) -> Array:
     sky = dice.pick(_MEADOW_SKIES)
     near, away = dice.pick(_MEADOWS)
     haze = mix(sky, (255, 255, 250), 0.7)
-    far = _gradient((0, sky), (horizon, haze), (horizon + 0.02, away), (1, near))
-    _bokeh(dice, far, _HEDGES, 9, (0.04, 0.1), (horizon - 0.04, horizon + 0.02))
+    far = gradient((0, sky), (horizon, haze), (horizon + 0.02, away), (1, near))
+    bokeh(dice, far, _HEDGES, 9, (0.04, 0.1), (horizon - 0.04, horizon + 0.02))
     flower, other = dice.pick(PETALS), dice.pick(PETALS)
     specks = (flower, other, mix(near, away, 0.5))
-    _bokeh(dice, far, specks, 16, (0.012, 0.03), (horizon + 0.08, 1))
-    picture = _enlarge(far, n, 1.2)
+    bokeh(dice, far, specks, 16, (0.012, 0.03), (horizon + 0.08, 1))
+    picture = enlarge(far, n, 1.2)
     draws = dice.array(26, 3)
     base = np.stack([draws[:, 0] * 1.1 - 0.05, np.full(len(draws), 1.03)], axis=1)
     angle, length = 90 + (draws[:, 2] - 0.5) * 50, 0.12 + 0.2 * draws[:, 1]
@@ -273,55 +203,60 @@ def _meadow(dice: Dice, bird: Bird, n: int) -> Array:
     if not bird.flying and dice.chance(0.55):
         post(dice, picture, bird)
     else:
-        perch(dice, picture, bird, dice.pick(BARK), GREENS[:3] if dice.chance(0.6) else ())
+        bark = dice.pick(BARK)
+        leaf_tones = GREENS[:3] if dice.chance(0.6) else ()
+        perch(dice, picture, bird, TwigStyle(bark, leaf_tones))
     return picture
 
 
 def _sunset(dice: Dice, bird: Bird, n: int) -> Array:
     top, middle, low = dice.pick(_SUNSETS)
-    far = _gradient((0, top), (0.5, middle), (0.85, low), (1, low))
-    far = _clouds(dice, far, mix(middle, (255, 226, 200), 0.45), dice.between(0.25, 0.55), 200, 50)
+    far = gradient((0, top), (0.5, middle), (0.85, low), (1, low))
+    far = clouds(dice, far, mix(middle, (255, 226, 200), 0.45), dice.between(0.25, 0.55), 200, 50)
     x, y, r = dice.between(0.1, 0.9), dice.between(0.35, 0.75), dice.between(0.06, 0.11)
-    glow: Array = np.zeros((_GRID, _GRID), np.uint8)
+    glow: Array = np.zeros((GRID, GRID), np.uint8)
     ball(glow, x, y, 1.7 * r, 120)
     glow = cv2.GaussianBlur(glow, (0, 0), 5)
     far = cv2.add(far, cv2.cvtColor(glow, cv2.COLOR_GRAY2RGB) // np.array([2, 3, 5], np.uint8))
-    picture = _enlarge(far, n, 0.8)
+    picture = enlarge(far, n, 0.8)
     ball(picture, x, y, r, (255, 240, 190))
     _ridge(dice, picture, 0.84, mix(middle, top, 0.55))
     _ridge(dice, picture, 0.91, scaled(top, 0.55))
-    perch(dice, picture, bird, dice.pick(BARK[1:]), _DUSK_LEAVES if dice.chance(0.6) else ())
+    bark = dice.pick(BARK[1:])
+    perch(dice, picture, bird, TwigStyle(bark, _DUSK_LEAVES if dice.chance(0.6) else ()))
     return picture
 
 
 def _autumn(dice: Dice, bird: Bird, n: int) -> Array:
     light, dark = dice.pick(_AUTUMNS)
-    far = _gradient((0, light), (1, dark))
-    _bokeh(dice, far, (*AUTUMN, light, (132, 140, 66)), 30, (0.04, 0.13))
-    picture = _enlarge(far, n, 2.2)
+    far = gradient((0, light), (1, dark))
+    bokeh(dice, far, (*AUTUMN, light, (132, 140, 66)), 30, (0.04, 0.13))
+    picture = enlarge(far, n, 2.2)
     bark = dice.pick(BARK)
     trim = berries(dice.pick(BERRIES)) if dice.chance(0.4) else None
-    frame_sprays(dice, picture, bark, AUTUMN[:4], trim, 2)
+    style = TwigStyle(bark, AUTUMN[:4], trim)
+    frame_twigs(dice, picture, style, 2)
     count = dice.count(2, 6)
     places, angles, sizes = dice.array(count, 2), dice.array(count), dice.array(count)
-    leaves(dice, picture, places, angles * 360, 0.05 + 0.05 * sizes, AUTUMN)  # falling
-    perch(dice, picture, bird, bark, AUTUMN[:4], trim)
+    leaves(dice, picture, places, angles * 360, 0.05 + 0.05 * sizes, AUTUMN)  # falling leaves
+    perch(dice, picture, bird, style)
     return picture
 
 
 def _winter(dice: Dice, bird: Bird, n: int) -> Array:
     top, low = dice.pick(_WINTERS)
-    far = _gradient((0, top), (0.8, low), (1, (246, 248, 252)))
+    far = gradient((0, top), (0.8, low), (1, (246, 248, 252)))
     for _ in range(dice.count(2, 5)):
         x, w = dice.between(0, 1), dice.between(0.02, 0.06)
         tone = mix(dice.pick(BARK), low, 0.45)
-        _trunk(far, (x, x - w * 0.3), (x + w, x + w * 1.3), tone)
-    _bokeh(dice, far, ((248, 250, 253), low, scaled(low, 0.93)), 16, (0.03, 0.1), (0.55, 1.1))
-    picture = _enlarge(far, n, 1.6)
+        tree_trunk(far, (x, x - w * 0.3), (x + w, x + w * 1.3), tone)
+    bokeh(dice, far, ((248, 250, 253), low, scaled(low, 0.93)), 16, (0.03, 0.1), (0.55, 1.1))
+    picture = enlarge(far, n, 1.6)
     bark = dice.pick(BARK[1:])
     trim = berries(BERRIES[0], 0.026) if dice.chance(0.65) else None
-    frame_sprays(dice, picture, bark, (), trim, 2)
-    perch(dice, picture, bird, bark, (), trim, snow=True)
+    style = TwigStyle(bark, trim=trim)
+    frame_twigs(dice, picture, style, 2)
+    perch(dice, picture, bird, style, snow=True)
     for x, y, r in dice.array(22, 3).tolist():  # snowflakes
         ball(picture, x, y, 0.005 + 0.008 * r, (252, 253, 255))
     return picture
@@ -329,34 +264,37 @@ def _winter(dice: Dice, bird: Bird, n: int) -> Array:
 
 def _orchard(dice: Dice, bird: Bird, n: int) -> Array:
     top, low = dice.pick(_ORCHARDS)
-    far = _gradient((0, top), (1, low))
+    far = gradient((0, top), (1, low))
     petal = dice.pick(PETALS[:4])
-    _bokeh(dice, far, (petal, mix(petal, low, 0.5), (150, 180, 120), low), 20, (0.04, 0.11))
-    picture = _enlarge(far, n, 2.0)
-    bark, palette = dice.pick(BARK[1:3]), GREENS[2:3] if dice.chance(0.6) else ()
-    frame_sprays(dice, picture, bark, palette, blossoms(petal, 0.055), 2)
-    perch(dice, picture, bird, bark, palette, blossoms(petal, 0.05))
+    bokeh(dice, far, (petal, mix(petal, low, 0.5), (150, 180, 120), low), 20, (0.04, 0.11))
+    picture = enlarge(far, n, 2.0)
+    bark = dice.pick(BARK[1:3])
+    palette = GREENS[2:3] if dice.chance(0.6) else ()
+    frame_twigs(dice, picture, TwigStyle(bark, palette, blossoms(petal, 0.055)), 2)
+    perch(dice, picture, bird, TwigStyle(bark, palette, blossoms(petal, 0.05)))
     return picture
 
 
 def _woods(dice: Dice, bird: Bird, n: int) -> Array:
     dark, light = dice.pick(_WOODS)
-    far = _gradient((0, light), (1, dark))
-    _bokeh(dice, far, (mix(dark, light, 0.3), mix(dark, light, 0.7), light), 14, (0.05, 0.12))
+    far = gradient((0, light), (1, dark))
+    bokeh(dice, far, (mix(dark, light, 0.3), mix(dark, light, 0.7), light), 14, (0.05, 0.12))
     for _ in range(dice.count(3, 6)):
         x, w = dice.between(-0.05, 1), dice.between(0.03, 0.11)
         tone = mix(dice.pick(BARK), light, dice.between(0, 0.4))
         left = (x, x - w * 0.25)
-        _trunk(far, left, (x + w, x + w * 1.25), tone)
-        _trunk(far, left, (x + w * 0.4, x + w * 0.4), scaled(tone, 1.25))
-    picture = _enlarge(far, n, 1.1)
+        tree_trunk(far, left, (x + w, x + w * 1.25), tone)
+        tree_trunk(far, left, (x + w * 0.4, x + w * 0.4), scaled(tone, 1.25))
+    picture = enlarge(far, n, 1.1)
     bark = dice.pick(BARK)
     trim = dice.pick((berries(dice.pick(BERRIES)), None, None))
-    frame_sprays(dice, picture, bark, GREENS[:4], trim, 1)
-    perch(dice, picture, bird, bark, GREENS[:4], trim)
+    style = TwigStyle(bark, GREENS[:4], trim)
+    frame_twigs(dice, picture, style, 1)
+    perch(dice, picture, bird, style)
     return picture
 
 
+# Repeated entries are drawn more often.
 _LANDSCAPES = (
     _sky, _sky, _foliage, _foliage, _water, _meadow, _sunset, _autumn, _winter, _orchard, _woods,
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """Captions for the procedural birds: a small grammar, its parser and random draws.
 
 A caption names one to four parts of the bird with their colours, "a small bird with blue wings and
-a white belly". Read as a description it belongs to a picture; read as a wish it asks for an edit.
+a white belly". The same sentence serves as the description of a picture or as the request for an
+edit.
 """
 
 from __future__ import annotations
@@ -33,29 +34,31 @@ PART_WORDS: dict[str, tuple[str, ...]] = {
 
 MAX_WORDS = 24
 
-_NAME_SHARE = 0.7  # how often a colour or a part goes by its own name
+_NAME_SHARE = 0.7  # probability that a colour or a part is called by its name, not a synonym
 _ADJECTIVES = ("small", "little", "tiny", "pretty", "lovely", "plump", "lively", "young", "wild")
 _PLURAL = frozenset({"wings", "wing feathers", "tail feathers"})
-# "a red top of the head" is no English: this one only stands before a verb, and after "the".
-_ONLY_BEFORE_A_VERB = frozenset({"top of the head"})
+# "a red top of the head" is not English: this phrase is used only as the subject of a statement,
+# with "the" in front of it ("the top of the head is red").
+_ONLY_IN_STATEMENTS = frozenset({"top of the head"})
 
 
-def _patterns(words: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+def _phrases_with_names(words: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
     return [(phrase, name) for name, phrases in words.items() for phrase in phrases]
 
 
-_MEANING: dict[str, tuple[str, str]] = {
-    **{phrase: ("colour", name) for phrase, name in _patterns(COLOUR_WORDS)},
-    **{phrase: ("part", name) for phrase, name in _patterns(PART_WORDS)},
+# Phrase -> whether it names a colour or a part, and the name of that colour or part.
+_PHRASE_MEANINGS: dict[str, tuple[str, str]] = {
+    **{phrase: ("colour", name) for phrase, name in _phrases_with_names(COLOUR_WORDS)},
+    **{phrase: ("part", name) for phrase, name in _phrases_with_names(PART_WORDS)},
 }
-# Longest first, so that "tail feathers" is not read as "tail" and a rest.
-_SCAN = re.compile(
-    r"\b(" + "|".join(sorted(map(re.escape, _MEANING), key=len, reverse=True)) + r")\b"
+# Longest first, so that "tail feathers" matches as a whole and not as "tail" alone.
+_PHRASE = re.compile(
+    r"\b(" + "|".join(sorted(map(re.escape, _PHRASE_MEANINGS), key=len, reverse=True)) + r")\b"
 )
 
 
-def _word(rng: np.random.Generator, words: Sequence[str]) -> str:
-    """The name itself in about 70 % of the draws, else one of its synonyms."""
+def _synonym(rng: np.random.Generator, words: Sequence[str]) -> str:
+    """The first word with probability `_NAME_SHARE`, else any of the others."""
     if len(words) == 1 or rng.random() < _NAME_SHARE:
         return words[0]
     return words[1 + int(rng.integers(len(words) - 1))]
@@ -66,52 +69,54 @@ def _pick(rng: np.random.Generator, items: Sequence[str]) -> str:
 
 
 def _shuffled(rng: np.random.Generator, colours: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Parts with their colours in random order, whatever order they came in."""
+    """(part, colour) in random order, which does not depend on the order of the mapping."""
     parts = sorted(colours)
     return [(parts[i], colours[parts[i]]) for i in rng.permutation(len(parts))]
 
 
-def _article(phrase: str) -> str:
+def _with_article(phrase: str) -> str:
     return ("an " if phrase[0] in "aeiou" else "a ") + phrase
 
 
 def _join(items: Sequence[str]) -> str:
-    """ "x", "x and y", "x, y and z"."""
+    """An enumeration: "x", "x and y", "x, y and z"."""
     if len(items) == 1:
         return items[0]
     return ", ".join(items[:-1]) + " and " + items[-1]
 
 
 def _bird(rng: np.random.Generator) -> str:
+    """The noun "bird", with an adjective in half of the draws."""
     return f"{_pick(rng, _ADJECTIVES)} bird" if rng.random() < 0.5 else "bird"
 
 
-def _possession(rng: np.random.Generator, part: str, colour: str) -> str:
-    """ "blue wings", "an orange belly"."""
-    words = tuple(word for word in PART_WORDS[part] if word not in _ONLY_BEFORE_A_VERB)
-    noun = _word(rng, words)
-    phrase = f"{_word(rng, COLOUR_WORDS[colour])} {noun}"
-    return phrase if noun in _PLURAL else _article(phrase)
+def _noun_phrase(rng: np.random.Generator, part: str, colour: str) -> str:
+    """A part with its colour as an adjective: "blue wings", "a white belly"."""
+    words = tuple(word for word in PART_WORDS[part] if word not in _ONLY_IN_STATEMENTS)
+    noun = _synonym(rng, words)
+    phrase = f"{_synonym(rng, COLOUR_WORDS[colour])} {noun}"
+    return phrase if noun in _PLURAL else _with_article(phrase)
 
 
-def _possessions(rng: np.random.Generator, pairs: Sequence[tuple[str, str]]) -> str:
-    return _join([_possession(rng, part, colour) for part, colour in pairs])
+def _noun_phrases(rng: np.random.Generator, pairs: Sequence[tuple[str, str]]) -> str:
+    return _join([_noun_phrase(rng, part, colour) for part, colour in pairs])
 
 
 def _statement(rng: np.random.Generator, parts: Sequence[str], colour: str, owner: str) -> str:
-    """ "its wings are blue", "the tail and crown are both yellow"."""
-    nouns = [_word(rng, PART_WORDS[part]) for part in parts]
-    if any(noun in _ONLY_BEFORE_A_VERB for noun in nouns):
+    """A clause about parts of one colour: "its wings are blue", "the tail and crown are both
+    yellow"."""
+    nouns = [_synonym(rng, PART_WORDS[part]) for part in parts]
+    if any(noun in _ONLY_IN_STATEMENTS for noun in nouns):
         owner = "the"
     if len(nouns) == 1:
         verb = "are" if nouns[0] in _PLURAL else "is"
     else:
         verb = _pick(rng, ("are", "are both" if len(nouns) == 2 else "are all"))
-    return f"{owner} {_join(nouns)} {verb} {_word(rng, COLOUR_WORDS[colour])}"
+    return f"{owner} {_join(nouns)} {verb} {_synonym(rng, COLOUR_WORDS[colour])}"
 
 
 def _statements(rng: np.random.Generator, pairs: Sequence[tuple[str, str]], owner: str) -> str:
-    """One statement for each part, or for each colour where parts share one."""
+    """In three of four draws one statement for each colour, otherwise one for each part."""
     groups: dict[str, list[str]] = {}
     if rng.random() < 0.75:
         for part, colour in pairs:
@@ -123,28 +128,28 @@ def _statements(rng: np.random.Generator, pairs: Sequence[tuple[str, str]], owne
 def _sentence(rng: np.random.Generator, pairs: Sequence[tuple[str, str]]) -> str:
     template = int(rng.integers(9))
     if template == 0:
-        return f"a {_bird(rng)} with {_possessions(rng, pairs)}"
+        return f"a {_bird(rng)} with {_noun_phrases(rng, pairs)}"
     if template == 1:
-        return f"this {_bird(rng)} has {_possessions(rng, pairs)}"
+        return f"this {_bird(rng)} has {_noun_phrases(rng, pairs)}"
     if template == 2:
-        return f"this is a {_bird(rng)} with {_possessions(rng, pairs)}"
+        return f"this is a {_bird(rng)} with {_noun_phrases(rng, pairs)}"
     if template == 3:
-        return f"a {_bird(rng)} that has {_possessions(rng, pairs)}"
+        return f"a {_bird(rng)} that has {_noun_phrases(rng, pairs)}"
     if template == 4:
-        return f"{_possessions(rng, pairs)} on a {_bird(rng)}"
+        return f"{_noun_phrases(rng, pairs)} on a {_bird(rng)}"
     if template == 5:
         return _statements(rng, pairs, "the")
     if template == 6:
         return _statements(rng, pairs, "its")
     if template == 7:
-        return f"the {_bird(rng)} shows {_possessions(rng, pairs)}"
+        return f"the {_bird(rng)} shows {_noun_phrases(rng, pairs)}"
     if len(pairs) == 1:
         return f"a {_bird(rng)}, {_statements(rng, pairs, 'its')}"
     cut = int(rng.integers(1, len(pairs)))
     opening = _pick(rng, ("this {} has", "the {} has", "a {} with")).format(_bird(rng))
     joint = ", " if opening.endswith("with") else ", and "
     return (
-        f"{opening} {_possessions(rng, pairs[:cut])}{joint}{_statements(rng, pairs[cut:], 'its')}"
+        f"{opening} {_noun_phrases(rng, pairs[:cut])}{joint}{_statements(rng, pairs[cut:], 'its')}"
     )
 
 
@@ -152,14 +157,14 @@ def caption(rng: np.random.Generator, colours: Mapping[str, str]) -> str:
     """A sentence that mentions exactly the given parts with their colours, in random order.
 
     Args:
-        rng: the source of every choice.
+        rng: random numbers for every choice.
         colours: part -> colour name, one to four parts.
 
     Returns:
-        Lower case, at most `MAX_WORDS` words.
+        The sentence in lower case, of at most `MAX_WORDS` words.
 
     Raises:
-        ValueError: no part given.
+        ValueError: ``colours`` is empty.
     """
     if not colours:
         raise ValueError("a caption needs at least one part with its colour")
@@ -171,14 +176,15 @@ def caption(rng: np.random.Generator, colours: Mapping[str, str]) -> str:
 
 
 def terse(rng: np.random.Generator, colours: Mapping[str, str]) -> str:
-    """What somebody types who wants an edit: "red wings, white belly", "make the crown blue".
+    """A short request for an edit, without a whole sentence's grammar: "red wings, white belly",
+    "make the crown blue".
 
     Args:
-        rng: the source of every choice.
+        rng: random numbers for every choice.
         colours: part -> colour name, one to four parts.
     """
     named = [
-        (_word(rng, PART_WORDS[part]), _word(rng, COLOUR_WORDS[colour]))
+        (_synonym(rng, PART_WORDS[part]), _synonym(rng, COLOUR_WORDS[colour]))
         for part, colour in _shuffled(rng, colours)
     ]
     if rng.random() < 0.5:
@@ -188,51 +194,61 @@ def terse(rng: np.random.Generator, colours: Mapping[str, str]) -> str:
 
 
 def parse(caption: str) -> dict[str, str]:
-    """The parts and colours a caption of the grammar names: part -> colour name.
+    """Read a caption of the grammar back: part -> colour name.
 
-    A colour belongs to the part right after it ("blue wings") unless parts without one stand
-    before it ("the wings and tail are blue").
+    A colour that follows parts which have no colour yet belongs to all of them ("the wings and
+    tail are blue"); any other colour belongs to the next part ("blue wings").
     """
-    found: dict[str, str] = {}
-    waiting: list[str] = []
+    colours: dict[str, str] = {}
+    parts_without_colour: list[str] = []
     colour: str | None = None
-    for match in _SCAN.finditer(caption.lower()):
-        kind, name = _MEANING[match.group(1)]
+    for match in _PHRASE.finditer(caption.lower()):
+        kind, name = _PHRASE_MEANINGS[match.group(1)]
         if kind == "part":
             if colour is None:
-                waiting.append(name)
+                parts_without_colour.append(name)
             else:
-                found[name] = colour
+                colours[name] = colour
                 colour = None
-        elif waiting:
-            found.update(dict.fromkeys(waiting, name))
-            waiting = []
+        elif parts_without_colour:
+            colours.update(dict.fromkeys(parts_without_colour, name))
+            parts_without_colour = []
         else:
             colour = name
-    return found
+    return colours
 
 
 def _some_parts(rng: np.random.Generator) -> list[str]:
-    """One to four parts: the number uniform, then the parts."""
+    """One to four different parts; their number is uniform."""
     count = int(rng.integers(1, len(PARTS) + 1))
     return [PARTS[i] for i in rng.permutation(len(PARTS))[:count]]
 
 
 def draw_caption(rng: np.random.Generator, colours: Mapping[str, str]) -> str:
-    """A caption that is true of a bird with these colours (part -> colour name, all four parts)."""
+    """A sentence that describes some parts of a bird truly.
+
+    Args:
+        rng: random numbers for every choice.
+        colours: part -> colour name for all four parts of the bird.
+    """
     return caption(rng, {part: colours[part] for part in _some_parts(rng)})
 
 
 def draw_terse(rng: np.random.Generator, colours: Mapping[str, str]) -> str:
-    """:func:`draw_caption` by :func:`terse`."""
+    """Like :func:`draw_caption`, in the short form of :func:`terse`."""
     return terse(rng, {part: colours[part] for part in _some_parts(rng)})
 
 
 def draw_edit(rng: np.random.Generator, colours: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """A caption that asks a bird with these colours for a change of one to four parts.
+    """A caption that requests other colours for one to four parts of a bird.
+
+    Args:
+        rng: random numbers for every choice.
+        colours: part -> colour name for all four parts of the bird, as it is now.
 
     Returns:
-        The caption and the changes, part -> new colour, each unlike the part's present colour.
+        The caption, and the changes (part -> new colour); every new colour differs from the
+        part's present one.
     """
     changes = {
         part: _pick(rng, [name for name in COLOURS if name != colours[part]])

@@ -1,12 +1,14 @@
-"""What stands in a landscape: twigs with leaves, berries or blossoms, reeds, and perches.
+"""The near things of a landscape: twigs with leaves, berries or blossoms, reeds, and perches.
 
-Everything is drawn in place into an RGB picture of bytes, sharp as the bird is.
+Every function draws in place into an RGB picture, [n, n, 3] uint8, as sharply as the bird is drawn;
+places and sizes are in picture units.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,10 +28,27 @@ from mim_tf.data.birds.drawing import (
     spline,
     unit,
 )
-from mim_tf.data.birds.shapes import Bird
+from mim_tf.data.birds.outlines import Bird
 
 Tones = tuple[Tone, ...]
-Trim = Callable[[Dice, Array, float, float], None]  # draws something at a place on a twig
+
+# Draws berries or a blossom into a picture, at the place (x, y) of a twig.
+Trim = Callable[[Dice, Array, float, float], None]
+
+
+class TwigStyle(NamedTuple):
+    """The look of the twigs and of the perch in a landscape.
+
+    Attributes:
+        bark: the wood's tone.
+        leaves: the tones of the leaves; empty for bare twigs.
+        trim: draws what grows between the leaves; None for nothing.
+    """
+
+    bark: Tone
+    leaves: Tones = ()
+    trim: Trim | None = None
+
 
 # fmt: off
 BARK: Tones = ((112, 78, 52), (84, 60, 44), (58, 46, 42), (134, 116, 100), (38, 33, 34))
@@ -45,7 +64,8 @@ BERRIES: Tones = (
 _REEDS: Tones = ((96, 128, 62), (140, 150, 76), (70, 104, 60))
 _STONES: Tones = ((136, 134, 132), (108, 106, 110), (150, 136, 118), (84, 86, 92))
 
-# A stone's top, its lit side and its moss: shares of its half width, heights below the feet.
+# A stone's top, its lit side and its moss: points (x, y), x from the middle in shares of half the
+# stone's width, y below the bird's feet in picture units.
 _STONE_TOP = ((-0.85, 0.07), (-0.4, 0.01), (0, -0.006), (0.45, 0.014), (0.9, 0.08))
 _STONE_LIT = (
     (-0.8, 0.085), (-0.4, 0.016), (0, 0), (0.42, 0.02), (0.8, 0.085), (0.2, 0.06), (-0.3, 0.075),
@@ -60,7 +80,14 @@ _STONE_MOSS = ((0.35, 0.02), (0.8, 0.075), (0.6, 0.1), (0.4, 0.06))
 def leaves(
     dice: Dice, picture: Array, base: Array, angle: Array, length: Array, palette: Tones
 ) -> None:
-    """Leaves from base [m, 2] along angle [m]; one half of each catches more light."""
+    """Draw leaves, one half of each lighter than the other.
+
+    Args:
+        base: [m, 2], where they begin.
+        angle: [m], the directions they point in, in degrees.
+        length: [m].
+        palette: the tones to choose from.
+    """
     m = len(base)
     draws = dice.array(m, 3)
     width = length * (0.34 + 0.16 * draws[:, 0])
@@ -78,7 +105,7 @@ def leaves(
 
 
 def blossom(dice: Dice, picture: Array, x: float, y: float, radius: float, tone: Tone) -> None:
-    """A flower of five petals."""
+    """Draw a flower of five petals."""
     turn = dice.between(0, 72)
     for i in range(5):
         a = math.radians(turn + 72 * i)
@@ -96,7 +123,7 @@ def _berry(picture: Array, x: float, y: float, radius: float, tone: Tone) -> Non
 
 
 def berries(tone: Tone, radius: float = 0.022) -> Trim:
-    """A trim of one to three berries."""
+    """A trim that draws one to three berries."""
 
     def trim(dice: Dice, picture: Array, x: float, y: float) -> None:
         for _ in range(dice.count(1, 3)):
@@ -107,7 +134,7 @@ def berries(tone: Tone, radius: float = 0.022) -> Trim:
 
 
 def blossoms(tone: Tone, radius: float = 0.045) -> Trim:
-    """A trim of one blossom."""
+    """A trim that draws one blossom."""
 
     def trim(dice: Dice, picture: Array, x: float, y: float) -> None:
         blossom(dice, picture, x, y, radius * dice.between(0.75, 1.2), tone)
@@ -116,51 +143,53 @@ def blossoms(tone: Tone, radius: float = 0.045) -> Trim:
 
 
 def _wood(picture: Array, line: Array, width: Array, tone: Tone) -> None:
-    """A branch along line [m, 2], width [m]: dark below, a lit upper side."""
+    """Draw a branch along ``line`` [m, 2] that is ``width`` [m] wide: lit above, dark below."""
     along = np.gradient(line, axis=0)
     across = np.stack([-along[:, 1], along[:, 0]], axis=1)
     across /= np.hypot(along[:, 0], along[:, 1])[:, None]
-    across *= np.where(across[:, 1:] > 0, 1, -1)  # points down
+    across *= np.where(across[:, 1:] > 0, 1, -1)  # downwards
     for low, high, factor in ((0.0, 1.0, 0.62), (0.0, 0.66, 1.0), (0.06, 0.3, 1.26)):
         upper = line + across * (width * low)[:, None]
         lower = line + across * (width * high)[:, None]
         fill(picture, np.concatenate([upper, lower[::-1]]), scaled(tone, factor))
 
 
-def _spray(
+def _twig(
     dice: Dice,
     picture: Array,
     root: Sequence[float] | Array,
     angle: float,
     length: float,
-    bark: Tone,
-    palette: Tones,
-    trim: Trim | None,
-    count: int,
-    leaf: float,
+    style: TwigStyle,
+    leaf_count: int,
+    leaf_length: float,
 ) -> None:
-    """A twig with `count` leaves on both sides, and what `trim` draws between them."""
+    """Draw a twig with leaves on both sides, and the trim between them.
+
+    Args:
+        root: (x, y), where it begins.
+        angle: its direction there, in degrees; it bends by a random angle along its length.
+    """
     t = np.linspace(0, 1, 6)
     bend = dice.between(-30, 30)
     a = np.radians(angle + bend * t)
     step = np.stack([np.cos(a), -np.sin(a)], axis=1) * (length / 5)
     line = np.asarray(root) + np.concatenate([np.zeros((1, 2)), np.cumsum(step, axis=0)[:-1]])
-    _wood(picture, line, 0.016 - 0.01 * t, bark)
-    if palette:
-        at = np.linspace(0.15, 1, count)
+    _wood(picture, line, 0.016 - 0.01 * t, style.bark)
+    if style.leaves:
+        at = np.linspace(0.15, 1, leaf_count)
         bases = np.stack([np.interp(at, t, line[:, c]) for c in range(2)], axis=1)
-        side = np.where(np.arange(count) % 2, 1, -1) * (1 - (at == 1))
-        angles = angle + bend * at + side * (38 + 22 * dice.array(count))
-        leaves(dice, picture, bases, angles, leaf * (0.7 + 0.5 * dice.array(count)), palette)
-    if trim is not None:
+        side = np.where(np.arange(leaf_count) % 2, 1, -1) * (1 - (at == 1))
+        angles = angle + bend * at + side * (38 + 22 * dice.array(leaf_count))
+        lengths = leaf_length * (0.7 + 0.5 * dice.array(leaf_count))
+        leaves(dice, picture, bases, angles, lengths, style.leaves)
+    if style.trim is not None:
         for x, y in line[1:6:2].tolist():
-            trim(dice, picture, x + dice.between(-0.02, 0.02), y + dice.between(0, 0.03))
+            style.trim(dice, picture, x + dice.between(-0.02, 0.02), y + dice.between(0, 0.03))
 
 
-def frame_sprays(
-    dice: Dice, picture: Array, bark: Tone, palette: Tones, trim: Trim | None, count: int
-) -> None:
-    """Twigs that reach into the picture from its rim."""
+def frame_twigs(dice: Dice, picture: Array, style: TwigStyle, count: int) -> None:
+    """Draw ``count`` twigs that reach into the picture from its left, right or upper rim."""
     for _ in range(count):
         if dice.chance(0.6):
             left = dice.chance(0.5)
@@ -169,7 +198,7 @@ def frame_sprays(
         else:
             root = (dice.between(0.05, 0.95), -0.03)
             angle = -90 + dice.between(-45, 45)
-        _spray(dice, picture, root, angle, dice.between(0.22, 0.36), bark, palette, trim, 8, 0.13)
+        _twig(dice, picture, root, angle, dice.between(0.22, 0.36), style, 8, 0.13)
 
 
 def reeds(dice: Dice, picture: Array) -> None:
@@ -193,16 +222,11 @@ def reeds(dice: Dice, picture: Array) -> None:
 # --- perches ------------------------------------------------------------------------------------
 
 
-def perch(
-    dice: Dice,
-    picture: Array,
-    bird: Bird,
-    bark: Tone,
-    palette: Tones = (),
-    trim: Trim | None = None,
-    snow: bool = False,
-) -> None:
-    """The branch under a sitting bird's feet, with twigs at its ends; none under a flying one."""
+def perch(dice: Dice, picture: Array, bird: Bird, style: TwigStyle, *, snow: bool = False) -> None:
+    """Draw a branch under the feet of a sitting bird, with twigs at its ends.
+
+    A flying bird gets none. ``snow`` covers the branch's upper side.
+    """
     if bird.flying:
         return
     x, y = bird.feet.tolist()
@@ -219,15 +243,15 @@ def perch(
     line = spline(points, closed=False, steps=5)
     thick, taper = dice.between(0.045, 0.075), dice.between(-0.4, 0.4)
     width = thick * (1 + taper * (line[:, 0] - 0.5))
-    for edge, way in ((0.14, 1), (0.86, -1)):
+    for edge, towards in ((0.14, 1), (0.86, -1)):
         if dice.chance(0.75):
             root = line[int(np.abs(line[:, 0] - edge).argmin())] + [0, 0.02]
             up = -dice.pick((-1, 1))
-            angle = up * (90 - way * dice.between(30, 75))
+            angle = up * (90 - towards * dice.between(30, 75))
             angle = 180 - angle if dice.chance(0.5) else angle
             length = dice.between(0.14, 0.24)
-            _spray(dice, picture, root, angle, length, bark, palette, trim, 6, 0.1)
-    _wood(picture, line, width, bark)
+            _twig(dice, picture, root, angle, length, style, 6, 0.1)
+    _wood(picture, line, width, style.bark)
     if snow:
         bumps = 0.012 + 0.014 * dice.array(len(line))
         top = line - np.stack([0 * bumps, bumps], axis=1)
@@ -235,7 +259,7 @@ def perch(
 
 
 def stone(dice: Dice, picture: Array, bird: Bird) -> None:
-    """A stone that carries the bird's feet, down to the picture's lower rim or into the water."""
+    """Draw a stone under the bird's feet, which ends at the picture's lower rim or in the water."""
     x, y = bird.feet.tolist()
     wide = dice.between(0.26, 0.4)
     tone = dice.pick(_STONES)
@@ -246,7 +270,7 @@ def stone(dice: Dice, picture: Array, bird: Bird) -> None:
     fill(picture, shadow, scaled(tone, 0.5))
 
     def beside(places: Sequence[tuple[float, float]]) -> list[list[float]]:
-        """Points from shares of the stone's half width and heights below the bird's feet."""
+        """Picture units for points given as `_STONE_TOP` is."""
         return [[x + wide * across, y + below] for across, below in places]
 
     outline = [foot_left, *beside(_STONE_TOP), foot_right]
@@ -257,7 +281,7 @@ def stone(dice: Dice, picture: Array, bird: Bird) -> None:
 
 
 def post(dice: Dice, picture: Array, bird: Bird) -> None:
-    """A wooden post, as of a fence."""
+    """Draw a fence's wooden post under the bird's feet, in half of the draws with two rails."""
     x, y = bird.feet.tolist()
     half = dice.between(0.085, 0.12)
     tone = dice.pick(BARK[:4])

@@ -1,6 +1,7 @@
-"""What every part of a procedural scene is drawn with: dice, tones, curves and filled outlines.
+"""Drawing tools of the procedural scenes: random numbers, tones, curves and filled outlines.
 
-Points are rows (x, y) with y down; a picture is a square that spans 0..1 both ways.
+Points are rows (x, y) with y downwards. In picture units the square picture spans 0..1 in both
+directions.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ Points = Array | Sequence[Sequence[float] | Array]
 T = TypeVar("T")
 Tone = tuple[float, float, float]
 
-# A feather or leaf along +x: distance along it, half width there (both as shares).
+# The outlines of a feather and of a leaf that points along +x. Each row: the distance along it as a
+# share of its length, and the signed distance from its axis as a share of half its width.
 FEATHER = np.array([
     [0, 0.28], [0.25, 0.8], [0.55, 1], [0.8, 0.92], [0.93, 0.6], [1, 0],
     [0.93, -0.6], [0.8, -0.92], [0.55, -1], [0.25, -0.8], [0, -0.28],
@@ -30,13 +32,18 @@ LEAF = np.array([
 
 
 class Dice:
-    """Cheap random draws: one block of numbers from a seeded generator, used up one by one."""
+    """Random draws of one scene.
+
+    Single numbers are taken from blocks of 256, because one call of NumPy's generator for each of
+    the several hundred numbers of a scene would take longer than drawing the scene.
+    """
 
     def __init__(self, seed: int, index: int) -> None:
         self._rng = np.random.default_rng((seed, index))
         self._block: list[float] = []
 
     def between(self, low: float, high: float) -> float:
+        """A number in [low, high), uniform."""
         if not self._block:
             self._block = self._rng.random(256).tolist()
         return low + (high - low) * self._block.pop()
@@ -52,36 +59,36 @@ class Dice:
         return int(self.between(low, high + 1))
 
     def array(self, *shape: int) -> Array:
-        """Numbers in 0..1."""
+        """Uniform numbers in [0, 1) of this shape."""
         return self._rng.random(shape)
 
 
 def scaled(tone: Tone, factor: float, full: float = 255.0) -> Tone:
-    """A brighter or darker tone, at most `full`."""
+    """A tone multiplied by ``factor``, each channel clipped to at most ``full``."""
     r, g, b = tone
     return min(full, r * factor), min(full, g * factor), min(full, b * factor)
 
 
 def mix(a: Tone, b: Tone, share: float) -> Tone:
-    """Share 0 is a, share 1 is b."""
-    r, g, b_ = (low + (high - low) * share for low, high in zip(a, b, strict=True))
-    return r, g, b_
+    """Linear interpolation of two tones: share 0 gives a, share 1 gives b."""
+    red, green, blue = (start + (end - start) * share for start, end in zip(a, b, strict=True))
+    return red, green, blue
 
 
 def unit(degrees: float) -> Array:
-    """The direction of an angle; positive turns +x towards -y, that is upwards."""
+    """The unit vector of an angle; 0 is +x, and positive angles turn upwards (towards -y)."""
     return np.array([math.cos(math.radians(degrees)), -math.sin(math.radians(degrees))])
 
 
 def rotation(degrees: float) -> Array:
-    """Right-multiplies row vectors; positive turns upwards."""
+    """[2, 2] matrix to multiply row vectors with from the right; positive angles turn upwards."""
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return np.array([[c, -s], [s, c]])
 
 
 @functools.cache
 def _spline_basis(steps: int) -> Array:
-    """[steps, 4] weights of four neighbouring points along a Catmull-Rom segment."""
+    """[steps, 4] weights of the four control points around a segment of a Catmull-Rom spline."""
     t = np.arange(steps)[:, None] / steps
     powers = np.concatenate([np.ones_like(t), t, t**2, t**3], axis=1)
     matrix = np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]]) / 2
@@ -91,13 +98,22 @@ def _spline_basis(steps: int) -> Array:
 
 @functools.cache
 def _neighbours(n: int) -> Array:
-    """[n, 4] indices of the points around each segment of a closed curve."""
+    """[n, 4] indices of the four control points around each segment of a closed curve."""
     around: Array = (np.arange(n)[:, None] + np.arange(-1, 3)) % n
     return around
 
 
-def spline(points: Points, closed: bool = True, steps: int = 6) -> Array:
-    """A smooth curve through the points: [n, 2] -> [m, 2], steps points for each segment."""
+def spline(points: Points, *, closed: bool = True, steps: int = 6) -> Array:
+    """A Catmull-Rom spline through control points.
+
+    Args:
+        points: [n, 2], the control points.
+        closed: whether the curve returns from the last point to the first.
+        steps: points on the curve for each segment between two control points.
+
+    Returns:
+        [m, 2], m = n * steps for a closed curve and (n - 1) * steps + 1 for an open one.
+    """
     p = np.asarray(points, float)
     n = len(p)
     if closed:
@@ -109,7 +125,17 @@ def spline(points: Points, closed: bool = True, steps: int = 6) -> Array:
 
 
 def blades(base: Array, angle: Array, length: Array, width: Array, shape: Array) -> Array:
-    """[n, k, 2] outlines of n feathers or leaves from base [n, 2], angles [n] in degrees."""
+    """Outlines of n feathers or leaves.
+
+    Args:
+        base: [n, 2], the points where they begin.
+        angle: [n], the directions they point in, in degrees as for :func:`unit`.
+        length, width: [n].
+        shape: [k, 2], `FEATHER` or `LEAF`.
+
+    Returns:
+        [n, k, 2].
+    """
     a = np.radians(angle)
     along = np.stack([np.cos(a), -np.sin(a)], axis=-1)
     across = along[:, ::-1] * np.array([1, -1])
@@ -120,13 +146,14 @@ def blades(base: Array, angle: Array, length: Array, width: Array, shape: Array)
 
 
 def disc(centre: Array | Sequence[float], radius: float, squash: float = 1.0, n: int = 20) -> Array:
-    """The outline of a circle, or of an ellipse that is squashed in height."""
+    """[n, 2] outline of an ellipse: its half axes are ``radius`` and ``squash * radius``."""
     a = np.linspace(0, 2 * np.pi, n, endpoint=False)
     return np.asarray(centre) + radius * np.stack([np.cos(a), squash * np.sin(a)], axis=1)
 
 
 def stroke(start: Array, end: Array, width: float, width_end: float) -> Array:
-    """The outline of a straight line whose width changes along it."""
+    """[4, 2] outline of a straight line that is ``width`` wide at its start, ``width_end`` at its
+    end."""
     along = (end - start) / max(float(np.hypot(*(end - start))), 1e-9)
     across = np.array([-along[1], along[0]]) / 2
     near, far = across * width, across * width_end
@@ -134,20 +161,31 @@ def stroke(start: Array, end: Array, width: float, width_end: float) -> Array:
 
 
 def fill(picture: Array, points: Points, value: Any, line: int = cv2.LINE_AA) -> None:
-    """Fills an outline given in picture units, in place; anti-aliased unless told otherwise."""
+    """Fill an outline in picture units, in place.
+
+    Args:
+        picture: [n, n] or [n, n, 3] uint8.
+        points: [m, 2].
+        value: the grey level or colour.
+        line: OpenCV's line type; the default is anti-aliased.
+    """
+    # OpenCV takes whole numbers with four fractional bits; pixel i has its centre at i + 0.5.
     fixed = np.rint((np.asarray(points) * len(picture) - 0.5) * 16).astype(np.int32)
     cv2.fillPoly(picture, [fixed], value, line, 4)
 
 
 def fill_convex(picture: Array, outlines: Array, colours: Array) -> None:
-    """Anti-aliased convex outlines [m, k, 2] in picture units with colours [m, 3], in order."""
+    """Fill convex outlines [m, k, 2] in picture units with colours [m, 3], anti-aliased, in place.
+
+    Later outlines cover earlier ones. OpenCV fills convex outlines faster than general ones.
+    """
     fixed = np.rint((outlines * len(picture) - 0.5) * 16).astype(np.int32)
     for points, colour in zip(fixed, colours.tolist(), strict=True):
         cv2.fillConvexPoly(picture, points, colour, cv2.LINE_AA, 4)
 
 
 def ball(picture: Array, x: float, y: float, radius: float, colour: Any) -> None:
-    """An anti-aliased circle, given in picture units."""
+    """Fill a circle in picture units, anti-aliased, in place."""
     scale = 16 * len(picture)
     centre = int(x * scale), int(y * scale)
     cv2.circle(picture, centre, int(radius * scale), colour, -1, cv2.LINE_AA, 4)

@@ -1,8 +1,8 @@
-"""From the bird's outlines to its maps: coverage and shade of each part, static plumage.
+"""Rasterise the bird's outlines: coverage and shade of each part, and the static plumage.
 
-The outlines are filled into one map of layer numbers at a few times the picture's resolution;
-tables then turn layer numbers into coverage and tone, and area averaging gives the anti-aliased
-maps.
+The outlines are filled into one map of layer numbers at several times the picture's resolution.
+Lookup tables turn layer numbers into coverage and tone, and averaging over areas gives the
+anti-aliased maps at the picture's resolution.
 """
 
 from __future__ import annotations
@@ -14,22 +14,32 @@ import cv2
 import numpy as np
 
 from mim_tf.data.birds.drawing import Array, fill
-from mim_tf.data.birds.shapes import BELLY, CROWN, STATIC, Bird
+from mim_tf.data.birds.outlines import BELLY, CROWN, STATIC, Bird
 
-_GRID = 64  # light is painted on this fixed grid, so that it looks the same at every size
+# Light and shadow are computed on a grid of this size, whatever the picture's size, so that they
+# look the same at every resolution.
+_GRID = 64
 
 
 def paint_bird(bird: Bird, size: int) -> tuple[Array, Array, Array, Array]:
-    """Coverage [H, W, P], shade [H, W, P], static plumage [H, W, 3] and the bird [H, W].
+    """Rasterise a bird.
 
-    Everything at the fine resolution is done in bytes, which is several times as fast as in
-    floats; what is linear in the colours is the result, so nothing is lost by the rounding.
+    The maps at the fine resolution are bytes, several times as fast as floats. Rounding them costs
+    no exactness: a picture is linear in the part colours because it is computed from the maps that
+    this function returns.
+
+    Returns:
+        Coverage of each part [H, W, P], its shade [H, W, P], the static plumage [H, W, 3] and the
+        coverage of the whole bird [H, W]; float32 in 0..1.
     """
+    # Fine pixels for each pixel of the picture, in each direction.
     k = max(3, min(8, 256 // size))
+    # The bird's bounding box in pixels; only this part of the picture is computed.
     low = np.maximum(np.floor(bird.points.min(axis=0) * size).astype(int) - 1, 0)
     high = np.minimum(np.ceil(bird.points.max(axis=0) * size).astype(int) + 2, size)
     (w, h), (x0, y0) = (high - low).tolist(), low.tolist()
     layers = np.zeros((h * k, w * k), np.uint8)
+    # OpenCV takes whole numbers with four fractional bits.
     fixed = np.rint(((bird.points * size - low) * k - 0.5) * 16).astype(np.int32)
     for number, piece in enumerate(bird.pieces(fixed), 1):
         cv2.fillPoly(layers, [piece], number, cv2.LINE_8, 4)
@@ -43,16 +53,17 @@ def paint_bird(bird: Bird, size: int) -> tuple[Array, Array, Array, Array]:
     light = _light(bird, layers, (x0, y0, w, h), size, k)
 
     def lit(table: Array) -> Array:
-        """The fine map of a tone for each layer number, in the light."""
-        lighted: Array = cv2.multiply(cv2.LUT(layers, table), light, scale=1 / 255)
-        return lighted
+        """The fine map of a tone for each layer number, multiplied by the light."""
+        product: Array = cv2.multiply(cv2.LUT(layers, table), light, scale=1 / 255)
+        return product
 
     def mask(flags: Array) -> Array:
-        """255 where the layer's flag is true, else 0."""
+        """The fine map of a flag for each layer number: 255 where it is true, else 0."""
         covered: Array = cv2.LUT(layers, np.where(flags, np.uint8(255), np.uint8(0)))
         return covered
 
     def shrink(channels: Sequence[Array]) -> Array:
+        """Fine maps averaged to the picture's resolution: [H, W, C] float32, 0 off the box."""
         fine = cv2.merge(channels)
         crop = cv2.resize(fine, (w, h), interpolation=cv2.INTER_AREA).reshape(h, w, -1)
         full = np.zeros((size, size, crop.shape[2]), np.float32)
@@ -61,36 +72,54 @@ def paint_bird(bird: Bird, size: int) -> tuple[Array, Array, Array, Array]:
 
     value = lit(tones[:, 0])
     masks = [mask(kinds == part) for part in range(STATIC)]
-    own = tones * (kinds == STATIC)[:, None].astype(np.uint8)
+    static_tones = tones * (kinds == STATIC)[:, None].astype(np.uint8)
     cover = shrink(masks)
     shades = shrink([cv2.bitwise_and(value, part) for part in masks])
-    rest = shrink([*(lit(own[:, c]) for c in range(3)), mask(kinds >= 0)])
-    return cover, np.minimum(shades, cover), rest[..., :3], rest[..., 3]
+    plumage_and_bird = shrink(
+        [*(lit(static_tones[:, channel]) for channel in range(3)), mask(kinds >= 0)]
+    )
+    plumage, whole = plumage_and_bird[..., :3], plumage_and_bird[..., 3]
+    return cover, np.minimum(shades, cover), plumage, whole
 
 
 def _light(bird: Bird, layers: Array, box: tuple[int, int, int, int], size: int, k: int) -> Array:
-    """[h * k, w * k] uint8: rounded form, the wing's shadow and plumage texture."""
+    """The light at each fine pixel of the bounding box.
+
+    Args:
+        layers: [h * k, w * k] uint8, layer numbers from 1, 0 for none.
+        box: (x, y, w, h) of the bounding box in pixels.
+        size: of the picture in pixels.
+        k: fine pixels for each pixel, in each direction.
+
+    Returns:
+        [h * k, w * k] uint8, 255 is full light. It is darkened where the body turns away from the
+        light, in the wing's shadow, and by the plumage's speckle, each as much as the layer's own
+        weight for it says.
+    """
     x0, y0, w, h = box
-    # Three darkening maps, each taken as much as the layer's own weight says.
     maps = cv2.merge((_form(bird), _shadow(bird), _texture(bird.texture)))
-    # Sample the maps over the crop: the centres of its fine pixels in grid coordinates.
+    # Sample the maps at the centres of the box's fine pixels, in the coordinates of the grid.
     step = _GRID / (size * k)
     shift = step / 2 - 0.5
     warp = np.array([[step, 0, x0 * k * step + shift], [0, step, y0 * k * step + shift]])
-    way = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    fine = cv2.warpAffine(maps, warp, (w * k, h * k), flags=way, borderMode=cv2.BORDER_REPLICATE)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    fine = cv2.warpAffine(maps, warp, (w * k, h * k), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     tables = np.zeros((3, 256), np.uint8)
     weights = [(layer.form, layer.shadowed, layer.speckle) for layer in bird.layers]
     tables[:, 1 : len(weights) + 1] = np.rint(255 * np.array(weights)).T
     light: Array = np.full(layers.shape, 255, np.uint8)
     for dark, table in zip(cv2.split(fine), tables, strict=True):
-        left = cv2.bitwise_not(cv2.multiply(cv2.LUT(layers, table), dark, scale=1 / 255))
-        light = cv2.multiply(light, left, scale=1 / 255)
+        passed = cv2.bitwise_not(cv2.multiply(cv2.LUT(layers, table), dark, scale=1 / 255))
+        light = cv2.multiply(light, passed, scale=1 / 255)
     return light
 
 
 def _form(bird: Bird) -> Array:
-    """[64, 64] uint8 in 0..84: how much the rounded body turns away from the light."""
+    """[64, 64] uint8 in 0..84: the darkening where the body's surface turns away from the light.
+
+    A blurred silhouette serves as the height of the rounded body; its slope against the light's
+    direction is the darkening.
+    """
     body = np.zeros((_GRID, _GRID), np.uint8)
     for number, outline in enumerate(bird.pieces(bird.points)):
         if number == bird.trunk or bird.layers[number].kind in (BELLY, CROWN):
@@ -103,7 +132,7 @@ def _form(bird: Bird) -> Array:
 
 
 def _shadow(bird: Bird) -> Array:
-    """[64, 64] uint8 in 0..100: the soft shadow of the near wing."""
+    """[64, 64] uint8 in 0..100: the darkening by the soft shadow of the near wing."""
     shadow: Array = np.zeros((_GRID, _GRID), np.uint8)
     fill(shadow, bird.shadow, 100, cv2.LINE_8)
     blurred: Array = cv2.GaussianBlur(shadow, (0, 0), 1.5)
@@ -111,7 +140,7 @@ def _shadow(bird: Bird) -> Array:
 
 
 def _texture(offset: tuple[float, float]) -> Array:
-    """[64, 64] uint8 in 0..76: soft plumage speckle."""
+    """[64, 64] uint8 in 0..76: the darkening by the plumage's soft speckle."""
     x, y = (int(o * 190) for o in offset)
     return _noise_tile()[y : y + _GRID, x : x + _GRID]
 

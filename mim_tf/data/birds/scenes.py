@@ -1,13 +1,13 @@
 """Procedural birds: small painted scenes whose every colour edit has an exact true picture.
 
 A scene is split once into a static picture and one shading map for each coloured part, so that a
-picture is *linear* in the part colours: `static + sum_p shade_p * colour_p`. Painting the same
-scene in other colours is therefore the ground truth of a text-guided edit, and no byte outside the
-changed parts differs.
+picture is *linear* in the part colours: `static + sum_p shade_p * colour_p`. Rendering the same
+scene with other part colours therefore gives the ground truth of a text-guided edit, and no byte
+outside the changed parts differs.
 
-Every random draw is in units of the picture, never in pixels: the same seed and index show the
-same scene at any size. What is drawn lives beside this module: `bird_shapes` lays out the bird,
-`bird_painting` turns it into maps, `bird_backgrounds` paints what lies behind it.
+Every random draw is in units of the picture's side, never in pixels: the same seed and index give
+the same scene at any resolution. `shapes` draws the outlines of the bird, `painting` rasterises
+them, and `backgrounds` paints the landscape behind them.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from mim_tf.data.birds.drawing import Array, Dice
 from mim_tf.data.birds.painting import paint_bird
 from mim_tf.data.birds.shapes import draw_bird
 
-# In the order of the kinds in `bird_shapes`.
+# In the order of the constants WINGS, BELLY, CROWN and TAIL in `outlines`.
 PARTS = ("wings", "belly", "crown", "tail")
 
-# The eighth is pink: of orange, pink and brown it lies farthest from the other seven in CIELAB.
+# sRGB. Why pink and neither orange nor brown: of the three, pink lies farthest in CIELAB from the
+# other seven, so it is the least likely to be confused with another colour.
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (214, 30, 38),
     "yellow": (252, 214, 34),
@@ -40,22 +41,25 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 MIN_SIZE, MAX_SIZE = 32, 256
 
 _RGB = {name: np.array(rgb, np.float32) / 255 for name, rgb in COLOURS.items()}
-_TABLE = np.stack(list(_RGB.values()))
+_COLOUR_TABLE = np.stack(list(_RGB.values()))
 _NAMES = tuple(COLOURS)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One bird before one background, split into what is coloured and what is not.
+    """One bird in front of one background, split into the coloured parts and everything else.
+
+    P is the number of coloured parts, in the order of `PARTS`. A pixel's coverage by a part is the
+    share of its area that the part takes, after what lies in front of the part is taken off.
 
     Attributes:
         size: H = W in pixels.
-        static: [H, W, 3] float32 in 0..1, everything that is no coloured part, weighted by its
-            coverage.
+        static: [H, W, 3] float32 in 0..1, everything that is not a coloured part (background and
+            natural plumage), weighted by its coverage.
         shade: [H, W, P] float32 in 0..1, light times texture times coverage of each part.
         regions: [H, W, P] float32 in 0..1, coverage of each part.
         bird: [H, W] float32 in 0..1, coverage of the whole bird.
-        colours: part -> colour name, as the scene was drawn.
+        colours: part -> colour name, the colours that were drawn for this scene.
     """
 
     size: int
@@ -77,41 +81,44 @@ class Scene:
         return np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
 
     def expected(self, part: str, colours: Mapping[str, str]) -> Array:
-        """What the part's mean colour would be for each of the eight colours.
+        """The mean colour that the part's pixels would have in each of the eight colours.
 
         Args:
-            part: one of `PARTS`.
-            colours: colours of all parts; the part's own entry does not matter.
+            part: an element of `PARTS`.
+            colours: part -> colour name for all parts; the entry of ``part`` is ignored.
 
         Returns:
             [8, 3] float32 in 0..1, rows in the order of `COLOURS`.
         """
-        p = PARTS.index(part)
-        inside = self._inside(p)
-        table = np.stack(
-            [_RGB[colours[q]] if q != part else np.zeros(3, np.float32) for q in PARTS]
-        )
+        index = PARTS.index(part)
+        inside = self._pixels_of(index)
+        black = np.zeros(3, np.float32)
+        other_colours = np.stack([black if name == part else _RGB[colours[name]] for name in PARTS])
         shade = self.shade[inside]
-        rest = self.static[inside] + shade @ table
-        pictures = rest[None] + shade[None, :, p, None] * _TABLE[:, None, :]
-        means: Array = np.clip(pictures, 0, 1).mean(axis=1)
+        without_part = self.static[inside] + shade @ other_colours
+        pixels = without_part[None] + shade[None, :, index, None] * _COLOUR_TABLE[:, None, :]
+        means: Array = np.clip(pixels, 0, 1).mean(axis=1)
         return means
 
     def read_colour(self, part: str, picture_uint8: Array, colours: Mapping[str, str]) -> str:
-        """The colour name that explains the part's mean in a picture best.
+        """The colour name whose expected mean is nearest to the part's mean in a picture.
 
         Args:
-            part: one of `PARTS`.
+            part: an element of `PARTS`.
             picture_uint8: [H, W, 3] uint8, sRGB, of this scene's size.
             colours: colours of the other parts, as for `expected`.
         """
-        mean = picture_uint8[self._inside(PARTS.index(part))].mean(axis=0) / 255
+        mean = picture_uint8[self._pixels_of(PARTS.index(part))].mean(axis=0) / 255
         distance = ((self.expected(part, colours) - mean) ** 2).sum(axis=1)
         return _NAMES[int(distance.argmin())]
 
-    def _inside(self, p: int) -> Array:
-        """[H, W] bool: the pixels mostly of part p, or its eight best where these are too few."""
-        region = self.regions[..., p]
+    def _pixels_of(self, index: int) -> Array:
+        """[H, W] bool: the pixels that a part covers by more than half.
+
+        Where these are fewer than eight, the eight pixels with the highest coverage are taken, so
+        that a mean over them is not one pixel's noise.
+        """
+        region = self.regions[..., index]
         inside = region > 0.5
         if np.count_nonzero(inside) < 8:
             inside = region >= max(float(np.partition(region, -8, axis=None)[-8]), 1e-6)
@@ -119,11 +126,11 @@ class Scene:
 
 
 def scene(seed: int, index: int, size: int) -> Scene:
-    """The scene of a seed and an index (both >= 0): same arguments, same bytes.
+    """Draw the scene of a seed and an index; the same arguments give the same bytes.
 
     Args:
-        seed: names a whole series of scenes.
-        index: number within the series.
+        seed: selects a series of scenes, >= 0.
+        index: the scene's number within the series, >= 0.
         size: H = W in pixels, 32..256; it changes the resolution only, not the scene.
 
     Raises:
@@ -131,7 +138,7 @@ def scene(seed: int, index: int, size: int) -> Scene:
     """
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise ValueError(f"size must be within {MIN_SIZE}..{MAX_SIZE}, got {size}")
-    dice, colours = _begin(seed, index)
+    dice, colours = _draw_colours(seed, index)
     bird = draw_bird(dice)
     background = draw_background(dice, bird, size)
     cover, shade, plumage, whole = paint_bird(bird, size)
@@ -141,20 +148,20 @@ def scene(seed: int, index: int, size: int) -> Scene:
 
 
 def scene_colours(seed: int, index: int) -> dict[str, str]:
-    """The colours of a scene (part -> colour name) without drawing it, which takes microseconds.
+    """The colours of a scene (part -> colour name), without the cost of drawing the scene.
 
     Args:
-        seed: names a whole series of scenes.
-        index: number within the series.
+        seed: selects a series of scenes, >= 0.
+        index: the scene's number within the series, >= 0.
 
     Raises:
         ValueError: the seed or the index is negative.
     """
-    return _begin(seed, index)[1]
+    return _draw_colours(seed, index)[1]
 
 
-def _begin(seed: int, index: int) -> tuple[Dice, dict[str, str]]:
-    """A scene's dice after their first draws, the colours."""
+def _draw_colours(seed: int, index: int) -> tuple[Dice, dict[str, str]]:
+    """The scene's random numbers and its colours, which are the first to be drawn from them."""
     if seed < 0 or index < 0:
         raise ValueError(f"seed and index must not be negative, got {seed} and {index}")
     dice = Dice(seed, index)

@@ -1,14 +1,12 @@
-"""The bird of a procedural scene: a list of smooth outlines, from its pose and proportions.
+"""Draws a bird: its pose and proportions at random, then the outlines that follow from them.
 
-It is drawn in its own units (the body's centre is the origin, the bird looks along +x, y points
-down) and laid out in picture units last.
+The bird is built in its own units: the body's centre is the origin, the bird looks along +x, and y
+points downwards. The last step converts to picture units.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -26,9 +24,7 @@ from mim_tf.data.birds.drawing import (
     stroke,
     unit,
 )
-
-# What an outline is made of: a coloured part, or a natural tone of its own.
-WINGS, BELLY, CROWN, TAIL, STATIC = range(5)
+from mim_tf.data.birds.outlines import BELLY, CROWN, STATIC, TAIL, WINGS, Bird, Oval
 
 _PLUMAGES: tuple[Tone, ...] = (
     (0.80, 0.68, 0.50),  # buff
@@ -47,75 +43,12 @@ _BILLS: tuple[Tone, ...] = (
 _BILL_SHAPES = ((0.62, 0.36), (0.85, 0.3), (1.1, 0.22), (0.7, 0.46))  # length, depth
 _LEGS: tuple[Tone, ...] = ((0.80, 0.50, 0.22), (0.32, 0.27, 0.26), (0.66, 0.46, 0.38))
 
-_BODY_LENGTH = 0.37  # half of it
+_HALF_BODY = 0.37  # half the body's length, in the bird's own units
 _STEPS = 6  # points of the silhouette for each of its control points
 
 
-class Layer(NamedTuple):
-    """One filled outline of the bird."""
-
-    outline: Array  # in the bird's own units
-    kind: int  # WINGS, ..., TAIL or STATIC
-    tone: Tone  # of a static layer: RGB; of a part: brightness
-    speckle: float  # how much of the speckle texture shows
-    shadowed: float  # how much of the wing's shadow shows
-    form: float  # how much of the rounded light shows
-
-
-@dataclass
-class Bird:
-    """Outlines, back to front, and what light falls on them."""
-
-    layers: list[Layer] = field(default_factory=list)
-    points: Array = field(default_factory=lambda: np.zeros((0, 2)))  # all of them, in picture units
-    shadow: Array = field(default_factory=lambda: np.zeros((0, 2)))  # casts a soft one on the body
-    light: tuple[float, float] = (0.0, -1.0)
-    texture: tuple[float, float] = (0.0, 0.0)
-    trunk: int = 0  # which layer is the silhouette of head and body
-    flying: bool = False
-    feet: Array = field(default_factory=lambda: np.zeros(2))
-
-    def pieces(self, points: Array) -> list[Array]:
-        """The outlines one by one, out of all their points in any units."""
-        found, start = [], 0
-        for layer in self.layers:
-            found.append(points[start : start + len(layer.outline)])
-            start += len(layer.outline)
-        return found
-
-    def add(
-        self,
-        outline: Array,
-        kind: int,
-        tone: float | Tone = 1.0,
-        speckle: float = 0.0,
-        shadowed: float = 0.0,
-        form: float = 1.0,
-    ) -> None:
-        full = (tone, tone, tone) if isinstance(tone, (int, float)) else tone
-        self.layers.append(Layer(outline, kind, full, speckle, shadowed, form))
-
-
-@dataclass(frozen=True)
-class _Oval:
-    """Head or body as a place to build on: points are in shares of its half axes."""
-
-    centre: Array
-    axes: Array
-    turn: Array
-
-    def at(self, x: float, y: float) -> Array:
-        point: Array = self.centre + np.array([x, y]) * self.axes @ self.turn
-        return point
-
-    def rim(self, degrees: float, radius: float = 1.0) -> Array:
-        """On the rim, or at a share of the way to it; 0 is ahead, positive is above."""
-        t = math.radians(degrees)
-        return self.at(radius * math.cos(t), -radius * math.sin(t))
-
-
 def draw_bird(dice: Dice) -> Bird:
-    """Draws pose and proportions, and lays the bird out in picture units."""
+    """Draw a bird with a random pose, random proportions and a random place in the picture."""
     bird = Bird()
     bird.flying = dice.chance(0.36)
     if bird.flying:
@@ -123,16 +56,16 @@ def draw_bird(dice: Dice) -> Bird:
     else:
         pitch = dice.between(8, 40)
         lift = dice.between(0.3, 0.95) if dice.chance(0.25) else 0.0
-    axes = np.array([_BODY_LENGTH, 0.19 + 0.075 * dice.between(0, 1)])
+    axes = np.array([_HALF_BODY, 0.19 + 0.075 * dice.between(0, 1)])
     head = dice.between(0.165, 0.195)
-    body = _Oval(np.zeros(2), axes, rotation(pitch))
+    body = Oval(np.zeros(2), axes, rotation(pitch))
     reach = 0.10 if bird.flying else dice.between(-0.02, 0.07)
     neck = body.at(0.74, -0.72) + np.array([reach, dice.between(-0.05, 0.02)])
-    skull = _Oval(neck, np.full(2, head), rotation(dice.between(-10, 14)))
+    skull = Oval(neck, np.full(2, head), rotation(dice.between(-10, 14)))
     crest = dice.between(0.25, 0.75) if dice.chance(0.25) else 0.0
     plumage, bill, leg = dice.pick(_PLUMAGES), dice.pick(_BILLS), dice.pick(_LEGS)
 
-    # Tail and far wing lie behind the body.
+    # Later outlines cover earlier ones, so the tail and the far wing come before the body.
     _add_tail(dice, bird, body.at(-0.86, 0.05), 180 + pitch)
     shoulder = body.at(0.34, -0.42)
     if lift > 0:
@@ -149,8 +82,8 @@ def draw_bird(dice: Dice) -> Bird:
     return bird
 
 
-def _silhouette(body: _Oval, skull: _Oval, pitch: float, crest: float) -> Array:
-    """Head and body, from above the bill over the back and around."""
+def _silhouette(body: Oval, skull: Oval, pitch: float, crest: float) -> Array:
+    """The common outline of head and body: from above the bill over the back, tail and belly."""
     return spline(
         [
             skull.rim(22),
@@ -175,14 +108,14 @@ def _silhouette(body: _Oval, skull: _Oval, pitch: float, crest: float) -> Array:
 
 
 def _add_trunk(
-    dice: Dice, bird: Bird, body: _Oval, skull: _Oval, silhouette: Array, plumage: Tone
+    dice: Dice, bird: Bird, body: Oval, skull: Oval, silhouette: Array, plumage: Tone
 ) -> None:
-    """Head and body with what is painted on them: belly, cheek and crown."""
+    """Add head and body, and on them belly, cheek and crown."""
     bird.trunk = len(bird.layers)
     bird.add(silhouette, STATIC, plumage, speckle=0.3, shadowed=1.0)
 
     def closed(outer: Array, inner: list[Array]) -> Array:
-        """A piece of the silhouette, closed through points inside it."""
+        """An area of the trunk: along a piece of the silhouette, and back through inner points."""
         return np.concatenate([outer, spline([outer[-1], *inner, outer[0]], closed=False)])
 
     # Belly: from the vent to the throat, closed through the body.
@@ -202,33 +135,42 @@ def _add_trunk(
 
 
 def _add_tail(dice: Dice, bird: Bird, base: Array, angle: float) -> None:
+    """Add the tail: a fan of feathers from ``base`` in the direction ``angle``, in degrees."""
     angle += dice.between(-16, 12)
     length = dice.between(0.42, 0.66)
     count = dice.count(4, 7)
     spread = dice.between(6, 24)
     fork = dice.between(-0.22, 0.26)  # below 0: a wedge, above 0: a fork
-    # Neighbours overlap almost to their tips.
+    # Feathers this wide overlap their neighbours almost to the tips.
     width = max(dice.between(0.08, 0.105), 0.85 * length * math.radians(2 * spread / (count - 1)))
     at = np.linspace(-1, 1, count)
     across = unit(angle)[::-1] * np.array([1, -1])
     bases = base + across * at[:, None] * 0.055
     lengths = length * (1 + fork * (at**2 - 0.5))
     feathers = blades(bases, angle + spread * at, lengths, np.full(count, width), FEATHER)
+    # From the outer feathers to the middle, so that the middle ones lie on top.
     for rank, i in enumerate(np.argsort(-np.abs(at), kind="stable")):
         bird.add(feathers[i], TAIL, 0.72 + 0.26 * rank / (count - 1) + 0.02 * (i % 2), form=0.4)
 
 
-def _add_wing(bird: Bird, shoulder: Array, pitch: float, lift: float, far: bool) -> None:
-    """A wing between folded (lift 0) and raised (lift 1): flight feathers, then rows of coverts."""
-    a = _BODY_LENGTH
+def _add_wing(bird: Bird, shoulder: Array, pitch: float, lift: float, *, far: bool) -> None:
+    """Add a wing: flight feathers, two rows of coverts over them, and the shoulder.
+
+    Args:
+        shoulder: [2], where the wing begins.
+        pitch: the body's angle in degrees.
+        lift: from 0, the wing lies folded on the body, to 1, it is raised.
+        far: whether it is the wing behind the body, which is darker and casts no shadow.
+    """
+    a = _HALF_BODY
     bright = 0.74 if far else 1.0
     back = 180 + pitch
-    # From the shoulder to the wrist; the arm of a folded wing lies along the body.
+    # The arm reaches from the shoulder to the wrist; on a folded wing it lies along the body.
     arm = a * (0.55 + 0.5 * lift)
     direction = unit(back - 8 - 62 * lift)
     count = 9
     t = np.linspace(0, 1, count)
-    # Feather 0 sits at the shoulder and points back and down, the last is the wing's tip.
+    # Feather 0 sits at the shoulder and points back and down; the last feather is the wing's tip.
     start, stop = back + 14 + 8 * lift, back + 1 - 72 * lift
     angles = start + (stop - start) * t ** (1 + 0.4 * lift)
     lengths = a * (0.95 + 0.75 * t - 0.3 * lift * (1 - t) + 0.35 * lift * t) * (1 - 0.1 * (t == 1))
@@ -248,7 +190,7 @@ def _add_wing(bird: Bird, shoulder: Array, pitch: float, lift: float, far: bool)
         feathers = blades(bases, angles, lengths * share, widths, FEATHER)
         for i in range(count - 1, row - 1, -1):
             bird.add(feathers[i], WINGS, bright * (tone - 0.05 * ((i + row) % 2)), form=0.7)
-    # The shoulder itself: a smooth cover over the feathers' roots.
+    # The shoulder: a smooth outline that covers the roots of the feathers.
     thick = a * 0.17
     middle = shoulder + direction * arm * 0.6
     cover = [
@@ -262,8 +204,8 @@ def _add_wing(bird: Bird, shoulder: Array, pitch: float, lift: float, far: bool)
     bird.add(spline(cover), WINGS, bright, speckle=0.3)
 
 
-def _add_legs(dice: Dice, bird: Bird, body: _Oval, tone: Tone) -> Array:
-    """Two legs; returns where the feet stand."""
+def _add_legs(dice: Dice, bird: Bird, body: Oval, tone: Tone) -> Array:
+    """Add two legs and return where the feet stand: [2]. A flying bird draws its legs in."""
     hips = (body.at(-0.18, 0.85), body.at(0.1, 0.88))
     if bird.flying:
         for hip in hips:
@@ -280,7 +222,8 @@ def _add_legs(dice: Dice, bird: Bird, body: _Oval, tone: Tone) -> Array:
     return np.array([(hips[0][0] + hips[1][0]) / 2 + 0.02, ground + 0.01])
 
 
-def _add_bill(dice: Dice, bird: Bird, skull: _Oval, tone: Tone) -> None:
+def _add_bill(dice: Dice, bird: Bird, skull: Oval, tone: Tone) -> None:
+    """Add the lower and the upper half of the bill, which may be open."""
     length, depth = dice.pick(_BILL_SHAPES)
     gape = dice.between(0.05, 0.2) if dice.chance(0.3) else 0.0
     tip = 0.9 + length
@@ -303,7 +246,8 @@ def _add_bill(dice: Dice, bird: Bird, skull: _Oval, tone: Tone) -> None:
     bird.add(spline(upper, steps=4), STATIC, tone, form=0)
 
 
-def _add_eye(bird: Bird, skull: _Oval, plumage: Tone) -> None:
+def _add_eye(bird: Bird, skull: Oval, plumage: Tone) -> None:
+    """Add the eye: a ring that contrasts with the plumage, the dark eye, and a glint."""
     centre = skull.at(0.4, -0.1)
     head = float(np.hypot(*(skull.at(1, 0) - skull.at(0, 0))))
     around = scaled(plumage, 1.35 if sum(plumage) < 1.3 else 0.62, 1.0)
@@ -314,7 +258,7 @@ def _add_eye(bird: Bird, skull: _Oval, plumage: Tone) -> None:
 
 
 def _place(dice: Dice, bird: Bird, feet: Array) -> None:
-    """Turns bird units into picture units: scale, flip and position."""
+    """Convert the bird's points to picture units: scale, mirror and position at random."""
     points = np.concatenate([layer.outline for layer in bird.layers])
     low, high = points.min(axis=0), points.max(axis=0)
     span = high - low
@@ -324,13 +268,14 @@ def _place(dice: Dice, bird: Bird, feet: Array) -> None:
     room = 1 - scale * span
     corner = np.array([room[0] * dice.between(0.15, 0.85), room[1] * dice.between(0.2, 0.8)])
     corner = np.clip(corner, 0.02, room - 0.02)
-    if not bird.flying:  # leave room for the perch
+    if not bird.flying:  # leave room for what the bird stands on
         corner[1] = min(corner[1], max(0.02, 0.9 - scale * span[1]))
 
-    def lay(p: Array) -> Array:
-        q: Array = (p - low) * scale + corner
+    def to_picture(own: Array) -> Array:
+        placed: Array = (own - low) * scale + corner
         if flip:
-            q[..., 0] = 1 - q[..., 0]
-        return q
+            placed[..., 0] = 1 - placed[..., 0]
+        return placed
 
-    bird.points, bird.shadow, bird.feet = lay(points), lay(bird.shadow), lay(feet)
+    bird.points, bird.shadow = to_picture(points), to_picture(bird.shadow)
+    bird.feet = to_picture(feet)

@@ -1,1 +1,1 @@
-"""Readers of the files that data sets come in; none of them trusts what it reads."""
+"""Readers of the file formats that data sets come in; all of them check what they read."""

@@ -1,4 +1,4 @@
-"""Photographs with captions on a disk: where they are, and how they become squares."""
+"""Photographs with captions on the disk: where they lie, and how they are cropped to squares."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mim_tf.pictures import files, pixels
 Box = tuple[float, float, float, float]
 
 BOX_FACTOR = 0.75
-"""Half the side of the square around a bird, in longer sides of its box (AttnGAN's rule)."""
+"""Half the side of the crop, as a multiple of the longer side of the bounding box (AttnGAN's)."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,12 @@ class Record:
     """One photograph with its captions.
 
     Attributes:
-        image_id: its name within the data set, without suffix.
+        image_id: the photograph's name within the data set, without suffix.
         path: the file.
-        box: (x, y, width, height) of the object in pixels; None where the data set gives none.
-        class_name: its class; its own name where the data set has no classes.
-        captions: at least one.
+        box: (x, y, width, height) of the object's bounding box in pixels; None where the data set
+            has no bounding boxes.
+        class_name: the class; the photograph's own name where the data set has no classes.
+        captions: at least one, except while a loader collects records for :meth:`Listing.of`.
     """
 
     image_id: str
@@ -41,12 +42,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Listing:
-    """A split: what there is of it, and what is not.
+    """The photographs of a split, and what is missing of them.
 
     Attributes:
-        records: complete ones, in the order of the split.
-        missing: names that the split lists and the disk lacks.
-        uncaptioned: photographs that exist without captions.
+        records: photographs with captions, in the order of the split.
+        missing: names in the split's list without a file on the disk.
+        uncaptioned: names of photographs on the disk that have no captions.
     """
 
     records: tuple[Record, ...]
@@ -55,7 +56,12 @@ class Listing:
 
     @classmethod
     def of(cls, names: Sequence[str], found: Sequence[Record]) -> Listing:
-        """The split ``names``, of which ``found`` is on the disk, some of it without captions."""
+        """The listing of a split.
+
+        Args:
+            names: all names in the split's list.
+            found: the photographs on the disk, with or without captions.
+        """
         present = {record.image_id for record in found}
         return cls(
             records=tuple(record for record in found if record.captions),
@@ -65,9 +71,16 @@ class Listing:
 
 
 class Photographs:
-    """Callable ``(index, size) -> uint8 [size, size, 3]``; it can be sent to other processes."""
+    """Callable ``(index, size) -> uint8 [size, size, 3]`` that reads a photograph from the disk.
 
-    def __init__(self, records: Sequence[Record], use_boxes: bool) -> None:
+    It holds plain values only, so that it can be pickled for other processes.
+
+    Args:
+        records: the photographs, in the order of their indices.
+        use_boxes: whether to crop to the bounding boxes.
+    """
+
+    def __init__(self, records: Sequence[Record], *, use_boxes: bool) -> None:
         self.paths = [str(record.path) for record in records]
         self.boxes = [record.box if use_boxes else None for record in records]
 
@@ -76,13 +89,18 @@ class Photographs:
 
 
 def read_square(path: Path, size: int, box: Box | None = None) -> np.ndarray:
-    """Read a photograph as a square: cropped to its box, its centred square, resized.
+    """Read a photograph, crop it to its bounding box and to the centred square, and resize it.
+
+    Args:
+        path: the file.
+        size: side of the result in pixels.
+        box: (x, y, width, height) of the bounding box in pixels; None for no such crop.
 
     Returns:
         uint8 `[size, size, 3]`.
 
     Raises:
-        UserError: it cannot be read, is broken or truncated, or the box misses it.
+        UserError: the file cannot be read, is broken or truncated, or the box lies outside of it.
     """
     picture = _read(path)
     if box is not None:
@@ -94,27 +112,30 @@ def read_square(path: Path, size: int, box: Box | None = None) -> np.ndarray:
 
 
 def resize_square(square: np.ndarray, size: int) -> np.ndarray:
-    """Resize uint8 `[S, S, 3]` to `[size, size, 3]`: the area rule down, bilinear up."""
+    """Resize uint8 `[S, S, 3]` to `[size, size, 3]`: area averaging down, bilinear up."""
     if square.shape[0] == size:
         return square
-    # The area rule averages; it would repeat pixels where the picture has to grow.
-    rule = cv2.INTER_AREA if square.shape[0] > size else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(square, (size, size), interpolation=rule), np.uint8)
+    # Area averaging avoids aliasing, but would only repeat pixels in an enlarged picture.
+    interpolation = cv2.INTER_AREA if square.shape[0] > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(square, (size, size), interpolation=interpolation), np.uint8)
 
 
 def crop_to_box(picture: np.ndarray, box: Box, factor: float = BOX_FACTOR) -> np.ndarray:
-    """The square around a box, cut off where the picture ends (so not always square); a view.
+    """Crop to a square around the centre of a bounding box.
+
+    Where the square reaches beyond the picture, the crop ends with the picture, so it is not always
+    a square. It is a view of ``picture``.
 
     Args:
         picture: uint8 `[H, W, 3]`.
         box: (x, y, width, height) in pixels.
-        factor: half the square's side, in longer sides of the box.
+        factor: half the square's side, as a multiple of the box's longer side.
 
     Raises:
-        UserError: the square misses the picture.
+        UserError: the square lies outside of the picture.
     """
     x, y, width, height = box
-    # Truncated where AttnGAN truncates, so that its crops and these are the same pixels.
+    # Rounded towards zero as AttnGAN does, so that both crops have the same pixels.
     half = int(max(width, height) * factor)
     centre_x, centre_y = int(x + width / 2), int(y + height / 2)
     top, left = max(0, centre_y - half), max(0, centre_x - half)
@@ -128,10 +149,11 @@ def crop_to_box(picture: np.ndarray, box: Box, factor: float = BOX_FACTOR) -> np
 
 
 def _read(path: Path) -> np.ndarray:
-    """`files.read`, with OpenCV's decoder where it gives the same: whole JPEGs without EXIF.
+    """Like `files.read`, but intact JPEG files without EXIF data are decoded by OpenCV.
 
-    OpenCV fills the rest of a truncated JPEG with grey and says nothing, so a file without JPEG's
-    end marker goes the careful way, and so does one that says which side is up.
+    It is faster and gives the same pixels. A truncated JPEG it fills up with grey without an error,
+    so files without JPEG's end marker are left to `files.decode`, and so are files with EXIF data,
+    which may hold an orientation.
     """
     try:
         data = path.read_bytes()
@@ -146,5 +168,5 @@ def _read(path: Path) -> np.ndarray:
                 if picture is not None:
                     return np.asarray(picture, np.uint8)
         except (OSError, ValueError, Image.DecompressionBombError, cv2.error):
-            pass  # the careful way says what is wrong
+            pass  # files.decode then names the defect
     return files.decode(data, str(path))

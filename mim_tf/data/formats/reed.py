@@ -1,13 +1,16 @@
-"""Captions and splits by class in the forms that Reed et al. and AttnGAN published.
+"""Captions and splits in the formats that Reed et al. (2016) and AttnGAN published.
 
-Captions of a photograph ``<class>/<name>``, ten each:
+A photograph ``<class>/<name>`` has ten captions, in one of these files:
 
-    text_c10/<class>/<name>.txt        one a line; AttnGAN's archive calls the folder ``text``
-    text_c10/<class>/<name>.t7         Torch: ``char``, byte tensor [201, 10], a caption a column
-    captions.pickle                    AttnGAN: ids of words, in the order of filenames.pickle
+    text_c10/<class>/<name>.txt        a caption on each line; in AttnGAN's archive the folder is
+                                       called ``text``
+    text_c10/<class>/<name>.t7         Torch: byte tensor ``char`` [201, 10], a caption in each
+                                       column
+    captions.pickle                    AttnGAN: word ids, in the order of filenames.pickle
 
-The lists of a split: ``{train,test}/filenames.pickle`` (names ``<class>/<name>``), the same as text
-in ``splits/``, or Reed's ``trainvalclasses.txt`` and ``testclasses.txt`` (names of classes).
+A split is listed in ``{train,test}/filenames.pickle`` (names ``<class>/<name>``), in text files
+with the same names in ``splits/``, or in Reed's ``trainvalclasses.txt`` and ``testclasses.txt``
+(names of classes).
 """
 
 from __future__ import annotations
@@ -39,28 +42,28 @@ _SPLIT_FILES: dict[str, tuple[str, ...]] = {
     ),
     "test": ("test/filenames.pickle", "splits/test_filenames.txt", "testclasses.txt"),
 }
-# The characters of Reed et al., numbered from 1; 0 pads.
+# The characters of Reed et al., in the order of their codes; code 0 is the padding.
 _ALPHABET = "\0abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} "
 
 
 def split_names(
     bases: Sequence[Path], split: Split, class_members: Callable[[str], list[str]]
 ) -> list[str]:
-    """Names ``<class>/<name>`` of a split, sorted, each once.
+    """Names ``<class>/<name>`` of a split, sorted and without duplicates.
 
     Args:
         bases: folders in which the lists may lie.
-        class_members: the names in a class, for lists of classes.
+        class_members: returns the names in a class; needed where classes are listed.
 
     Raises:
-        UserError: no list, an empty one, or one with a name that is none.
+        UserError: there is no list, it is empty, or it holds something that is not a name.
     """
     path = _find_split(bases, split)
     entries = read_pickled_names(path) if path.suffix == ".pickle" else read_lines(path)
     names: set[str] = set()
     for entry in entries:
         parts = entry.strip().removesuffix(".jpg").split("/")
-        # A name becomes a path: it must not lead out of the data set.
+        # The name becomes part of a path, which must not leave the data set's folder.
         if len(parts) > 2 or "\\" in entry or any(part in ("", ".", "..") for part in parts):
             raise UserError(f"{path}: {entry!r} is not a name like <NNN.Class>/<Name>")
         names.update(["/".join(parts)] if len(parts) == 2 else class_members(parts[0]))
@@ -82,13 +85,16 @@ def _find_split(bases: Sequence[Path], split: Split) -> Path:
 
 
 def captions(bases: Sequence[Path], split: Split, names: Sequence[str]) -> list[tuple[str, ...]]:
-    """The captions of each name, none where there are none.
+    """The captions of each name; an empty tuple for a name without captions.
+
+    Args:
+        bases: folders in which the captions may lie.
 
     Raises:
-        UserError: there are no captions in any form, none for this split, or a broken file.
+        UserError: there are no captions in any format, none for this split, or a file is broken.
     """
     for base in bases:
-        for folder in (base / one for one in _FOLDERS):
+        for folder in (base / name for name in _FOLDERS):
             if folder.is_dir():
                 return _from_files(folder, split, names)
     for base in bases:
@@ -122,27 +128,31 @@ def _from_torch(path: Path) -> tuple[str, ...]:
         raise UserError(f"{path}: holds no captions (a byte tensor 'char', one a column)")
     if characters.min() < 0 or characters.max() >= len(_ALPHABET):
         raise UserError(f"{path}: 'char' holds {characters.max()}, no character of Reed et al.")
-    texts = ("".join(_ALPHABET[int(one)] for one in column) for column in characters.T)
+    texts = ("".join(_ALPHABET[int(code)] for code in column) for column in characters.T)
     return clean_captions([text.replace("\0", " ") for text in texts])
 
 
 def _from_pickle(base: Path, split: Split, names: Sequence[str]) -> list[tuple[str, ...]]:
-    """AttnGAN's captions: lists of word ids, as many for each name of ``filenames.pickle``."""
+    """Captions of AttnGAN's pickle: lists of word ids, the same number for each name in
+    ``filenames.pickle``, in its order."""
     path = base / "captions.pickle"
     content = read_pickle(path)
     order = read_pickled_names(base / split / "filenames.pickle")
     try:
         texts: list[Any] = content[0 if split == "train" else 1]
         words: dict[int, str] = content[2]
-        each, rest = divmod(len(texts), len(order))
-        if rest or not each:
+        per_image, rest = divmod(len(texts), len(order))
+        if rest or not per_image:
             raise UserError(
                 f"{path}: {len(texts)} captions do not fit the {len(order)} names of "
                 f"{split}/filenames.pickle; get both from the same place"
             )
         by_image = {
             name.rpartition("/")[2]: clean_captions(
-                [" ".join(words[int(one)] for one in text) for text in texts[i * each :][:each]]
+                [
+                    " ".join(words[int(word_id)] for word_id in text)
+                    for text in texts[i * per_image :][:per_image]
+                ]
             )
             for i, name in enumerate(order)
         }

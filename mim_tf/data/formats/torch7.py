@@ -1,6 +1,6 @@
-"""Torch7's binary files (``.t7``): tables, strings, numbers and tensors; functions are refused.
+"""Reads Torch7's binary files (``.t7``), the format of Reed et al.'s captions (2016).
 
-The captions of Reed et al. (2016) were published in this form.
+Tables, strings, numbers, booleans and tensors are read; functions are refused.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _TYPES = {
 
 
 def load(path: Path) -> Any:
-    """Read one value: dict, str (Latin-1), float, bool, None or a NumPy array.
+    """Read the value in a file: a dict, str (Latin-1), float, bool, None or NumPy array.
 
     Raises:
-        UserError: unreadable, truncated, or it holds a function or an unknown type.
+        UserError: the file is unreadable or truncated, or holds a function or an unknown type.
     """
     try:
         return _Reader(path.read_bytes()).value()
@@ -38,25 +38,38 @@ def load(path: Path) -> Any:
 
 
 class _Reader:
+    """Reads values one after the other.
+
+    Attributes:
+        data: the whole file.
+        place: offset of the next byte.
+        known: tables and tensors by the index that the file gives them; where a file refers to the
+            same object again, it repeats only the index.
+    """
+
     def __init__(self, data: bytes) -> None:
         self.data, self.place = data, 0
-        self.known: dict[int, Any] = {}  # tables and tensors may be shared
+        self.known: dict[int, Any] = {}
 
     def take(self, form: str) -> Any:
+        """The next number, in a format of :mod:`struct`."""
         (value,) = struct.unpack_from("<" + form, self.data, self.place)
         self.place += struct.calcsize("<" + form)
         return value
 
     def bytes(self, count: int) -> bytes:
+        """The next ``count`` bytes."""
         if count < 0 or self.place + count > len(self.data):
             raise ValueError("it ends too early")
         self.place += count
         return self.data[self.place - count : self.place]
 
     def string(self) -> str:
+        """The next string: its length, then its characters."""
         return self.bytes(self.take("i")).decode("latin-1")
 
     def value(self, depth: int = 0) -> Any:
+        """The next value of any type; ``depth`` is that of the tables around it."""
         if depth > _MAX_DEPTH:
             raise ValueError("nested too deeply")
         kind = self.take("i")
@@ -72,16 +85,18 @@ class _Reader:
             raise ValueError(f"value of type {kind}, which may hold code")
         index = self.take("i")
         if index not in self.known:
-            self.known[index] = None
+            self.known[index] = None  # read where a table refers to itself
             self.known[index] = self.table(depth) if kind == _TABLE else self.torch(depth)
         return self.known[index]
 
     def table(self, depth: int) -> dict[Any, Any]:
+        """The next table: its number of entries, then keys and values in turn."""
         return {self.value(depth + 1): self.value(depth + 1) for _ in range(max(0, self.take("i")))}
 
     def torch(self, depth: int) -> np.ndarray:
+        """The next Torch object: a tensor, or a storage of the numbers that tensors share."""
         name = self.string()
-        if name.startswith("V "):
+        if name.startswith("V "):  # the format's version, which later files have in front
             name = self.string()
         element, _, form = name.removeprefix("torch.").rpartition("T")
         if name.endswith("Storage"):
@@ -103,7 +118,8 @@ class _Reader:
         if not isinstance(storage, np.ndarray):
             raise ValueError(f"a tensor whose storage is a {type(storage).__name__}")
         last = first + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True))
-        # A stride of 0 repeats values: a small file could ask for an array of any size.
+        # A stride of 0 repeats values. The product of the sizes is limited as well, so that a small
+        # file cannot ask for an array of any size.
         needed = max(math.prod(sizes), last + 1)
         if min(sizes) < 1 or min(strides) < 0 or first < 0 or needed > len(storage):
             raise ValueError("a tensor larger than its storage")

@@ -1,4 +1,7 @@
-"""Files that others published: archives, lists, pickles and MATLAB files, none of them trusted."""
+"""Reads files that others published: archives, lists, pickles and MATLAB files.
+
+None of them is trusted: names must stay inside their folder, and no code in a pickle is run.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,17 @@ import scipy.io
 
 from mim_tf.errors import UserError
 
-# What gzip, tar and zip raise when a file ends too early or was damaged on its way.
+# What gzip, tarfile and zipfile raise on a truncated or damaged file.
 _BROKEN_ARCHIVE = (
     tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, KeyError, ValueError, RuntimeError
 )  # fmt: skip
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 file; what is not UTF-8 becomes U+FFFD.
+    """Read a UTF-8 file; bytes that are not UTF-8 become U+FFFD.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: the file cannot be read.
     """
     try:
         return path.read_text(encoding="utf-8-sig", errors="replace")
@@ -38,29 +41,33 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file that are not blank, stripped."""
+    """The lines of a text file, stripped; blank lines are left out."""
     return [line.strip() for line in read_text(path).split("\n") if line.strip()]
 
 
 def read_captions(path: Path) -> tuple[str, ...]:
-    """Captions of one file, one a line; none where the file does not exist.
-
-    Some files hold U+FFFD where their publisher lost a no-break space: it becomes a blank.
-    """
+    """The captions in a text file, one on each line; an empty tuple where there is no such file."""
     return clean_captions(read_text(path).split("\n")) if path.is_file() else ()
 
 
 def clean_captions(captions: list[str]) -> tuple[str, ...]:
-    """Captions with single blanks and without U+FFFD; those without a letter are left out."""
+    """Captions with single blanks; those without a letter or digit are left out.
+
+    U+FFFD becomes a blank: some publishers' files have it in place of a no-break space.
+    """
     cleaned = (" ".join(caption.replace("\ufffd", " ").split()) for caption in captions)
     return tuple(caption for caption in cleaned if any(map(str.isalnum, caption)))
 
 
 def safe_name(name: str, source: Path) -> PurePosixPath:
-    """A relative name that becomes a path, checked not to lead out of its folder.
+    """A name from a file as a relative path that stays inside its folder.
+
+    Args:
+        name: the name.
+        source: the file that holds it, for the error.
 
     Raises:
-        UserError: it is absolute, climbs, or is written for another system.
+        UserError: the name is empty or absolute, or holds ``..``, a backslash or a null character.
     """
     path = PurePosixPath(name)
     if not name or "\\" in name or "\0" in name or path.is_absolute() or ".." in path.parts:
@@ -75,16 +82,16 @@ def safe_name(name: str, source: Path) -> PurePosixPath:
 
 
 def find_or_unpack(root: Path, folder: str, archive: str) -> Path | None:
-    """``root/folder``; unpacked first, once, where only the official archive lies in ``root``.
+    """The path ``root/folder``, unpacked from ``root/archive`` where the folder does not exist.
 
     The folder appears whole or not at all.
 
     Returns:
-        The folder; None where there is neither folder nor archive.
+        The folder; None where there is neither the folder nor the archive.
 
     Raises:
-        UserError: the archive is broken, incomplete, holds a path that leads out of its folder, or
-            there is no room or right to unpack it.
+        UserError: the archive is broken or incomplete, holds a path that leads out of its folder,
+            or cannot be unpacked for want of space or permission.
     """
     target, packed = root / folder, root / archive
     if target.is_dir():
@@ -102,14 +109,14 @@ def find_or_unpack(root: Path, folder: str, archive: str) -> Path | None:
                     shutil.copyfileobj(content, file)
         if not (temporary / folder).is_dir():
             raise UserError(f"{packed}: holds no folder {folder}; get it from its publisher again")
-        if not target.is_dir():  # another process may have been faster
+        if not target.is_dir():  # another process may have unpacked it meanwhile
             (temporary / folder).rename(target)
     except _BROKEN_ARCHIVE as error:
         raise UserError(
             f"{packed}: broken or incomplete ({error or type(error).__name__}); download it again"
         ) from error
     except OSError as error:
-        # gzip reports damage as an OSError without a number.
+        # gzip reports a damaged file as an OSError without an error number.
         if error.errno is None:
             raise UserError(f"{packed}: broken ({error}); download it again") from error
         raise UserError(
@@ -122,7 +129,7 @@ def find_or_unpack(root: Path, folder: str, archive: str) -> Path | None:
 
 
 def _members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
-    """Name and content of every plain file; links and devices are refused."""
+    """Name and content of each plain file in an archive; links and devices are refused."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             for entry in packed.infolist():
@@ -133,7 +140,7 @@ def _members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
         return
     if archive.suffix == ".zip":
         raise UserError(f"{archive}: broken or incomplete; download it again")
-    # Not tarfile's own gzip: it takes the end of a truncated file for the end of the archive.
+    # tarfile's own gzip reader takes the end of a truncated file for the end of the archive.
     with gzip.open(archive) as plain, tarfile.open(fileobj=plain, mode="r|") as packed:
         for member in packed:
             name = safe_name(member.name, archive)
@@ -143,7 +150,7 @@ def _members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
             if unpacked is None:
                 raise UserError(f"{archive}: {member.name!r} is a link; do not trust this file")
             yield name, unpacked
-        while plain.read(1 << 20):  # to the checksum at the end
+        while plain.read(1 << 20):  # gzip verifies its checksum at the end of the stream
             pass
 
 
@@ -168,17 +175,17 @@ def read_pickle(path: Path) -> Any:
             return _PlainUnpickler(file, encoding="utf-8").load()
     except MemoryError:
         raise
-    except Exception as error:  # a malformed pickle fails in a dozen ways
+    except Exception as error:  # a malformed pickle can raise almost any exception
         raise UserError(
             f"{path}: not a pickle of plain values ({error}); get it from its publisher again"
         ) from error
 
 
 def read_pickled_names(path: Path) -> list[str]:
-    """Read a pickled list of strings, as :func:`read_pickle` does.
+    """Read a pickled list of strings with :func:`read_pickle`.
 
     Raises:
-        UserError: also for anything but a list of strings.
+        UserError: as :func:`read_pickle`, or the pickle is not a list of strings.
     """
     names = read_pickle(path)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -190,10 +197,10 @@ def read_pickled_names(path: Path) -> list[str]:
 
 
 def read_mat(path: Path, *names: str) -> list[Any]:
-    """Variables of a MATLAB file (version 7 or older).
+    """Read variables of a MATLAB file (version 7 or older), in the order of ``names``.
 
     Raises:
-        UserError: missing, broken, or without one of the variables.
+        UserError: the file does not exist, is broken, or lacks one of the variables.
     """
     if not path.is_file():
         raise UserError(f"{path}: there is no such file; get it from the data set's publisher")
@@ -201,10 +208,10 @@ def read_mat(path: Path, *names: str) -> list[Any]:
         content = scipy.io.loadmat(os.fspath(path), variable_names=names)
     except MemoryError:
         raise
-    except Exception as error:  # as for pickles
+    except Exception as error:  # a malformed file can raise almost any exception
         raise UserError(
             f"{path}: not a MATLAB file, or a broken one ({error}); get it again"
-        ) from (error)
+        ) from error
     for name in names:
         if name not in content:
             raise UserError(f"{path}: holds no variable {name}; get it from its publisher again")

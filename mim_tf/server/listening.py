@@ -1,0 +1,56 @@
+"""Runs the server: a model, the application, and uvicorn in front of it."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from mim_tf.errors import UserError
+from mim_tf.server.application import application
+from mim_tf.server.limits import Limits
+from mim_tf.server.model import Model
+from mim_tf.server.protocol import protocol_with_header_timeout
+
+
+def listen(folder: Path, host: str, port: int, limits: Limits) -> None:
+    """Serve the newest version of an exported model until the process is interrupted.
+
+    Args:
+        folder: the folder of the model's versions.
+        host, port: the address to listen on; the host is an IPv4 or IPv6 address or a name.
+        limits: what a request may hold.
+
+    Raises:
+        UserError: the address cannot be used, or the folder holds no model.
+    """
+    _check_address(host, port)
+    model = Model(folder)
+    app = application(model, limits)
+    print(
+        f"serving {model.name} version {model.version} on "
+        f"http://{host}:{port}/v1/models/{model.name}",
+        file=sys.stderr,
+    )
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        http=protocol_with_header_timeout(limits.body_seconds),
+        timeout_keep_alive=30,
+        # Beside the requests that wait, connections that have not sent their request yet.
+        limit_concurrency=limits.queue + 32,
+    )
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raise UserError where the port is taken, before the model is loaded."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.create_server((host, port), family=family):
+            pass
+    except OSError as error:
+        raise UserError(f"--host {host} --port {port}: {error.strerror or error}") from None

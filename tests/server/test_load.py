@@ -1,0 +1,183 @@
+"""mim_tf.serve with many, slow and disappearing clients: batches, limits and time-outs."""
+
+from __future__ import annotations
+
+import json
+import resource
+import socket
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+from running_server import LIMITS, TEXT, Stub, error_of, predict, rows, running
+
+from export.serving import load_test
+from mim_tf.pictures import files
+from mim_tf.server.application import application
+from mim_tf.server.batcher import Batcher
+from mim_tf.server.limits import Limits, RequestError
+from mim_tf.server.messages import parse
+from mim_tf.server.model import Model
+from mim_tf.server.protocol import protocol_with_header_timeout
+
+
+@pytest.fixture(scope="module")
+def model(saved_model):
+    return Model(saved_model)
+
+
+@pytest.fixture(scope="module")
+def url(model):
+    with running(application(model, LIMITS)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def file():
+    return files.encode_png(np.full((50, 70, 3), 99, np.uint8))
+
+
+def open_request(url: str, length: int) -> socket.socket:
+    host, port = url.removeprefix("http://").split(":")
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    head = f"POST /v1/models/mim:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    connection.sendall(head.encode() + b'{"instances"')
+    return connection
+
+
+def test_a_slow_client_is_answered_408(url, file):
+    with open_request(url, 1000) as connection:
+        answered = b"".join(iter(lambda: connection.recv(4096), b""))  # until it is closed
+    assert answered.startswith(b"HTTP/1.1 408") and b"did not come within 1 seconds" in answered
+    assert predict(url, rows(file, TEXT)).ok
+
+
+def test_clients_that_disconnect_leave_the_server_working(url, file):
+    body = json.dumps(rows(file, TEXT)).encode()
+    for _ in range(5):
+        open_request(url, 1000).close()  # in the middle of the request
+        connection = open_request(url, len(body))
+        connection.sendall(body[len(b'{"instances"') :])
+        connection.close()  # before the answer
+    assert predict(url, rows(file, TEXT)).ok
+
+
+def test_a_bad_request_does_not_fail_the_others_in_its_batch(model, file):
+    calls = [
+        parse(json.dumps(rows(data, TEXT)).encode(), model, LIMITS)
+        for data in (file, b"rubbish", file)
+    ]
+    first, bad, last = Batcher(model, LIMITS)._run(calls)
+    assert isinstance(bad, RequestError) and "item 0: no picture" in str(bad)
+    assert first["image_bytes"] == last["image_bytes"]
+
+
+def test_waiting_requests_run_as_a_batch_and_a_full_queue_refuses(model):
+    stub = Stub(model)
+    limits = Limits(queue=5, batch=4)
+    body = {"signature_name": "encode_text", "instances": [TEXT]}
+    answers: list[requests.Response] = []
+    with running(application(stub, limits)) as url:
+
+        def send():
+            answers.append(predict(url, body))
+
+        threads = [threading.Thread(target=send) for _ in range(10)]
+        for index, thread in enumerate(threads):
+            thread.start()
+            # The first starts at once and runs alone; the fifth after it fills the queue.
+            time.sleep(0.5 if index == 0 else 0.1)
+        deadline = time.monotonic() + 20
+        while len(answers) < 4 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        refused = [response.status_code for response in answers]
+        stub.go.set()
+        for thread in threads:
+            thread.join(30)
+    assert refused == [503] * 4 and "5 requests wait already" in error_of(answers[0])
+    assert [response.status_code for response in answers[4:]] == [200] * 6
+    assert stub.batches == [1, 4, 1]
+
+
+def test_requests_of_different_sizes_share_batches(model):
+    stub = Stub(model)
+    sizes = [1, 2, 8, 2, 6, 6]
+    answers: dict[int, requests.Response] = {}
+    with running(application(stub, Limits(batch=8))) as url:
+
+        def send(place):
+            body = {"signature_name": "encode_text", "instances": [TEXT] * sizes[place]}
+            answers[place] = predict(url, body)
+
+        threads = [threading.Thread(target=send, args=[place]) for place in range(len(sizes))]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.2)
+        stub.go.set()
+        for thread in threads:
+            thread.join(30)
+        assert requests.get(f"{url}/healthz").ok
+    counts = [len(answers[place].json()["predictions"]) for place in range(len(sizes))]
+    assert counts == sizes and sum(stub.batches) == sum(sizes)
+
+
+def test_healthz_reports_a_dead_worker(model, monkeypatch):
+    def fail(self):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Batcher, "_take_batch", fail)
+    limits = Limits(answer_seconds=0.3)
+    with running(application(Stub(model), limits)) as url:
+        body = {"signature_name": "encode_text", "instances": [TEXT]}
+        assert predict(url, body).status_code == 504
+        assert requests.get(f"{url}/healthz").status_code == 500
+
+
+def test_a_connection_without_a_request_is_closed(model):
+    app = application(Stub(model), Limits())
+    with running(app, http=protocol_with_header_timeout(0.3)) as url:
+        host, port = url.removeprefix("http://").split(":")
+        for sent in (b"", b"POST /v1/models/mim:predict HTTP/1.1\r\nHost:"):
+            with socket.create_connection((host, int(port)), timeout=20) as connection:
+                connection.sendall(sent)
+                assert connection.recv(100) == b""
+        assert requests.get(f"{url}/healthz").ok
+
+
+def test_a_connection_with_half_a_second_request_is_closed(model):
+    app = application(Stub(model), Limits())
+    with running(app, http=protocol_with_header_timeout(0.5)) as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost:")
+            connection.settimeout(20)
+            assert b"200" not in connection.recv(4096)
+
+
+def test_no_answer_in_time_is_answered_504(model):
+    stub = Stub(model)
+    body = {"signature_name": "encode_text", "instances": [TEXT]}
+    with running(application(stub, Limits(answer_seconds=0.3))) as url:
+        answer = predict(url, body)
+        assert answer.status_code == 504 and "no answer within 0.3 seconds" in error_of(answer)
+        stub.go.set()
+        assert predict(url, body).ok
+
+
+def test_under_load_nothing_is_lost_and_memory_stays(url, file):
+    load_test.run(url, "mim", file, TEXT, clients=8, seconds=2)
+    before = memory()
+    result = load_test.run(url, "mim", file, TEXT, clients=8, seconds=5)
+    assert result["lost"] == 0 and result["busy"] == 0, result
+    assert result["answered"] >= 8 and result["a_second"] > 0
+    assert memory() - before < 64 << 20
+
+
+def memory() -> int:
+    """Bytes this process holds now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
