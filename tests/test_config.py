@@ -98,7 +98,7 @@ def test_scientific_notation_in_a_file_is_a_number(tmp_path):
         (["train.epochs=3"], "exactly one of train.steps and train.epochs"),
         (["model.coarse_size=128"], "model.fine_size is smaller than model.coarse_size"),
         (["data.sorce=cub"], "unknown key data.sorce; did you mean data.source?"),
-        (["data.source=bird"], "there are: birds, celeba, cub, deepfashion, flowers, folder"),
+        (["data.source=bird"], f"there are: {', '.join(set_names())}"),
         (["data.source=splits"], "data.source=splits is no data set"),
         (["data.crop_to_box=false"], "data.crop_to_box is an option of data.source=cub only"),
         (["data.count=0"], "data.count: input should be greater"),

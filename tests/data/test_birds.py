@@ -82,7 +82,7 @@ def test_scene_colours_are_those_of_the_scene(scenes: list[Scene]) -> None:
 def test_same_arguments_same_bytes_in_any_process() -> None:
     places = [(0, 0, 64), (5, 17, 48), (123456789, 99999, 96)]
     code = (
-        f"import sys; sys.path[:0] = {[str(TESTS), str(TESTS.parents[1])]}\n"
+        f"import sys; sys.path[:0] = {[str(TESTS), str(TESTS.parent), str(TESTS.parents[1])]}\n"
         "from test_birds import digest, scene\n"
         f"print(*[digest(scene(*place)) for place in {places}])"
     )

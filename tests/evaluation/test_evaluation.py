@@ -68,13 +68,13 @@ def measured(task, edit):
 def painter(task, colours_for):
     """Edits that render the pair's own scene in other colours."""
     seed = task.source.seed
-    scenes = {one.render().tobytes(): one
-              for one in (scenes.scene(seed, pair.index, SIZE) for pair in task.pairs)}  # fmt: skip
+    drawn = [scenes.scene(seed, pair.index, SIZE) for pair in task.pairs]
+    by_picture = {scene.render().tobytes(): scene for scene in drawn}
 
     def edit(pictures, captions):
         painted, alphas = [], []
         for picture, caption in zip(pictures, captions, strict=True):
-            scene = scenes[picture.tobytes()]
+            scene = by_picture[picture.tobytes()]
             painted.append(scene.render({**scene.colours, **colours_for(scene, caption)}))
             alphas.append((painted[-1] != picture).any(-1, keepdims=True).astype(np.float32))
         return np.stack(painted), np.stack(alphas)
