@@ -87,8 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     evaluators = Evaluators.chosen(arguments.evaluators, full.data.source)
     source = load_source(full, "test")
     count = min(arguments.count, len(source))
-    pairs = draw_pairs(full, source, "test", arguments.seed, count)
-    task = Task(full, source, "test", pairs, full.model.fine_size, arguments.seed)
+    pairs = draw_pairs(source, arguments.seed, count)
+    task = Task(source, pairs, full.model.fine_size, arguments.seed)
     rows: dict[str, dict[str, Any]] = {}
     for row, config in configs.items():
         rows[row] = _row(arguments.output / row, row, config, task, evaluators)

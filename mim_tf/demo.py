@@ -48,14 +48,18 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     config = load_config(*arguments.config, overrides=arguments.set)
-    if config.data.source != "birds":
-        raise UserError("the demo needs data.source=birds: only they have a known truth")
 
-    from mim_tf.data.sources import bird_seed, load_source
+    from mim_tf.data.sources import load_source
     from mim_tf.editor import Editor
     from mim_tf.run import PRESETS, Run
     from mim_tf.training.loop import open_or_start, train
 
+    unseen = load_source(config, "test")
+    if not unseen.has_truth:
+        raise UserError(
+            f"the demo compares edits with the true ones, which data.source={unseen.name} does not "
+            "know; use --config birds.yaml"
+        )
     source = load_source(config, "train")
     run = open_or_start(arguments.output / "run", config, source)
     train(run, source)
@@ -64,23 +68,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         preset = Run.preset(_PRESET)
         if preset.config.model.fine_size == config.model.fine_size:
             editors[f"preset {_PRESET}"] = Editor(preset)
-    _show(editors, bird_seed(config, "test"), config.model.fine_size, arguments.output)
+    _show(editors, unseen, config.model.fine_size, arguments.output)
     return 0
 
 
-def _show(editors, seed: int, size: int, output: Path) -> None:
+def _show(editors, source, size: int, output: Path) -> None:
     """Score the editors, name -> Editor, on unseen birds and write the page."""
     from mim_tf.evaluation import truth
     from mim_tf.pictures import files, sheets
     from mim_tf.storage import replace_text
 
-    shown = list(truth.requests(seed, _SHOWN, size))
+    shown = list(truth.true_edits(source, _SHOWN, size))
     captions = [request.caption for request in shown]
     columns = {"before": [request.picture for request in shown]}
     scores = {}
     for name, editor in editors.items():
         print(f"{name}: scoring {_SCORED} unseen birds", file=sys.stderr)
-        scores[name] = truth.score(editor.edit_batch, seed, _SCORED, size)
+        scores[name] = truth.score(editor.edit_batch, source, _SCORED, size)
         edited, alphas = editor.edit_batch(np.stack(columns["before"]), captions)
         columns |= {f"{name}: alpha": list(alphas), f"{name}: after": list(edited)}
     columns["truth"] = [request.truth for request in shown]

@@ -4,70 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from mim_tf.data.formats.listing import Box, Record
 from mim_tf.errors import UserError
 from mim_tf.pictures import files, pixels
 
-Box = tuple[float, float, float, float]
-
 BOX_FACTOR = 0.75
 """Half the side of the crop, as a multiple of the longer side of the bounding box (AttnGAN's)."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One photograph with its captions.
-
-    Attributes:
-        image_id: the photograph's name within the data set, without suffix.
-        path: the file.
-        box: (x, y, width, height) of the object's bounding box in pixels; None where the data set
-            has no bounding boxes.
-        class_name: the class; the photograph's own name where the data set has no classes.
-        captions: at least one, except while a loader collects records for :meth:`Listing.of`.
-    """
-
-    image_id: str
-    path: Path
-    box: Box | None
-    class_name: str
-    captions: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The photographs of a split, and what is missing of them.
-
-    Attributes:
-        records: photographs with captions, in the order of the split.
-        missing: names in the split's list without a file on the disk.
-        uncaptioned: names of photographs on the disk that have no captions.
-    """
-
-    records: tuple[Record, ...]
-    missing: tuple[str, ...] = ()
-    uncaptioned: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, names: Sequence[str], found: Sequence[Record]) -> Listing:
-        """The listing of a split.
-
-        Args:
-            names: all names in the split's list.
-            found: the photographs on the disk, with or without captions.
-        """
-        present = {record.image_id for record in found}
-        return cls(
-            records=tuple(record for record in found if record.captions),
-            missing=tuple(name for name in names if name not in present),
-            uncaptioned=tuple(record.image_id for record in found if not record.captions),
-        )
 
 
 class Photographs:

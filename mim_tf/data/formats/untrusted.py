@@ -18,8 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-import scipy.io
-
 from mim_tf.errors import UserError
 
 # What gzip, tarfile and zipfile raise on a truncated or damaged file.
@@ -202,6 +200,8 @@ def read_mat(path: Path, *names: str) -> list[Any]:
     Raises:
         UserError: the file does not exist, is broken, or lacks one of the variables.
     """
+    import scipy.io  # half a second, which reading a configuration must not take
+
     if not path.is_file():
         raise UserError(f"{path}: there is no such file; get it from the data set's publisher")
     try:
