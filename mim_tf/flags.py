@@ -1,10 +1,28 @@
-"""The flags that several commands share: one name for one thing everywhere."""
+"""What commands share: how their parsers are made, and the flags that several of them have."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 from typing import Any
+
+
+def command_parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
+    """The empty parser of a command.
+
+    Args:
+        name: of the module, ``train`` for ``python -m mim_tf.train``.
+        description: what the command does, in one or a few sentences.
+        example: the arguments of a call that works, without the command itself; the help ends
+            with it. It may run over several lines, each but the last ending in a backslash.
+    """
+    program = f"python -m mim_tf.{name}"
+    return argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog=f"example:\n  {program} {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def add_config_flags(parser: argparse.ArgumentParser, **options: Any) -> None:
