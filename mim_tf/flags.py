@@ -7,20 +7,21 @@ from pathlib import Path
 from typing import Any
 
 
-def command_parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
-    """The empty parser of a command.
+def command_parser(name: str, description: str, *examples: str) -> argparse.ArgumentParser:
+    """The parser of a command, still without its flags.
 
     Args:
         name: of the module, ``train`` for ``python -m mim_tf.train``.
         description: what the command does, in one or a few sentences.
-        example: the arguments of a call that works, without the command itself; the help ends
-            with it. It may run over several lines, each but the last ending in a backslash.
+        examples: the arguments of calls that work, without the command itself; the help ends with
+            them. A long one may go over several lines, each but the last ending in a backslash.
     """
     program = f"python -m mim_tf.{name}"
+    lines = "".join(f"\n  {program} {example}" for example in examples)
     return argparse.ArgumentParser(
         prog=program,
         description=description,
-        epilog=f"example:\n  {program} {example}",
+        epilog=f"{'example' if len(examples) == 1 else 'examples'}:{lines}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
