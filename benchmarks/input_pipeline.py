@@ -26,10 +26,10 @@ import tensorflow as tf
 from mim_tf.config import Config
 from mim_tf.config_files import parse_config
 from mim_tf.data.pipeline import Sampler, training_batches
+from mim_tf.data.preparation import prepare
 from mim_tf.data.sets import cub
 from mim_tf.data.sources import load_source
 from mim_tf.errors import entry_point
-from mim_tf.prepare import prepare
 from mim_tf.training.loop import build_vocabulary
 
 BATCH = 30  # the paper's
@@ -100,7 +100,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=20, help="to watch memory over")
     arguments = parser.parse_args()
     threads = arguments.threads
-    files = [record.path.read_bytes() for record in cub.load(arguments.root, "train").records] * 3
+    files = [record.path.read_bytes() for record in cub.read(arguments.root, "train").records] * 3
 
     with tempfile.TemporaryDirectory() as temporary:
         records = Path(temporary) / "records"

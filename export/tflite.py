@@ -236,11 +236,8 @@ def _examples(editor) -> Examples:
 
     run, size = editor.run, editor.size
     count = _CALIBRATION + _MEASURED
-    data = run.config.data
-    if data.source == "birds":  # whose captions are drawn one by one
-        data = data.model_copy(update={"count": count, "captions": 1, "records": None})
     try:
-        source = load_source(run.config.model_copy(update={"data": data}), "train")
+        source = load_source(run.config, "train")
     except UserError as error:
         print(f"measuring on noise: {error}", file=sys.stderr)
         rng = np.random.default_rng(0)

@@ -9,9 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-
-_BIRDS = (32, 256)  # pixels that mim_tf.data.birds can draw
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    model_validator,
+)
 
 
 def as_number(value: Any) -> Any:
@@ -35,40 +40,26 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    """Which pictures and captions."""
+    """Which pictures and captions: what every data set has.
 
-    source: Literal["birds", "cub", "flowers", "celeba", "deepfashion", "folder"] = Field(
+    Each set adds its own options in a subclass, ``Options`` in its module of
+    :mod:`mim_tf.data.sets`; ``source`` picks it when a configuration is read.
+    """
+
+    source: str = Field(
         "birds",
-        description="procedural birds, a published data set in its official layout, or a folder of "
-        "your own pictures",
+        description="a module of mim_tf/data/sets: procedural birds, a published data set in its "
+        "official layout, or a folder of your own pictures",
     )
-    root: Path | None = Field(None, description="folder of the data set (not for birds)")
     records: Path | None = Field(
         None, description="folder that prepare writes and training reads; none: the data set itself"
     )
-    partial: bool = Field(
-        False, description="use what is there of a data set that is not as it was published"
-    )
-    count: Count = Field(8192, description="procedural birds only: pictures in the training split")
-    captions: Count = Field(10, description="procedural birds only: captions a picture")
-    terse: Share = Field(
-        0.0,
-        description="procedural birds only: share of the training captions that are no sentences "
-        "(red wings, white belly; make the crown blue)",
-    )
-    seed: Index = Field(0, description="procedural birds only: which birds")
-    crop_to_box: bool = Field(True, description="crop CUB to its bounding boxes, as AttnGAN does")
-    official_split: bool = Field(
-        False, description="DeepFashion: the benchmark's 70,000 / 8,979, not the paper's split"
-    )
-    test_share: Share = Field(0.1, description="own folder: share of the pictures that test")
-    augment: bool = Field(True, description="random crop and flip of training pictures")
     other_class: bool = Field(False, description="mismatched captions come from another class")
     cache_gb: Weight = Field(2.0, description="memory for decoded pictures, in GB")
     workers: Index = Field(0, description="threads that read pictures, processes of prepare; "
-                           "0: one a core")  # fmt: skip
+                           "0: as many as the machine has cores")  # fmt: skip
     broken_limit: Index = Field(
-        10, description="prepare reports and leaves out so many broken pictures, no more"
+        10, description="prepare leaves out and reports up to so many broken pictures"
     )
     max_words: Annotated[int, Field(ge=1, le=128)] = Field(
         24, description="longer captions are cut at the end"
@@ -87,6 +78,17 @@ class DataConfig(Section):
         description="words that may replace each other in a caption (colours): used to write the "
         "false captions of back-translation and of D_T; empty: captions of other pictures",
     )
+
+    def check_size(self, key: str, size: int) -> None:
+        """Refuse a size that the set cannot give; a set without limits refuses none.
+
+        Args:
+            key: the configuration's key that asks for the size.
+            size: side of the pictures, in pixels.
+
+        Raises:
+            ValueError: what is wrong, in one line.
+        """
 
 
 class ModelConfig(Section):
@@ -236,15 +238,10 @@ class TrainConfig(Section):
         return self
 
 
-def check_birds(data: DataConfig, name: str, size: int) -> None:
-    if data.source == "birds" and not _BIRDS[0] <= size <= _BIRDS[1]:
-        raise ValueError(f"{name}={size}: procedural birds are drawn at {_BIRDS[0]} to {_BIRDS[1]}")
-
-
 class Config(Section):
     """All sections of a run's configuration."""
 
-    data: DataConfig = DataConfig()
+    data: SerializeAsAny[DataConfig]  # the Options of the set that data.source names
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -267,7 +264,5 @@ class Config(Section):
                 f"train.steps={train.steps} ends within train.warm_up={train.warm_up}, before "
                 "anything is drawn"
             )
-        check_birds(self.data, "model.fine_size", model.fine_size)
-        if self.data.source != "birds" and self.data.root is None and self.data.records is None:
-            raise ValueError(f"data.root is needed for data.source={self.data.source}")
+        self.data.check_size("model.fine_size", model.fine_size)
         return self

@@ -1,8 +1,8 @@
 """Configuration files: find, layer, override, check, explain.
 
 ``load_config("birds.yaml", overrides=["train.seed=1"])`` reads a file (looked up as given, then in
-``configs/``), applies overrides and checks every key, type and range. Any mistake is one
-line: an unknown key names the nearest known one.
+``configs/``), applies overrides and checks every key, type and range; ``data.source`` decides which
+keys the section ``data`` has. Any mistake is one line: an unknown key names the nearest known one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mim_tf.config import Config, Section
+from mim_tf.config import Config, DataConfig, Section
+from mim_tf.data.sources import find_set, set_names
 from mim_tf.errors import UserError
 
 CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "configs"
@@ -94,11 +95,53 @@ def parse_config(tree: dict[str, Any], origin: str) -> Config:
 
 
 def parse_kind(kind: type[Kind], tree: dict[str, Any], origin: str) -> Kind:
-    """:func:`parse_config` for either kind."""
+    """:func:`parse_config` for either kind of configuration."""
+    options = _options_of(tree, origin)
     try:
-        return kind.model_validate(tree)
+        data = options.model_validate(tree.get("data", {}))
+    except ValidationError as error:
+        raise UserError(f"{origin}: {_explain(error, options, 'data.')}") from None
+    try:
+        return kind.model_validate({**tree, "data": data})
     except ValidationError as error:
         raise UserError(f"{origin}: {_explain(error, kind)}") from None
+
+
+def parse_saved(kind: type[Kind], tree: dict[str, Any], origin: str) -> Kind:
+    """:func:`parse_kind` for what the project itself wrote: a run, evaluators, a manifest."""
+    return parse_kind(kind, drop_keys_of_other_sets(tree, origin), origin)
+
+
+def drop_keys_of_other_sets(tree: dict[str, Any], origin: str) -> dict[str, Any]:
+    """Read a file from before each data set had its own options: those files state the options of
+    all sets. Keys of the section ``data`` that belong to other sets alone are dropped where they
+    have the value that stood there by default, for then nobody had set them."""
+    data = tree.get("data")
+    if not isinstance(data, dict):
+        return tree
+    own = _options_of(tree, origin).model_fields
+    foreign = set(data) - set(own)
+    for options in _all_options() if foreign else []:
+        for key, field in options.model_fields.items():
+            if key in foreign and data.get(key) == field.get_default():
+                data = {name: value for name, value in data.items() if name != key}
+    return {**tree, "data": data}
+
+
+def _options_of(tree: dict[str, Any], origin: str) -> type[DataConfig]:
+    """The options of the data set that a tree of sections names."""
+    data = tree.get("data")
+    default = DataConfig.model_fields["source"].get_default()
+    name = data.get("source", default) if isinstance(data, dict) else default
+    try:
+        options: type[DataConfig] = find_set(name).Options
+    except UserError as error:
+        raise UserError(f"{origin}: {error}") from None
+    return options
+
+
+def _all_options() -> list[type[DataConfig]]:
+    return [find_set(name).Options for name in set_names()]
 
 
 def dump_config(config: Section) -> str:
@@ -121,19 +164,34 @@ def _override(tree: dict[str, Any], override: str) -> None:
         raise UserError(f"--set {override!r}: {text!r} is not a YAML value") from None
 
 
-def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
+def _explain(error: ValidationError, section: type[BaseModel], prefix: str = "") -> str:
+    """The first mistake, in one line.
+
+    Args:
+        section: what was validated.
+        prefix: of its keys: ``data.`` for the section of that name, nothing for the whole.
+    """
     first = error.errors()[0]
     # Union branches put the branch's type name into the location; keys are all a user wants.
-    location = [
+    location = ".".join(
         str(part) for part in first["loc"] if not str(part).startswith(("function", "const"))
-    ]
-    key = ".".join(location)
+    )
     if first["type"] == "extra_forbidden":
-        known = list(known_keys(kind)) + list(kind.model_fields)
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-        return f"unknown key {key}; did you mean {near[0]}?"
+        return _explain_unknown(location, section, prefix)
     message = first["msg"].removeprefix("Value error, ")
-    if not key:
-        return message
+    if not location and first["type"] == "value_error":
+        return message  # a rule between several keys, which it names itself
+    key = (prefix + location).removesuffix(".")
     shown = "" if isinstance(first["input"], dict) else f" (got {first['input']!r})"
     return f"{key}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _explain_unknown(key: str, section: type[BaseModel], prefix: str) -> str:
+    """An unknown key of a section: whose it is, or the nearest known key."""
+    if prefix == "data.":
+        owners = [name for name in set_names() if key in find_set(name).Options.model_fields]
+        if owners:
+            return f"{prefix}{key} is an option of data.source={', '.join(owners)} only"
+    known = [*known_keys(section, prefix), *(prefix + name for name in section.model_fields)]
+    near = difflib.get_close_matches(prefix + key, known, n=1, cutoff=0.0)
+    return f"unknown key {prefix}{key}; did you mean {near[0]}?"

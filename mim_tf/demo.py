@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mim_tf.config_files import load_config
-from mim_tf.errors import UserError, entry_point
+from mim_tf.errors import entry_point
 from mim_tf.flags import add_config_flags, command_parser
 
 
@@ -35,8 +35,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     config = load_config(*arguments.config, overrides=arguments.set)
-    if config.data.source != "birds":
-        raise UserError("the demo needs data.source=birds: only they have a known truth")
 
     from mim_tf.pages.demo import run_demo
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 import yaml
 
 from mim_tf.config import Config
-from mim_tf.config_files import dump_config, parse_config
+from mim_tf.config_files import dump_config, parse_saved
 from mim_tf.errors import UserError
 from mim_tf.models.generator import Generator, make_generator
 from mim_tf.storage import load_weights, replace_text, save_weights
@@ -77,7 +77,7 @@ class Run:
             raise UserError(f"{file} cannot be read as YAML") from None
         if not isinstance(tree, dict):
             raise UserError(f"{file} holds no sections")
-        return cls(path, parse_config(tree, str(file)), Vocabulary.load(path / VOCABULARY))
+        return cls(path, parse_saved(Config, tree, str(file)), Vocabulary.load(path / VOCABULARY))
 
     @classmethod
     def chosen(cls, path: Path | None, preset: str | None) -> Run:

@@ -16,7 +16,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-from mim_tf.config import Config  # noqa: E402
+from mim_tf.config import Config, DataConfig  # noqa: E402
 from mim_tf.config_files import parse_config  # noqa: E402
 
 
@@ -41,8 +41,17 @@ TINY = {
 
 
 def tiny_config(**sections) -> Config:
-    """The tiny configuration with some keys changed: ``tiny_config(model={"memory": False})``."""
+    """The tiny configuration with some keys changed: ``tiny_config(model={"memory": False})``.
+
+    Of another data set than birds, it has none of the options of birds.
+    """
     tree = {name: {**values, **sections.get(name, {})} for name, values in TINY.items()}
+    if tree["data"]["source"] != "birds":
+        given = sections["data"]
+        tree["data"] = {
+            key: value for key, value in tree["data"].items()
+            if key in given or key in DataConfig.model_fields
+        }  # fmt: skip
     tree |= {name: values for name, values in sections.items() if name not in tree}
     return parse_config(tree, "test")
 

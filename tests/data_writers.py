@@ -1,43 +1,55 @@
-"""Small data sets in the official layouts, for tests: what real samples lack is written here."""
+"""What tests of data sets share: small ones in the official layouts, and how they are loaded."""
 
 from __future__ import annotations
 
+import pickle
 import struct
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
+from conftest import tiny_config
 
+from mim_tf.config import DataConfig
 from mim_tf.data.formats.reed import _ALPHABET
 from mim_tf.data.sets.deepfashion import IMAGES
+from mim_tf.data.source import Source, Split
+from mim_tf.data.sources import load_raw
+from mim_tf.errors import UserError
 from mim_tf.pictures import files
 
 COLOURS = ("red", "blue", "white", "yellow", "green")
-FLOWER_TEST_CLASSES = range(1, 21)
+
+
+def refusal(load, *arguments) -> str:
+    """The one line with which bad input is refused."""
+    with pytest.raises(UserError) as caught:
+        load(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def options_of(name: str, root: Path, **data) -> DataConfig:
+    """A set's options, for whatever part of it is there."""
+    keys = {"source": name, "root": str(root), "partial": True, **data}
+    return tiny_config(data=keys).data
+
+
+def source_of(name: str, root: Path, split: Split = "train", **data) -> Source:
+    """A split of a set that lies in ``root``, as much of it as is there."""
+    return load_raw(options_of(name, root, **data), split)
+
+
+def left_over(root: Path) -> list[str]:
+    """Temporary files and folders that unpacking has not removed."""
+    return [path.name for path in root.iterdir() if path.name.startswith(".")]
 
 
 def link(source: Path, target: Path) -> None:
     """The sample's file or folder under a folder that a test may write to."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.symlink_to(source)
-
-
-def write_flowers(samples: Path, root: Path) -> Path:
-    """The real photographs and labels, with captions and classes of the split written here."""
-    from mim_tf.data.sets.flowers import read_labels
-
-    link(samples / "flowers" / "jpg", root / "jpg")
-    link(samples / "flowers" / "imagelabels.mat", root / "imagelabels.mat")
-    labels = read_labels(root)
-    for path in (root / "jpg").iterdir():
-        number = int(path.stem.removeprefix("image_"))
-        text = root / "text_c10" / labels[number - 1] / f"{path.stem}.txt"
-        text.parent.mkdir(parents=True, exist_ok=True)
-        lines = [f"this flower has {COLOURS[(number + k) % 5]} petals" for k in range(10)]
-        text.write_text("\n".join(lines) + "\n", "utf-8")
-    for name, classes in (("trainval", range(21, 103)), ("test", FLOWER_TEST_CLASSES)):
-        (root / f"{name}classes.txt").write_text("".join(f"class_{k:05d}\n" for k in classes))
-    return root
 
 
 def write_fashion(samples: Path, root: Path, rows: int = 12) -> Path:
@@ -107,3 +119,29 @@ def torch_table(captions: list[str], name: str) -> bytes:
         struct.pack("<i", 2) + _torch_string(text) for text in ("char", "img", name)
     )
     return struct.pack("<iii", 3, 1, 2) + key_char + tensor + key_img + value_img
+
+
+def write_cub(root: Path) -> Path:
+    """Four birds of 60 x 90: a red one on blue, its box around it, in CUB's layout."""
+    names = [f"00{k % 2 + 1}.Finch/Finch_{k}" for k in range(4)]
+    lists = {"images.txt": "", "bounding_boxes.txt": ""}
+    for number, name in enumerate(names, 1):
+        picture = np.zeros((60, 90, 3), np.uint8)
+        picture[..., 2] = 255
+        picture[20:40, 50:70] = (255, 0, 0)
+        # Lossless pixels under the official suffix: the loader looks at the content.
+        path = root / "CUB_200_2011" / "images" / f"{name}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(files.encode_png(picture))
+        lists["images.txt"] += f"{number} {name}.jpg\n"
+        lists["bounding_boxes.txt"] += f"{number} 50.0 20.0 20.0 20.0\n"
+        text = root / "text_c10" / f"{name}.txt"
+        text.parent.mkdir(parents=True, exist_ok=True)
+        text.write_text(f"a red bird\nbird number {number}\n")
+    for name, content in lists.items():
+        (root / "CUB_200_2011" / name).write_text(content)
+    for split in ("train", "test"):
+        (root / split).mkdir()
+        chosen = names[:3] if split == "train" else names[3:]
+        (root / split / "filenames.pickle").write_bytes(pickle.dumps(chosen))
+    return root

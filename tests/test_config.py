@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mim_tf import config as configuration
+from mim_tf.config import Config
 from mim_tf.config_files import (
     CONFIG_FOLDER,
     dump_config,
@@ -16,7 +19,10 @@ from mim_tf.config_files import (
     load_config,
     load_kind,
     parse_config,
+    parse_kind,
+    parse_saved,
 )
+from mim_tf.data.sources import find_set, set_names
 from mim_tf.errors import UserError
 from mim_tf.evaluators.config import PretrainConfig
 
@@ -91,7 +97,12 @@ def test_scientific_notation_in_a_file_is_a_number(tmp_path):
         (["loss.match=0"], "train.warm_up needs model.word_gates and loss.match"),
         (["train.epochs=3"], "exactly one of train.steps and train.epochs"),
         (["model.coarse_size=128"], "model.fine_size is smaller than model.coarse_size"),
-        (["data.source=cub"], "data.root is needed"),
+        (["data.sorce=cub"], "unknown key data.sorce; did you mean data.source?"),
+        (["data.source=bird"], "there are: birds, celeba, cub, deepfashion, flowers, folder"),
+        (["data.source=splits"], "data.source=splits is no data set"),
+        (["data.crop_to_box=false"], "data.crop_to_box is an option of data.source=cub only"),
+        (["data.count=0"], "data.count: input should be greater"),
+        (["data=3"], "data: input should be a valid dictionary"),
         (["train.steps=2000"], "ends within train.warm_up=2500"),
         (["model.fine_size=512"], "model.fine_size=512: procedural birds are drawn at 32 to 256"),
         (["nonsense"], "expected section.key=value"),
@@ -132,4 +143,52 @@ def test_every_field_is_read_somewhere():
         name = key.split(".")[1] if key.startswith("loss.") else key.split(".")[-1]
         return name in read or (key.startswith("model.") and name in arguments)
 
-    assert not [key for key in [*known_keys(), *known_keys(PretrainConfig)] if not is_read(key)]
+    own = [key for name in set_names() for key in known_keys(find_set(name).Options, "data.")]
+    keys = [*known_keys(), *known_keys(PretrainConfig), *own]
+    assert not [key for key in keys if not is_read(key)]
+
+
+def test_a_set_with_a_folder_needs_it():
+    with pytest.raises(UserError, match="data.root is needed for data.source=cub") as caught:
+        load_config("cub.yaml", overrides=["data.root=null"])
+    assert "\n" not in str(caught.value)
+    assert load_config("cub.yaml", overrides=["data.root=null", "data.records=a"]).data.root is None
+
+
+@pytest.mark.parametrize("kind", [Config, PretrainConfig])
+def test_a_saved_configuration_may_state_the_defaults_of_other_sets(kind):
+    """Files from before each set had its own options do."""
+    others = {"root": None, "crop_to_box": True, "official_split": False, "test_share": 0.1}
+    birds = {"source": "birds", "count": 7, "swap_words": ["red"]}
+    saved = parse_saved(kind, {"data": {**birds, **others}}, "run")
+    assert saved == parse_kind(kind, {"data": birds}, "run")
+    assert (saved.data.count, saved.data.swap_words) == (7, ("red",))
+    cub = {"source": "cub", "root": "a", "crop_to_box": False, "count": 8192, "terse": 0.0}
+    assert parse_saved(kind, {"data": cub}, "run").data.crop_to_box is False
+    for tree in ({**birds, "crop_to_box": False}, {**birds, "nonsense": None}):
+        with pytest.raises(UserError, match="crop_to_box is an option of|unknown key"):
+            parse_saved(kind, {"data": tree}, "run")
+    with pytest.raises(UserError, match="is an option of"):  # what a user writes is not forgiven
+        parse_kind(kind, {"data": {**birds, "crop_to_box": True}}, "c.yaml")
+
+
+def test_evaluators_of_birds_are_drawn_at_sizes_that_birds_have():
+    with pytest.raises(UserError, match="damsm.size=299: procedural birds are drawn at 32 to 256"):
+        load_kind(PretrainConfig, "evaluators/birds.yaml", overrides=["damsm.size=299"])
+
+
+HEAVY = """
+import sys
+from mim_tf.config_files import load_config
+for name in sys.argv[1:]:
+    load_config(name)
+print([name for name in ("tensorflow", "keras", "cv2", "scipy", "h5py") if name in sys.modules])
+"""
+
+
+def test_reading_a_configuration_imports_nothing_heavy():
+    names = [str(path) for path in CONFIG_FOLDER.glob("*.yaml") if path.stem in set_names()]
+    done = subprocess.run(
+        [sys.executable, "-c", HEAVY, *names], capture_output=True, text=True, check=True
+    )
+    assert len(names) >= 5 and done.stdout.strip() == "[]"

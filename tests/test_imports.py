@@ -16,9 +16,9 @@ PACKAGE = Path(mim_tf.__file__).parent
 LAYERS = [
     {"errors"},
     {"config", "flags", "metrics", "storage"},
-    {"config_files", "text", "pictures"},
+    {"text", "pictures"},
     {"models", "data"},
-    {"training/losses", "training/memory_start"},
+    {"config_files", "training/losses", "training/memory_start"},
     {"training/mimnet"},
     {"run"},
     {"editor", "training/loop"},

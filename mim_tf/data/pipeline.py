@@ -21,34 +21,24 @@ from mim_tf.data.source import Source
 from mim_tf.errors import UserError
 from mim_tf.text import UNKNOWN, Vocabulary
 
-# The picture's own caption; another picture's; its own made false; either of the latter two.
+# The picture's own caption; one of another picture; its own with swapped words (made false); and
+# either of the latter two, the hard and the easy negative of D_T.
 CAPTIONS = ("tokens", "mismatched", "swapped", "false")
 
-# Random crops are taken from pictures this much larger: AttnGAN's 304 for 256.
-_MARGIN = 304 / 256
-
-# What is drawn for a sample: its caption, whose captions are mismatched and which, crop and flip,
-# which caption is false; then one draw a word, for swapping.
+# Columns of a sample's random draws: its own caption; the picture and caption of up to three
+# mismatched ones; crop and flip; whether the false caption is a swapped or a mismatched one; then
+# a draw for each word, which says what replaces it in the swapped caption.
 _OTHERS = 3
 _PAIRED, _OTHER, _Y, _X, _FLIP, _FALSE = 0, 1, 7, 8, 9, 10
 _SWAP = 11
-
-
-def stored_size(config: Config, split: str) -> int:
-    """Side of the squares that are cached or recorded: with a margin where crops are random."""
-    size = config.model.fine_size
-    # Procedural birds are already placed, turned and flipped at random: nothing to augment.
-    if split != "train" or not config.data.augment or config.data.source == "birds":
-        return size
-    return round(size * _MARGIN)
 
 
 class Sampler:
     """Draws training samples.
 
     Attributes:
-        problem: what the user can put right, where a picture could not be read. TensorFlow reports
-            an error inside its pipeline in its own words; this is ours.
+        problem: the UserError of a picture that could not be read. TensorFlow replaces an error
+            inside its pipeline by one of its own, so whoever trains reports this one instead.
 
     Raises:
         UserError: fewer pictures than a batch needs, or one class alone where mismatched captions
@@ -63,17 +53,21 @@ class Sampler:
             )
         self.source, self.config = source, config
         self.problem: UserError | None = None
-        self.stored_size = stored_size(config, "train")
+        self.stored_size = source.stored_size(config.model.fine_size)
 
         words = config.data.max_words
         self.counts = np.array([len(captions) for captions in source.captions])
         self.starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
         self.tokens = np.array(
-            [vocabulary.encode(one, words) for captions in source.captions for one in captions],
+            [
+                vocabulary.encode(caption, words)
+                for captions in source.captions
+                for caption in captions
+            ],
             np.int32,
         )
         swap = [vocabulary.id(word) for word in config.data.swap_words]
-        self.swap_ids = np.array([one for one in swap if one > UNKNOWN], np.int32)
+        self.swap_ids = np.array([number for number in swap if number > UNKNOWN], np.int32)
         self._swap_place = np.full(len(vocabulary), -1, np.int32)
         self._swap_place[self.swap_ids] = np.arange(len(self.swap_ids))
 

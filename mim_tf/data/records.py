@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ import tensorflow as tf
 
 from mim_tf.config import Config
 from mim_tf.data.formats.photographs import Photographs, resize_square
-from mim_tf.data.pipeline import stored_size
-from mim_tf.data.source import Source, Split
+from mim_tf.data.source import SPLITS, Source, Split
+from mim_tf.data.sources import find_set
 from mim_tf.errors import UserError
 from mim_tf.storage import replace_text
 
@@ -36,24 +37,21 @@ _HEADER, _FOOTER = 12, 4
 
 
 def settings_of(config: Config) -> dict[str, Any]:
-    """What shapes the records: records made under other settings are other records."""
-    data = config.data
-    settings = {
-        "data.source": data.source,
-        "data.partial": data.partial,
-        "data.crop_to_box": data.crop_to_box,
-        "data.official_split": data.official_split,
-        "data.test_share": data.test_share,
-        "size of training pictures": stored_size(config, "train"),
-        "size of test pictures": stored_size(config, "test"),
+    """What the records depend on: records made under other settings are other records."""
+    train, test = (describe(config, split) for split in SPLITS)
+    size = config.model.fine_size
+    return {
+        "data.source": config.data.source,
+        **train.settings,
+        "size of training pictures": train.stored_size(size),
+        "size of test pictures": test.stored_size(size),
     }
-    if data.source == "birds":
-        settings |= {
-            "data.seed": data.seed,
-            "data.count": data.count,
-            "data.captions": data.captions,
-        }
-    return settings
+
+
+def describe(config: Config, split: Split) -> Source:
+    """The split that a configuration names, without its pictures."""
+    source: Source = find_set(config.data.source).describe(config.data, split)
+    return source
 
 
 def fingerprint(source: Source) -> str:
@@ -61,8 +59,9 @@ def fingerprint(source: Source) -> str:
     digest = hashlib.sha256()
     for row in zip(source.ids, source.captions, source.classes, strict=True):
         digest.update(json.dumps(row).encode())
-    if any(source.boxes):
-        digest.update(json.dumps(source.boxes).encode())
+    boxes = source.picture.boxes if isinstance(source.picture, Photographs) else []
+    if any(boxes):
+        digest.update(json.dumps(boxes).encode())
     return digest.hexdigest()
 
 
@@ -124,7 +123,7 @@ def shard_names(split: Split, pictures: int) -> list[tuple[str, range]]:
 
 
 def write_shard(folder: Path, name: str, source: Source, numbers: range, size: int) -> None:
-    """Write one shard: whole, or nothing that counts. A broken picture is left out and noted.
+    """Write one shard whole or not at all. A broken picture is left out and noted.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written.
@@ -256,12 +255,13 @@ def load_records(config: Config, split: Split) -> Source:
         raise UserError(
             f"{folder / MANIFEST}: not as prepare writes it ({error}); run mim_tf.prepare again"
         ) from None
-    return Source(
-        config.data.source,
-        tuple(row["id"] for row in rows),
-        tuple(tuple(row["captions"]) for row in rows),
-        tuple(row["class"] for row in rows),
-        _Pictures(places, stored_size(config, split)),
+    source = describe(config, split)
+    return replace(
+        source,
+        ids=tuple(row["id"] for row in rows),
+        captions=tuple(tuple(row["captions"]) for row in rows),
+        classes=tuple(row["class"] for row in rows),
+        picture=_Pictures(places, source.stored_size(config.model.fine_size)),
     )
 
 

@@ -77,8 +77,8 @@ def run_ablation(
     """
     opened = Evaluators.chosen(evaluators, full.data.source)
     source = load_source(full, "test")
-    pairs = draw_pairs(full, source, "test", seed, min(count, len(source)))
-    task = Task(full, source, "test", pairs, full.model.fine_size, seed)
+    pairs = draw_pairs(source, seed, min(count, len(source)))
+    task = Task(source, pairs, full.model.fine_size, seed)
     ablation = Ablation(full, task, opened, output, left_out)
     text = ""
     for row, config in rows.items():

@@ -29,7 +29,8 @@ def read_edits(folder: Path, task: Task) -> Edits:
         raise UserError(f"--images {folder}: there is no such folder")
 
     def load(place: Path) -> np.ndarray:
-        return np.stack([_read_square(place / f"{one.key}.png", task.size) for one in task.pairs])
+        paths = (place / f"{pair.key}.png" for pair in task.pairs)
+        return np.stack([_read_square(path, task.size) for path in paths])
 
     alphas = load(folder / ALPHA)[..., :1] if (folder / ALPHA).is_dir() else None
     again = load(folder / RECONSTRUCTED) if (folder / RECONSTRUCTED).is_dir() else None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mim_tf.data.distractors import CANDIDATES
-from mim_tf.data.sources import Source
+from mim_tf.data.source import Source
 from mim_tf.evaluation.measure import SPLITS
 from mim_tf.evaluation.pairs import pairs_hash
 from mim_tf.evaluation.task import Task
@@ -31,20 +31,19 @@ def describe(
     Args:
         model: what made the edits: names and hashes.
     """
-    data = task.config.data
+    source = task.source
     return {
-        "split": task.split,
+        "split": source.split,
         "seed": task.seed,
         "count": len(task.pairs),
         "pairs_sha256": pairs_hash(task.pairs),
-        "captions_sha256": _captions_hash(task.source),
+        "captions_sha256": _captions_hash(source),
         "inputs_sha256": pictures_hash(originals),
         "pixels": task.size,
-        "crop": "largest centred square"
-        + (", of the bounding box" if data.source == "cub" and data.crop_to_box else ""),
+        "crop": source.crop,
         "resize": "bilinear, antialiased",
         "range": "uint8; Diff and L2 on [0, 1], evaluators on [-1, 1]",
-        "data": data.model_dump(mode="json", exclude=_OF_THIS_MACHINE),
+        "data": source.options.model_dump(mode="json", exclude=_OF_THIS_MACHINE),
         "model": model,
         "evaluators": evaluators.describe() if evaluators is not None else {},
         "is_splits": SPLITS,

@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 
 from mim_tf import metrics
-from mim_tf.data.birds import captions as bird_captions
 from mim_tf.data.distractors import distractors
-from mim_tf.data.sources import bird_seed
 from mim_tf.evaluation import truth
 from mim_tf.evaluation.task import Edits, Task
 from mim_tf.evaluators.folder import Evaluators
@@ -32,13 +30,15 @@ def measure(
         [0, 1] and, with DAMSM, ``sim``, ``mp_products``, ``mp_means`` and ``r_precision`` (among so
         many ``candidates``); with the classifier ``is_mean``, ``is_std`` and ``fid``; ``l2`` where
         the method reconstructed. Where it has an alpha, ``alpha``: the ``share`` of pixels above
-        1/2, and Diff ``on`` and ``off`` them. On procedural birds ``truth``, as
+        1/2, and Diff ``on`` and ``off`` them. Where the source knows it, ``truth``, as
         :func:`mim_tf.evaluation.truth.summarise`. And one row a pair, by key.
     """
     captions = [pair.caption for pair in task.pairs]
     own = [pair.own for pair in task.pairs]
     rows: list[dict[str, Any]] = [{"key": pair.key} for pair in task.pairs]
-    after, before = (_Seen(evaluators, one, originals) for one in (edits.pictures, originals))
+    after, before = (
+        _Seen(evaluators, pictures, originals) for pictures in (edits.pictures, originals)
+    )
     methods = {"edited": (after, captions), "copied": (before, captions), "real": (before, own)}
     numbers: dict[str, Any] = {"count": len(task.pairs), "pixels": task.size}
     for name, (seen, texts) in methods.items():
@@ -62,7 +62,7 @@ def measure(
         l2 = metrics.squared_error(edits.reconstructed, originals)
         numbers["edited"]["l2"] = float(l2.mean())
         _note(rows, "l2", l2)
-    if task.config.data.source == "birds":
+    if task.source.has_truth:
         numbers["truth"] = _against_truth(task, edits, rows)
     return numbers, rows
 
@@ -107,15 +107,15 @@ def _note(rows: list[dict[str, Any]], name: str, values: np.ndarray) -> None:
 def _candidates(task: Task, texts: Sequence[str]) -> list[list[str]]:
     """Of R-precision: each picture's caption and 99 of other classes; fewer where data has fewer.
 
-    They depend on the seed and the picture alone, so they are one and the same for every method.
+    They depend on the seed, the picture and the caption alone, so every method has the same.
     """
     found = []
     for pair, text in zip(task.pairs, texts, strict=True):
         rng = np.random.default_rng([task.seed, 13, pair.index])
-        others = distractors(task.config, task.source, task.split, pair.index, rng, text)
+        others = distractors(task.source, pair.index, rng, text)
         found.append([text, *others])
-    least = min(len(one) for one in found)
-    return [one[:least] for one in found]
+    least = min(map(len, found))
+    return [candidates[:least] for candidates in found]
 
 
 def _quality(
@@ -134,13 +134,13 @@ def _quality(
 
 
 def _against_truth(task: Task, edits: Edits, rows: list[dict[str, Any]]) -> dict[str, float]:
-    seed = bird_seed(task.config, task.split)
+    """Compare every edit with the true one, and note the scores in ``rows``."""
     measured = []
     for place, pair in enumerate(task.pairs):
-        changes = bird_captions.parse(pair.caption)
-        request = truth.request(seed, pair.index, task.size, pair.caption, changes)
+        wanted = task.source.true_edit(pair.index, pair.caption, task.size)
+        assert wanted is not None  # the source has truth
         alpha = None if edits.alphas is None else edits.alphas[place].astype(np.float32) / 255
-        found = truth.measure(request, edits.pictures[place], alpha)
+        found = truth.measure(wanted, edits.pictures[place], alpha)
         measured.append(found)
         rows[place] |= {
             "accuracy": float(np.mean(list(found["hits"].values()))),

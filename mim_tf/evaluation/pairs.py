@@ -12,14 +12,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
-from mim_tf.config import Config
-from mim_tf.data.birds import scenes
-from mim_tf.data.distractors import other_picture
-from mim_tf.data.sources import Source, Split, bird_seed
+from mim_tf.data.source import Source
 from mim_tf.errors import UserError
-from mim_tf.evaluation import truth
 
 
 @dataclass(frozen=True)
@@ -41,20 +35,12 @@ class Pair:
     own: str
 
 
-def draw_pairs(
-    config: Config, source: Source, split: Split, seed: int, count: int | None
-) -> list[Pair]:
-    """Draw the pairs of an evaluation.
-
-    Procedural birds: the edits of :func:`mim_tf.evaluation.truth.requests`, in order. Other
-    sources: pictures in random order, each with a random caption of a random picture of another
-    class.
+def draw_pairs(source: Source, seed: int, count: int | None) -> list[Pair]:
+    """Draw the pairs of an evaluation, as :meth:`mim_tf.data.source.Source.requests` gives them.
 
     Args:
-        config: names the source.
         source: the split's pictures and captions.
-        split: which.
-        seed: of the draw; the birds' edits do not depend on it.
+        seed: of the draw.
         count: how many; all pictures when None.
 
     Raises:
@@ -62,34 +48,19 @@ def draw_pairs(
     """
     count = len(source) if count is None else count
     if not 1 <= count <= len(source):
-        raise UserError(f"--count {count}: the {split} split has 1 to {len(source)} pictures")
-    rng = np.random.default_rng([seed, 11])
-    if config.data.source == "birds":
-        scenes = bird_seed(config, split)
-        return [
-            Pair(
-                f"{index:05d}",
-                index,
-                source.classes[index],
-                truth.draw_request(scenes, index)[0],
-                source.captions[index][0],
-            )
-            for index in range(count)
-        ]
-    pairs = []
-    for index in rng.permutation(len(source))[:count]:
-        other = other_picture(source, int(index), rng)
-        caption = source.captions[other][rng.integers(len(source.captions[other]))]
-        own = source.captions[index][rng.integers(len(source.captions[index]))]
-        pairs.append(Pair(f"{index:05d}", int(index), source.classes[index], caption, own))
-    return pairs
-
-
-def original(config: Config, source: Source, split: Split, pair: Pair, size: int) -> np.ndarray:
-    """The picture of a pair before its edit, uint8 [size, size, 3]."""
-    if config.data.source == "birds":
-        return scenes.scene(bird_seed(config, split), pair.index, size).render()
-    return source.picture(pair.index, size)
+        raise UserError(
+            f"--count {count}: the {source.split} split has 1 to {len(source)} pictures"
+        )
+    return [
+        Pair(
+            key=f"{request.index:05d}",
+            index=request.index,
+            label=source.classes[request.index],
+            caption=request.caption,
+            own=request.own,
+        )
+        for request in source.requests(seed, count)
+    ]
 
 
 def to_text(pairs: Sequence[Pair]) -> str:

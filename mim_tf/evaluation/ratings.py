@@ -51,7 +51,7 @@ def read_answers(
         try:
             found = json.loads(path.read_text("utf-8"))
             study, rater, answers = found["study"], str(found["rater"]), found["answers"]
-            rows = [(one["picture"], one["question"], one["rank"]) for one in answers]
+            rows = [(answer["picture"], answer["question"], answer["rank"]) for answer in answers]
         except (OSError, ValueError, KeyError, TypeError):
             raise UserError(f"{path}: no answer file of a study") from None
         if study != key["study"]:
@@ -76,12 +76,14 @@ def read_answers(
 
 
 def methods(ratings: Iterable[Rating]) -> list[str]:
-    return sorted({one.method for one in ratings})
+    return sorted({rating.method for rating in ratings})
 
 
 def summary(ratings: Sequence[Rating], method: str, question: str) -> tuple[float, float]:
     """Mean and (population) standard deviation of a method's ranks."""
-    ranks = [one.rank for one in ratings if one.method == method and one.question == question]
+    ranks = [
+        rating.rank for rating in ratings if rating.method == method and rating.question == question
+    ]
     return (float(np.mean(ranks)), float(np.std(ranks))) if ranks else (np.nan, np.nan)
 
 
@@ -97,12 +99,12 @@ def table(ratings: Sequence[Rating], questions: Iterable[str]) -> str:
 
 def agreement(ratings: Sequence[Rating], question: str) -> float | None:
     """Krippendorff's alpha of ordinal ranks: 1 all agree, 0 as by chance; None if undefined."""
-    rows = [one for one in ratings if one.question == question]
-    raters = sorted({one.rater for one in rows})
-    units = sorted({(one.pair, one.method) for one in rows})
+    rows = [rating for rating in ratings if rating.question == question]
+    raters = sorted({row.rater for row in rows})
+    units = sorted({(row.pair, row.method) for row in rows})
     ranks = np.full((len(raters), len(units)), np.nan)
-    for one in rows:
-        ranks[raters.index(one.rater), units.index((one.pair, one.method))] = one.rank
+    for row in rows:
+        ranks[raters.index(row.rater), units.index((row.pair, row.method))] = row.rank
     shared = ranks[:, (~np.isnan(ranks)).sum(axis=0) > 1]
     if len(raters) < 2 or len(np.unique(shared[~np.isnan(shared)])) < 2:
         return None
@@ -118,9 +120,9 @@ def significance(
         Mean difference, two-sided p, and the number of pairs; p = 1 where nothing differs.
     """
     ranks: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for one in ratings:
-        if one.question == question:
-            ranks[one.pair][one.method].append(one.rank)
+    for rating in ratings:
+        if rating.question == question:
+            ranks[rating.pair][rating.method].append(rating.rank)
     both = [pair for pair in ranks.values() if first in pair and second in pair]
     differences = np.array([np.mean(pair[first]) - np.mean(pair[second]) for pair in both])
     if not differences.any():

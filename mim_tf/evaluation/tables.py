@@ -5,29 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mim_tf.evaluation.titles import METRICS, truth_rows
+
+# Head and cell of each column of Table 1; Diff stands there on both of the scales in use.
 _COLUMNS: tuple[tuple[str, Callable[[dict[str, float]], str]], ...] = (
-    ("IS", lambda row: f"{row['is_mean']:.2f} ± {row['is_std']:.2f}"),
-    ("Sim", lambda row: f"{row['sim']:.3f}"),
-    ("Diff [0, 1]", lambda row: f"{row['diff']:.3f}"),
+    (METRICS["is_mean"].title, lambda row: f"{row['is_mean']:.2f} ± {row['is_std']:.2f}"),
+    (METRICS["sim"].title, lambda row: f"{row['sim']:.3f}"),
+    (METRICS["diff"].title, lambda row: f"{row['diff']:.3f}"),
     ("Diff [-1, 1]", lambda row: f"{2 * row['diff']:.3f}"),
-    ("MP, mean of products", lambda row: f"{row['mp_products']:.3f}"),
-    ("MP, product of means", lambda row: f"{row['mp_means']:.3f}"),
-    ("FID", lambda row: f"{row['fid']:.2f}"),
-    ("R-precision", lambda row: f"{row['r_precision']:.3f} of {row['candidates']}"),
-    ("L2 reconstruction", lambda row: f"{row['l2']:.5f}"),
-)
-_TRUTH_ROWS = (
-    ("accuracy", "attribute accuracy, mentioned parts"),
-    ("accuracy_wings", "- wings"),
-    ("accuracy_belly", "- belly"),
-    ("accuracy_crown", "- crown"),
-    ("accuracy_tail", "- tail"),
-    ("kept", "unmentioned parts that kept their colour"),
-    ("psnr", "PSNR to the true edit, dB"),
-    ("psnr_copy", "PSNR of the untouched input, dB"),
-    ("ssim", "SSIM to the true edit"),
-    ("background", "mean absolute difference on the true background, [0, 1]"),
-    ("iou", "IoU of alpha > 1/2 with the parts that were to change"),
+    (METRICS["mp_products"].title, lambda row: f"{row['mp_products']:.3f}"),
+    (METRICS["mp_means"].title, lambda row: f"{row['mp_means']:.3f}"),
+    (METRICS["fid"].title, lambda row: f"{row['fid']:.2f}"),
+    (METRICS["r_precision"].title, lambda row: f"{row['r_precision']:.3f} of {row['candidates']}"),
+    (METRICS["l2"].title, lambda row: f"{row['l2']:.5f}"),
 )
 
 
@@ -64,9 +54,8 @@ def page(numbers: dict[str, Any], about: dict[str, Any]) -> str:
     ]
     if "truth" in numbers:
         lines = ["| against the known truth | |", "| --- | ---: |"]
-        for key, title in _TRUTH_ROWS:
-            if key in numbers["truth"]:
-                lines.append(f"| {title} | {numbers['truth'][key]:.3f} |")
+        for name, title in truth_rows(numbers["truth"]):
+            lines.append(f"| {title} | {numbers['truth'][name]:.3f} |")
         parts.append("\n".join(lines))
     if "alpha" in numbers:
         share, on, off = (numbers["alpha"][name] for name in ("share", "on", "off"))
@@ -82,10 +71,10 @@ def evaluator_lines(about: dict[str, Any]) -> str:
     """Which evaluator measured what, with its hash."""
     measured = {"damsm": "Sim, MP, R-precision", "classifier": "IS, FID"}
     lines = [
-        f"{measured[name]}: {one['name']}, sha256 {one['sha256'][:16]}"
-        for name, one in about.items()
+        f"{measured[kind]}: {evaluator['name']}, sha256 {evaluator['sha256'][:16]}"
+        for kind, evaluator in about.items()
     ]
-    missing = [what for name, what in measured.items() if name not in about]
+    missing = [what for kind, what in measured.items() if kind not in about]
     if missing:
         lines.append(f"Not measured, no evaluator given: {'; '.join(missing)}")
     return "  \n".join(lines)

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from mim_tf.config import Config
-from mim_tf.data.sources import Source, Split
+from mim_tf.data.source import Source
 from mim_tf.editor import Editor
 from mim_tf.evaluation import truth
-from mim_tf.evaluation.pairs import Pair, original
+from mim_tf.evaluation.pairs import Pair
 from mim_tf.evaluators.folder import fingerprint, vocabulary_hash
 from mim_tf.run import Run
 
@@ -26,25 +25,20 @@ class Task:
     """What is measured, and on what.
 
     Attributes:
-        config: its data section names the source.
-        source, split: the pictures.
+        source: the split's pictures.
         pairs: the edits.
         size: side of the pictures, in pixels.
         seed: of R-precision's candidates.
     """
 
-    config: Config
     source: Source
-    split: Split
     pairs: Sequence[Pair]
     size: int
     seed: int
 
     def originals(self) -> np.ndarray:
         """uint8 [N, size, size, 3], before the edits."""
-        return np.stack(
-            [original(self.config, self.source, self.split, one, self.size) for one in self.pairs]
-        )
+        return np.stack([self.source.original(pair.index, self.size) for pair in self.pairs])
 
 
 @dataclass(frozen=True)
@@ -72,11 +66,11 @@ def make_edits(edit: truth.EditBatch, task: Task, originals: np.ndarray) -> Edit
     starts = range(0, len(task.pairs), _BATCH)
     for start in tqdm(starts, desc="editing", dynamic_ncols=True, file=sys.stderr):
         chunk, batch = task.pairs[start : start + _BATCH], originals[start : start + _BATCH]
-        edited, alpha = edit(batch, [one.caption for one in chunk])
+        edited, alpha = edit(batch, [pair.caption for pair in chunk])
         pictures.append(edited)
         # Alpha counts as it is kept in a file, or digits would differ when read back.
         alphas.append(np.rint(np.clip(alpha, 0, 1) * 255).astype(np.uint8))
-        reconstructed.append(edit(batch, [one.own for one in chunk])[0])
+        reconstructed.append(edit(batch, [pair.own for pair in chunk])[0])
     return Edits(np.concatenate(pictures), np.concatenate(alphas), np.concatenate(reconstructed))
 
 

@@ -1,19 +1,16 @@
-"""Scores against the truth, which only the procedural birds have.
+"""Scores against the truth, for data sets whose true edits are known (procedural birds).
 
-Every test bird gets a caption that asks for one to all of its parts in other colours. The truth is
-the same scene rendered with those colours.
+Every test picture gets a caption that asks for a change; the source knows the right result of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mim_tf.data.birds import captions as bird_captions
-from mim_tf.data.birds import scenes
+from mim_tf.data.source import Source, TrueEdit
 from mim_tf.metrics import iou, masked_difference, psnr, ssim
 
 ALPHA_THRESHOLD = 0.5
@@ -22,98 +19,67 @@ ALPHA_THRESHOLD = 0.5
 EditBatch = Callable[[np.ndarray, list[str]], tuple[np.ndarray, np.ndarray]]
 
 
-@dataclass(frozen=True)
-class Request:
-    """One edit of one unseen bird, with its truth.
+def true_edits(source: Source, count: int, size: int) -> Iterator[TrueEdit]:
+    """The first ``count`` test edits of a source with truth, at ``size`` pixels; always the same.
 
-    Attributes:
-        scene: the bird.
-        caption: what is asked.
-        changes: part -> colour name, for the mentioned parts.
-        picture, truth: uint8 [H, W, 3], before and after.
+    Raises:
+        ValueError: the source knows no truth.
     """
-
-    scene: scenes.Scene
-    caption: str
-    changes: dict[str, str]
-    picture: np.ndarray
-    truth: np.ndarray
-
-    @property
-    def colours(self) -> dict[str, str]:
-        return {**self.scene.colours, **self.changes}
+    for request in source.requests(0, count):
+        edit = source.true_edit(request.index, request.caption, size)
+        if edit is None:
+            raise ValueError(f"{source.name}: no true edits are known")
+        yield edit
 
 
-def requests(seed: int, count: int, size: int) -> Iterator[Request]:
-    """The first ``count`` edits of a seed's birds at ``size`` pixels; the same every time."""
-    for index in range(count):
-        caption, changes = draw_request(seed, index)
-        yield request(seed, index, size, caption, changes)
-
-
-def draw_request(seed: int, index: int) -> tuple[str, dict[str, str]]:
-    """The caption and the changes (part -> colour name) asked of a bird, without drawing it."""
-    rng = np.random.default_rng([seed, index, 2])
-    return bird_captions.draw_edit(rng, scenes.scene_colours(seed, index))
-
-
-def request(seed: int, index: int, size: int, caption: str, changes: dict[str, str]) -> Request:
-    """One edit of one bird at ``size`` pixels."""
-    scene = scenes.scene(seed, index, size)
-    truth = scene.render({**scene.colours, **changes})
-    return Request(scene, caption, changes, scene.render(), truth)
-
-
-def score(edit: EditBatch, seed: int, count: int, size: int, batch: int = 32) -> dict[str, float]:
-    """Edit ``count`` unseen birds and compare with the truth.
+def score(
+    edit: EditBatch, source: Source, count: int, size: int, batch: int = 32
+) -> dict[str, float]:
+    """Edit the first ``count`` pictures of a source and compare with the truth.
 
     Returns:
-        ``accuracy`` (mean over mentioned parts) and ``accuracy_<part>``: the part reads as the
-        colour asked for; ``kept``: unmentioned parts that still read as their own; ``psnr``,
-        ``psnr_copy`` and ``psnr_gain`` in dB (means over pictures; copy is the untouched input);
-        ``ssim`` to the truth;
-        ``background``: mean absolute difference, of 1.0, where there is no bird; ``iou`` of alpha
-        above 1/2 with the parts that were to change; ``count``.
+        ``accuracy`` (mean over mentioned parts) and ``accuracy_<part>``: the part reads as asked;
+        ``kept``: unmentioned parts that still read as before; ``psnr``, ``psnr_copy`` and
+        ``psnr_gain`` in dB (means over pictures; copy is the untouched input); ``ssim`` to the
+        truth; ``background``: mean absolute difference, of 1.0, on the background; ``iou`` of alpha
+        above 1/2 with the pixels that were to change; ``count``.
     """
-    todo = list(requests(seed, count, size))
+    todo = list(true_edits(source, count, size))
     rows = []
-    for start in range(0, count, batch):
+    for start in range(0, len(todo), batch):
         chunk = todo[start : start + batch]
-        edited, alphas = edit(
-            np.stack([one.picture for one in chunk]), [one.caption for one in chunk]
-        )
-        rows += [measure(*one) for one in zip(chunk, edited, alphas, strict=True)]
+        pictures = np.stack([wanted.picture for wanted in chunk])
+        edited, alphas = edit(pictures, [wanted.caption for wanted in chunk])
+        rows += [measure(*row) for row in zip(chunk, edited, alphas, strict=True)]
     return summarise(rows)
 
 
-def measure(request: Request, picture: np.ndarray, alpha: np.ndarray | None) -> dict[str, Any]:
+def measure(wanted: TrueEdit, picture: np.ndarray, alpha: np.ndarray | None) -> dict[str, Any]:
     """One edit against its truth.
 
     Args:
-        request: what was asked.
+        wanted: what was asked, and its right result.
         picture: uint8 [H, W, 3], the edit.
         alpha: float [H, W, 1] in [0, 1], or None where a method has none.
 
     Returns:
-        ``hits`` (mentioned part -> whether it reads as asked), ``kept`` (unmentioned part ->
-        whether it reads as its own), ``psnr``, ``psnr_copy``, ``ssim``, ``background`` and, with an
-        alpha, ``iou``; see :func:`score`.
+        ``parts`` (the names of all parts, in the source's order), ``hits`` (mentioned part ->
+        whether it reads as asked), ``kept`` (unmentioned part -> whether it reads as before),
+        ``psnr``, ``psnr_copy``, ``ssim``, ``background`` and, with an alpha, ``iou``; see
+        :func:`score`.
     """
-    scene = request.scene
-    reads = {
-        part: scene.read_colour(part, picture, request.colours) == request.colours[part]
-        for part in scenes.PARTS
-    }
+    right = wanted.read(picture)
     row = {
-        "hits": {part: hit for part, hit in reads.items() if part in request.changes},
-        "kept": {part: hit for part, hit in reads.items() if part not in request.changes},
-        "psnr": psnr(picture, request.truth),
-        "psnr_copy": psnr(request.picture, request.truth),
-        "ssim": ssim(picture, request.truth),
-        "background": masked_difference(picture, request.picture, scene.bird <= 0),
+        "parts": tuple(right),
+        "hits": {part: hit for part, hit in right.items() if part in wanted.mentioned},
+        "kept": {part: hit for part, hit in right.items() if part not in wanted.mentioned},
+        "psnr": psnr(picture, wanted.truth),
+        "psnr_copy": psnr(wanted.picture, wanted.truth),
+        "ssim": ssim(picture, wanted.truth),
+        "background": masked_difference(picture, wanted.picture, wanted.background),
     }
     if alpha is not None:
-        row["iou"] = iou(alpha[..., 0] > ALPHA_THRESHOLD, _changed(request))
+        row["iou"] = iou(alpha[..., 0] > ALPHA_THRESHOLD, wanted.changed)
     return row
 
 
@@ -121,7 +87,7 @@ def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Means over what :func:`measure` found; a part that was never mentioned has no accuracy."""
     everything = [hit for row in rows for hit in row["hits"].values()]
     scores = {"accuracy": float(np.mean(everything))}
-    for part in scenes.PARTS:
+    for part in dict.fromkeys(part for row in rows for part in row["parts"]):
         hits = [row["hits"][part] for row in rows if part in row["hits"]]
         if hits:
             scores[f"accuracy_{part}"] = float(np.mean(hits))
@@ -133,9 +99,3 @@ def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
             scores[name] = float(np.mean([row[name] for row in rows]))
     scores["psnr_gain"] = scores["psnr"] - scores["psnr_copy"]
     return {**scores, "count": len(rows)}
-
-
-def _changed(request: Request) -> np.ndarray:
-    """[H, W] bool: pixels mostly of a part that was to change."""
-    parts = [scenes.PARTS.index(part) for part in request.changes]
-    return request.scene.regions[..., parts].sum(axis=-1) > 0.5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from mim_tf.config import Count, DataConfig, Index, Section, Share, Weight, as_number, check_birds
+from mim_tf.config import Count, DataConfig, Index, Section, Share, Weight, as_number
 
 
 class DamsmConfig(Section):
@@ -49,7 +49,7 @@ class ClassifierConfig(Section):
 class PretrainConfig(Section):
     """Both evaluators, and the data they learn from."""
 
-    data: DataConfig = DataConfig()
+    data: SerializeAsAny[DataConfig]  # the Options of the set that data.source names
     damsm: DamsmConfig = DamsmConfig()
     classifier: ClassifierConfig = ClassifierConfig()
     seed: Index = 0
@@ -60,7 +60,5 @@ class PretrainConfig(Section):
         for name, section in (("damsm", self.damsm), ("classifier", self.classifier)):
             if section.encoder != "small" and section.size < 75:
                 raise ValueError(f"{name}.size: Inception needs at least 75 pixels; give 299")
-            check_birds(self.data, f"{name}.size", section.size)
-        if self.data.source != "birds" and self.data.root is None:
-            raise ValueError(f"data.root is needed for data.source={self.data.source}")
+            self.data.check_size(f"{name}.size", section.size)
         return self

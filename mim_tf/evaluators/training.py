@@ -13,11 +13,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mim_tf.config import Config
 from mim_tf.config_files import dump_config
-from mim_tf.data.birds import scenes
 from mim_tf.data.distractors import distractors
-from mim_tf.data.sources import Source, Split, bird_seed, load_source
+from mim_tf.data.source import MARGIN, Source
+from mim_tf.data.sources import load_raw
 from mim_tf.errors import UserError
 from mim_tf.evaluators import folder as evaluators
 from mim_tf.evaluators import inception
@@ -37,7 +36,6 @@ from mim_tf.storage import replace_text, save_weights
 from mim_tf.text import Vocabulary
 
 _HELD_OUT = 10  # every tenth picture is held out, for the classifier's own score
-_BIRD_CLASS = "wings"  # procedural birds have no species; the colour of their wings is their class
 
 
 def start(path: Path, config: PretrainConfig) -> None:
@@ -51,7 +49,7 @@ def start(path: Path, config: PretrainConfig) -> None:
             f"{path} already holds evaluators; continue them with --resume, "
             "or choose another directory with --run"
         )
-    source = load_source(_run_config(config), "train")
+    source = load_raw(config.data, "train")
     captions = (caption for captions in source.captions for caption in captions)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -79,18 +77,13 @@ def pretrain(path: Path) -> dict[str, float]:
     return scores
 
 
-def _run_config(config: PretrainConfig) -> Config:
-    """A run's configuration with the evaluators' data: sources take that kind."""
-    return Config(data=config.data)
-
-
 # DAMSM -------------------------------------------------------------------------------------------
 
 
 def _pretrain_damsm(path: Path, config: PretrainConfig) -> dict[str, float]:
     """Train DAMSM on the train split: pictures, each with a random caption of its own."""
     options = config.damsm
-    source = load_source(_run_config(config), "train")
+    source = load_raw(config.data, "train")
     vocabulary = Vocabulary.load(path / VOCABULARY)
     network = evaluators.make_damsm(config, len(vocabulary))
     if network.frozen:
@@ -119,8 +112,7 @@ def _pretrain_damsm(path: Path, config: PretrainConfig) -> dict[str, float]:
 
 def _score_damsm(path: Path, config: PretrainConfig, count: int = 500) -> float:
     """R-precision of real test pictures with their own captions."""
-    run_config = _run_config(config)
-    source = load_source(run_config, "test")
+    source = load_raw(config.data, "test")
     evaluator = evaluators.Evaluators.open(path)
     rng = np.random.default_rng([config.seed, 7])
     shown = rng.permutation(len(source))[:count]
@@ -128,7 +120,7 @@ def _score_damsm(path: Path, config: PretrainConfig, count: int = 500) -> float:
     candidates = []
     for index in shown:
         own = str(rng.choice(source.captions[index]))
-        candidates.append([own, *distractors(run_config, source, "test", int(index), rng, own)])
+        candidates.append([own, *distractors(source, int(index), rng, own)])
     # Every picture chooses among equally many captions, or their hits would not compare.
     fewest = min(len(captions) for captions in candidates)
     hits = evaluator.r_precision(
@@ -183,30 +175,23 @@ def _pretrain_classifier(path: Path, config: PretrainConfig) -> dict[str, float]
 def _labelled(config: PretrainConfig):
     """Training and held-out (indices, labels), each in a source of its own.
 
-    Data sets with classes: the test split's, as StackGAN has it, every tenth picture held out.
-    Procedural birds: the train split learns, the test split is held out.
+    Where both splits have the same classes, the train split learns and the test split is held out.
+    Else it is the test split's classes that count, as StackGAN has it: every tenth picture of that
+    split is held out.
     """
-    run_config = _run_config(config)
-    if config.data.source == "birds":
-        splits: tuple[Split, Split] = ("train", "test")
-        sources = [load_source(run_config, split) for split in splits]
-        return sources, [
-            (
-                list(range(len(source))),
-                [
-                    scenes.scene_colours(bird_seed(run_config, split), index)[_BIRD_CLASS]
-                    for index in range(len(source))
-                ],
-            )
-            for source, split in zip(sources, splits, strict=True)
+    source = load_raw(config.data, "test")
+    everything = list(range(len(source)))
+    if source.same_labels:
+        train = load_raw(config.data, "train")
+        return [train, source], [
+            (list(range(len(train))), list(train.labels)),
+            (everything, list(source.labels)),
         ]
-    source = load_source(run_config, "test")
-    everything = range(len(source))
     parts = [
         [index for index in everything if (index % _HELD_OUT == 0) is held]
         for held in (False, True)
     ]
-    return [source, source], [(part, [source.classes[i] for i in part]) for part in parts]
+    return [source, source], [(part, [source.labels[i] for i in part]) for part in parts]
 
 
 # Pictures of both --------------------------------------------------------------------------------
@@ -215,8 +200,8 @@ def _labelled(config: PretrainConfig):
 class _Pictures:
     """Batches of a source's pictures.
 
-    Pictures stay in memory as far as ``data.cache_gb`` allows. Real ones are cropped and flipped at
-    random; procedural birds are drawn at random places and sides already.
+    Pictures stay in memory as far as ``data.cache_gb`` allows; each batch crops and flips them at
+    random, where the source allows it.
 
     Args:
         source: whose pictures.
@@ -226,8 +211,8 @@ class _Pictures:
 
     def __init__(self, source: Source, size: int, config: PretrainConfig) -> None:
         self.source, self.size = source, size
-        self.augment = config.data.augment and source.name != "birds"
-        self.stored = round(size * 304 / 256) if self.augment else size
+        self.augment = source.augment
+        self.stored = round(size * MARGIN) if self.augment else size
         self._kept: dict[int, np.ndarray] = {}
         self._room = int(config.data.cache_gb * 1e9 / (3 * self.stored**2))
 

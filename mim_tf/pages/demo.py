@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from mim_tf.config import Config
-from mim_tf.data.sources import bird_seed, load_source
+from mim_tf.data.source import Source
+from mim_tf.data.sources import load_source
 from mim_tf.editor import Editor
+from mim_tf.errors import UserError
 from mim_tf.evaluation import truth
 from mim_tf.pages.templates import render
 from mim_tf.pictures import files, sheets
@@ -43,7 +45,7 @@ def run_demo(config: Config, output: Path) -> str:
     """Train what is not trained yet, then score and show.
 
     Args:
-        config: of a run on procedural birds.
+        config: of a run on a data set whose true edits are known.
         output: folder for ``run`` (the run directory), ``edits.png``, ``metrics.json`` and
             ``index.html``.
 
@@ -51,8 +53,14 @@ def run_demo(config: Config, output: Path) -> str:
         The table of scores, as text.
 
     Raises:
-        UserError: the folder's run has another configuration.
+        UserError: a data set without true edits, or the folder's run has another configuration.
     """
+    unseen = load_source(config, "test")
+    if not unseen.has_truth:
+        raise UserError(
+            f"the demo compares edits with the true ones, which data.source={unseen.name} does not "
+            "know; use --config birds.yaml"
+        )
     source = load_source(config, "train")
     run = open_or_start(output / "run", config, source)
     train(run, source)
@@ -61,12 +69,12 @@ def run_demo(config: Config, output: Path) -> str:
         preset = Run.preset(_PRESET)
         if preset.config.model.fine_size == config.model.fine_size:
             editors[f"preset {_PRESET}"] = Editor(preset)
-    seed, size = bird_seed(config, "test"), config.model.fine_size
+    size = config.model.fine_size
     scores = {}
     for name, editor in editors.items():
         print(f"{name}: scoring {_SCORED} unseen birds", file=sys.stderr)
-        scores[name] = truth.score(editor.edit_batch, seed, _SCORED, size)
-    sheet = _edits(editors, seed, size)
+        scores[name] = truth.score(editor.edit_batch, unseen, _SCORED, size)
+    sheet = _edits(editors, unseen, size)
     files.write(output / "edits.png", sheet)
     replace_text(output / "metrics.json", json.dumps(scores, indent=2))
     table = _table(scores)
@@ -77,15 +85,15 @@ def run_demo(config: Config, output: Path) -> str:
     )
 
 
-def _edits(editors: Mapping[str, Editor], seed: int, size: int) -> np.ndarray:
+def _edits(editors: Mapping[str, Editor], source: Source, size: int) -> np.ndarray:
     """A sheet of unseen birds: before, each editor's alpha and edit, and the true edit."""
-    requests = list(truth.requests(seed, _SHOWN, size))
-    captions = [request.caption for request in requests]
-    columns = {"before": [request.picture for request in requests]}
+    wanted = list(truth.true_edits(source, _SHOWN, size))
+    captions = [edit.caption for edit in wanted]
+    columns = {"before": [edit.picture for edit in wanted]}
     for name, editor in editors.items():
         edited, alphas = editor.edit_batch(np.stack(columns["before"]), captions)
         columns |= {f"{name}: alpha": list(alphas), f"{name}: after": list(edited)}
-    columns["truth"] = [request.truth for request in requests]
+    columns["truth"] = [edit.truth for edit in wanted]
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
     return sheets.labelled_grid(rows, list(columns), captions, scale=2)
 

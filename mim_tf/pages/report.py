@@ -12,6 +12,7 @@ from typing import Any
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
 from mim_tf.evaluation import tables
+from mim_tf.evaluation.titles import METRICS
 from mim_tf.evaluators.folder import fingerprint
 from mim_tf.pages import memory_sheet
 from mim_tf.pages.templates import render
@@ -24,17 +25,8 @@ _SAMPLES = 6  # sample grids over training time
 _MEMORY_PICTURES = 4
 _CHART_WIDTH, _CHART_HEIGHT = 320, 140  # of a curve, CSS pixels
 _CHART_POINTS = 400  # of a curve at most, or twice as many
-# Metric of scores.jsonl -> what it is called, and whether more is better.
-_METRICS = {
-    "sim": ("Sim", True),
-    "mp": ("MP", True),
-    "diff": ("Diff", False),
-    "l2": ("L2 reconstruction", False),
-    "accuracy": ("attribute accuracy", True),
-    "psnr": ("PSNR to the true edit", True),
-    "background": ("difference on the true background", False),
-    "iou": ("IoU of alpha", True),
-}
+# The metrics by which edits are sorted, of those in scores.jsonl.
+_SORTED_BY = ("sim", "mp", "diff", "l2", "accuracy", "psnr", "background", "iou")
 
 
 @dataclass(frozen=True)
@@ -227,16 +219,17 @@ def _extremes(evaluation: Path) -> list[Extremes] | None:
     scores = _rows(evaluation / "scores.jsonl")
     captions = {row["key"]: row["caption"] for row in _rows(evaluation / "pairs.jsonl")}
     found = []
-    for metric, (title, more_is_better) in _METRICS.items():
+    for metric in _SORTED_BY:
+        about = METRICS[metric]
         rows = [row for row in scores if row.get(metric) is not None]
-        rows.sort(key=lambda row: (row[metric], row["key"]), reverse=more_is_better)
+        rows.sort(key=lambda row: (row[metric], row["key"]), reverse=bool(about.higher_is_better))
         count = min(_EXTREMES, len(rows) // 2)
         if count:
             for which, chosen in (("best", rows[:count]), ("worst", rows[: -count - 1 : -1])):
                 edits = [
                     _shown_edit(row, metric, captions[row["key"]], inputs, edited) for row in chosen
                 ]
-                found.append(Extremes(f"{which} by {title}", edits))
+                found.append(Extremes(f"{which} by {about.short}", edits))
     return found
 
 

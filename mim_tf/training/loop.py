@@ -16,10 +16,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from mim_tf.config import Config
-from mim_tf.data.birds import captions as bird_captions
-from mim_tf.data.birds import scenes
 from mim_tf.data.pipeline import Sampler, training_batches
-from mim_tf.data.sources import Source, bird_seed, load_source
+from mim_tf.data.sources import Source, load_source
 from mim_tf.errors import UserError
 from mim_tf.models.boundary import boundary_image
 from mim_tf.pictures import files, pixels, sheets
@@ -59,8 +57,8 @@ def start_run(path, config: Config, source: Source) -> Run:
         model = config.model.model_copy(update={"word_dim": vectors.table.shape[1]})
         config = config.model_copy(update={"model": model})
     run = Run.create(path, config, vocabulary)
-    if config.data.source != "birds":  # which pictures a split without published lists gave
-        replace_text(run.path / "train.txt", "".join(f"{name}\n" for name in source.ids))
+    # A split may be random, its lists never published: this says which pictures trained.
+    replace_text(run.path / "train.txt", "".join(f"{name}\n" for name in source.ids))
     return run
 
 
@@ -270,27 +268,16 @@ class _Loop:
 def _sample_inputs(run: Run, source: Source):
     """Pictures [K, F, F, 3], captions and tokens for the sample grid, the same all run long.
 
-    Procedural birds show unseen birds and true edits. Other sources show pictures of their own
-    test split with each other's captions, or of the training split where there is no other.
+    They are the first test requests of the test split, or of the training split where there is no
+    other.
     """
     config, size = run.config, run.config.model.fine_size
-    chosen: list[tuple[np.ndarray, str]] = []
-    if config.data.source == "birds":
-        for index in range(_SAMPLES):
-            scene = scenes.scene(bird_seed(config, "test"), index, size)
-            rng = np.random.default_rng(index)
-            chosen.append((scene.render(), bird_captions.draw_edit(rng, scene.colours)[0]))
-    else:
-        try:
-            source = load_source(config, "test")
-        except UserError as error:
-            print(f"sample grids use training pictures: {error}", file=sys.stderr)
-        count = len(source)
-        for place in range(min(_SAMPLES, count)):
-            index = place * count // _SAMPLES
-            other = (index + count // 2) % count
-            chosen.append((source.picture(index, size), source.captions[other][0]))
-    captions = [caption for _, caption in chosen]
-    tokens = np.stack([run.vocabulary.encode(one, config.data.max_words) for one in captions])
-    pictures = pixels.to_signed(np.stack([picture for picture, _ in chosen]))
-    return tf.constant(pictures), captions, tf.constant(tokens)
+    try:
+        source = load_source(config, "test")
+    except UserError as error:
+        print(f"sample grids use training pictures: {error}", file=sys.stderr)
+    requests = list(source.requests(0, _SAMPLES))
+    captions = [request.caption for request in requests]
+    pictures = np.stack([source.original(request.index, size) for request in requests])
+    tokens = np.stack([run.vocabulary.encode(text, config.data.max_words) for text in captions])
+    return tf.constant(pixels.to_signed(pictures)), captions, tf.constant(tokens)

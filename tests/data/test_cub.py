@@ -6,13 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import tiny_config
+from data_writers import options_of
 from PIL import Image
+from short_training import trained
 
-from mim_tf.data.formats.photographs import Record, crop_to_box, read_square
+from mim_tf.data.formats.listing import Record
+from mim_tf.data.formats.photographs import crop_to_box, read_square
 from mim_tf.data.formats.untrusted import read_pickled_names
 from mim_tf.data.records import fingerprint
 from mim_tf.data.sets import cub
-from mim_tf.data.sources import PUBLISHED, load_source
+from mim_tf.data.source import Published
+from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.pictures import files
 
@@ -50,7 +54,7 @@ def tiny(tmp_path) -> Path:
 
 
 def records_of(root: Path, split) -> list[Record]:
-    return list(cub.load(root, split).records)
+    return list(cub.read(root, split).records)
 
 
 def square(record: Record, size: int, use_box: bool = True) -> np.ndarray:
@@ -59,7 +63,7 @@ def square(record: Record, size: int, use_box: bool = True) -> np.ndarray:
 
 def refusal(root: Path, split: str = "train") -> str:
     with pytest.raises(UserError) as caught:
-        cub.load(root, split)  # type: ignore[arg-type]
+        cub.load(options_of("cub", root), split)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -79,9 +83,9 @@ def test_sample_counts(sample):
 
 
 def test_sample_names_more_than_it_holds(sample):
-    found = cub.load(sample, "test")
+    found = cub.read(sample, "test")
     assert (len(found.records), len(found.missing), found.uncaptioned) == (266, 2933 - 266, ())
-    assert len(cub.load(sample, "train").missing) == 0
+    assert len(cub.read(sample, "train").missing) == 0
 
 
 def test_sample_replacement_characters_are_gone(sample):
@@ -143,7 +147,7 @@ def test_root_is_found(tiny, start):
     root = tiny / start if start != ".." else tiny.parent
     if start == "..":  # the archive's folder lies one level down, the rest beside it
         root = tiny.parent
-    found = cub.load(root, "train")
+    found = cub.read(root, "train")
     records = found.records
     assert [record.image_id for record in records] == NAMES["train"]
     assert found.missing == ("002.Grebe/Grebe_0099",) and found.uncaptioned == ()
@@ -177,7 +181,7 @@ def test_boxes_are_never_wrong(tiny):
 
 @pytest.mark.parametrize("file", ["images.txt", "bounding_boxes.txt"])
 def test_boxes_are_missing_only_where_that_is_said(tiny, file, monkeypatch):
-    monkeypatch.setitem(PUBLISHED, "cub", {"train": 2})
+    monkeypatch.setattr(cub, "PUBLISHED", Published({"train": 2, "test": 1}, "it again"))
 
     def source(**data):
         config = tiny_config(data={"source": "cub", "root": str(tiny), **data})
@@ -220,7 +224,7 @@ def test_missing_things(tiny, tmp_path):
 
 def test_a_photograph_without_captions_is_left_out(tiny):
     (tiny / "text_c10" / f"{NAMES['train'][0]}.txt").unlink()
-    found = cub.load(tiny, "train")
+    found = cub.read(tiny, "train")
     assert [record.image_id for record in found.records] == NAMES["train"][1:]
     assert found.uncaptioned == (NAMES["train"][0],)
 
@@ -287,3 +291,8 @@ def test_crop_to_box_by_hand(tiny):
     (tiny / "CUB_200_2011" / "bounding_boxes.txt").write_text("1 100 10 10 10\n")
     with pytest.raises(UserError, match=r"Grebe_0001\.jpg: box"):
         square(records_of(tiny, "train")[0], 8)
+
+
+def test_training_from_cub(samples, tmp_path):
+    run = trained(tmp_path, source="cub", root=samples / "cub")
+    assert "bill" in run.vocabulary.words

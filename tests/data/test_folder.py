@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import tiny_config
 from data_writers import write_folder
+from short_training import trained
 
 from mim_tf.data.sets import folder
 from mim_tf.data.sources import load_source
@@ -29,14 +30,14 @@ def lines(tmp_path):
 @pytest.fixture
 def texts(lines):
     """The same pictures with a .txt beside each."""
-    for record in (r for s in ("train", "test") for r in folder.load(lines, s, 0.0).records):
+    for record in (r for s in ("train", "test") for r in folder.read(lines, s, 0.0).records):
         record.path.with_suffix(".txt").write_text("\n".join(record.captions) + "\n\n")
     (lines / "captions.jsonl").unlink()
     return lines
 
 
 def test_captions_in_lines(lines):
-    train, test = (folder.load(lines, split, 0.5) for split in ("train", "test"))
+    train, test = (folder.read(lines, split, 0.5) for split in ("train", "test"))
     assert [r.image_id for r in test.records] == ["some/6.jpg", "some/7.png"]
     assert len(train.records) == 6 and not train.uncaptioned and not train.missing
     assert train.records[0].captions == ("a red thing",)
@@ -48,11 +49,11 @@ def test_captions_in_lines(lines):
 
 
 def test_captions_beside_pictures(texts):
-    train, test = (folder.load(texts, split, 0.25) for split in ("train", "test"))
+    train, test = (folder.read(texts, split, 0.25) for split in ("train", "test"))
     assert (len(train.records), len(test.records)) == (6, 2)
     assert {r.class_name for r in train.records} == {"some"}
     assert sorted(r.captions[0] for r in train.records + test.records)[0] == "a blue thing"
-    again = folder.load(texts, "test", 0.25)
+    again = folder.read(texts, "test", 0.25)
     assert again == test
 
 
@@ -81,7 +82,7 @@ def test_captions_without_pictures_and_the_reverse(lines, texts):
 )
 def test_our_own_outputs_among_the_pictures_are_passed_over(request, form, marks):
     root = request.getfixturevalue(form)
-    before = folder.load(root, "train", 0.25)
+    before = folder.read(root, "train", 0.25)
     output = root / "outputs" / "one"
     files.write(output / "sheet.png", np.zeros((9, 9, 3), np.uint8))
     files.write(output / "samples" / "step-1.png", np.zeros((9, 9, 3), np.uint8))
@@ -89,7 +90,7 @@ def test_our_own_outputs_among_the_pictures_are_passed_over(request, form, marks
     for name in marks:
         (output / name).touch()
         (root / name).touch()  # what is asked for is read, whatever lies in it
-    assert folder.load(root, "train", 0.25) == before
+    assert folder.read(root, "train", 0.25) == before
 
 
 @pytest.mark.parametrize(
@@ -121,3 +122,8 @@ def test_folders_without_anything_to_train_on(tmp_path, texts):
     for path in texts.rglob("*.txt"):
         path.unlink()
     assert "neither captions.jsonl nor a .txt" in refusal(texts)
+
+
+def test_training_from_a_folder(tmp_path):
+    run = trained(tmp_path, source="folder", root=write_folder(tmp_path / "own"))
+    assert "thing" in run.vocabulary.words

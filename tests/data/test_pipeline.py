@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,7 +23,12 @@ def sampler():
     return Sampler(source, build_vocabulary(source, config), config)
 
 
-def fake_source(count=5, captions=None):
+def folder_config(**sections):
+    data = {"source": "folder", "root": ".", **sections.pop("data", {})}
+    return tiny_config(data=data, train={"batch_size": 2, **sections.pop("train", {})}, **sections)
+
+
+def fake_source(count=5, captions=None, augment=True):
     captions = captions or tuple((f"bird {n} is red", f"number {n} red bird") for n in range(count))
 
     def picture(index, size):
@@ -31,12 +38,13 @@ def fake_source(count=5, captions=None):
         )
 
     names = tuple(str(n) for n in range(count))
-    return Source("photos", names, captions, tuple("ab"[n % 2] for n in range(count)), picture)
+    classes = tuple("ab"[n % 2] for n in range(count))
+    options = folder_config().data
+    return Source(options, "train", names, captions, classes, picture, augment=augment)
 
 
 def make_sampler(source=None, **sections):
-    data = {"source": "folder", "root": ".", **sections.pop("data", {})}
-    config = tiny_config(data=data, train={"batch_size": 2}, **sections)
+    config = folder_config(**sections)
     source = source or fake_source()
     return Sampler(source, build_vocabulary(source, config), config)
 
@@ -47,7 +55,7 @@ def indices(sampler, first, count):
 
 
 def test_an_epoch_shows_every_picture_once_and_the_next_in_another_order():
-    sampler = make_sampler(data={"augment": False})
+    sampler = make_sampler(fake_source(augment=False))
     orders = {tuple(indices(sampler, epoch * 5, 5)) for epoch in range(6)}
     assert all(sorted(order) == [0, 1, 2, 3, 4] for order in orders) and len(orders) > 1
 
@@ -62,7 +70,7 @@ def test_a_sample_does_not_depend_on_its_neighbours():
 
 def test_another_seed_draws_other_samples():
     source = fake_source()
-    config = tiny_config(data={"source": "folder", "root": "."}, train={"batch_size": 2, "seed": 1})
+    config = folder_config(train={"seed": 1})
     other = Sampler(source, build_vocabulary(source, config), config)
     assert not np.array_equal(make_sampler()(0, 8)[0], other(0, 8)[0])
 
@@ -96,7 +104,7 @@ def test_a_mirrored_strategy_sees_the_same_batches(sampler):
 
 
 def test_mismatched_captions_are_never_the_pictures_own():
-    sampler = make_sampler(data={"augment": False})
+    sampler = make_sampler(fake_source(augment=False))
     own = [
         {tuple(sampler.tokens[start + k]) for k in range(count)}
         for start, count in zip(sampler.starts, sampler.counts, strict=True)
@@ -110,7 +118,7 @@ def test_mismatched_captions_are_never_the_pictures_own():
 
 
 def test_mismatched_captions_can_come_from_another_class():
-    sampler = make_sampler(data={"augment": False, "other_class": True})
+    sampler = make_sampler(fake_source(augment=False), data={"other_class": True})
     _, _, mismatched, *_ = sampler(0, 200)
     classes = sampler.source.classes
     number = {sampler.tokens[start].tobytes(): k for k, start in enumerate(sampler.starts)} | {
@@ -121,10 +129,9 @@ def test_mismatched_captions_can_come_from_another_class():
 
 
 def test_one_class_alone_has_no_other():
-    source = fake_source(2)
-    one = Source(source.name, source.ids, source.captions, ("a", "a"), source.picture)
+    alike = replace(fake_source(2), classes=("a", "a"))
     with pytest.raises(UserError, match="one class"):
-        make_sampler(one, data={"other_class": True})
+        make_sampler(alike, data={"other_class": True})
 
 
 def test_mismatched_captions_differ_where_many_pictures_share_their_words():
@@ -171,8 +178,7 @@ def test_crops_differ_from_epoch_to_epoch_though_pictures_are_cached():
         calls.append(index)
         return source.picture(index, size)
 
-    counted = Source(source.name, source.ids, source.captions, source.classes, picture)
-    cached = make_sampler(counted)
+    cached = make_sampler(replace(source, picture=picture))
     first, second = cached(0, 5)[0], cached(5, 5)[0]
     assert sorted(calls) == [0, 1, 2, 3, 4]
     assert {p.tobytes() for p in first} != {p.tobytes() for p in second}
@@ -195,12 +201,10 @@ def test_batches_are_static(sampler):
 
 
 def test_a_broken_picture_is_remembered_in_our_words():
-    source = fake_source()
-
     def picture(index, size):
         raise UserError("bird.jpg: truncated")
 
-    broken = make_sampler(Source("photos", source.ids, source.captions, source.classes, picture))
+    broken = make_sampler(replace(fake_source(), picture=picture))
     with pytest.raises(tf.errors.OpError):
         list(training_batches(broken, 0, 1))
     assert str(broken.problem) == "bird.jpg: truncated"

@@ -16,9 +16,10 @@ from data_writers import write_folder
 
 from mim_tf.data import records
 from mim_tf.data.pipeline import Sampler
+from mim_tf.data.preparation import prepare
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
-from mim_tf.prepare import main, prepare
+from mim_tf.prepare import main
 from mim_tf.training.loop import build_vocabulary
 
 ROOT = Path(__file__).parents[2]
@@ -202,13 +203,13 @@ def test_records_of_other_settings_are_not_mixed(own, made):
     load_source(config_of(own, made), "train")  # the records themselves are as they were
 
 
-@pytest.mark.parametrize("setting", ["seed", "count", "captions"])
+@pytest.mark.parametrize("setting", ["seed", "count", "captions", "terse"])
 def test_records_of_other_birds_are_refused(tmp_path, setting):
     made = tmp_path / "records"
     made.mkdir()
     records.write_json(made / records.SETTINGS, records.settings_of(tiny_config()))
     records.write_json(made / records.MANIFEST, {})
-    others = tiny_config(data={"records": str(made), setting: 7})
+    others = tiny_config(data={"records": str(made), setting: 1})
     assert f"made with data.{setting}=" in refusal(load_source, others, "train")
 
 

@@ -12,9 +12,11 @@ from conftest import tiny_config
 from mim_tf import evaluate
 from mim_tf.data.birds import captions as bird_captions
 from mim_tf.data.birds import scenes
-from mim_tf.data.sources import bird_seed, load_source
+from mim_tf.data.distractors import distractors
+from mim_tf.data.sets import cub
+from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
-from mim_tf.evaluation import pairs, truth
+from mim_tf.evaluation import pairs, protocol
 from mim_tf.evaluation.manifest import describe, manifest_differences
 from mim_tf.evaluation.measure import measure
 from mim_tf.evaluation.task import Task, make_edits
@@ -28,8 +30,7 @@ COUNT, SIZE = 40, 48
 def task():
     config = tiny_config()
     source = load_source(config, "test")
-    drawn = pairs.draw_pairs(config, source, "test", 0, COUNT)
-    return Task(config, source, "test", drawn, SIZE, 0)
+    return Task(source, pairs.draw_pairs(source, 0, COUNT), SIZE, 0)
 
 
 class PerfectEvaluators(Evaluators):
@@ -37,7 +38,7 @@ class PerfectEvaluators(Evaluators):
 
     def __init__(self, task) -> None:
         self.damsm, self.classifier = object(), None
-        seed = bird_seed(task.config, task.split)
+        seed = task.source.seed
         self.scenes = [scenes.scene(seed, pair.index, SIZE) for pair in task.pairs]
 
     def image_codes(self, pictures):
@@ -66,7 +67,7 @@ def measured(task, edit):
 
 def painter(task, colours_for):
     """Edits that render the pair's own scene in other colours."""
-    seed = bird_seed(task.config, task.split)
+    seed = task.source.seed
     scenes = {one.render().tobytes(): one
               for one in (scenes.scene(seed, pair.index, SIZE) for pair in task.pairs)}  # fmt: skip
 
@@ -122,24 +123,21 @@ def test_a_text_ignorer_scores_Sim_at_the_mismatched_level(task):  # noqa: N802
 
 
 def test_pairs_are_fixed_and_of_other_classes():
-    config = tiny_config()
-    source = load_source(config, "test")
-    first, again = (pairs.draw_pairs(config, source, "test", 0, 9) for _ in range(2))
-    assert first == again
-    assert [truth.draw_request(bird_seed(config, "test"), one.index)[0] for one in first] == [
-        one.caption for one in first
-    ]
+    source = load_source(tiny_config(), "test")
+    first, again = (pairs.draw_pairs(source, 0, 9) for _ in range(2))
+    assert first == again == pairs.draw_pairs(source, 7, 9)  # every evaluation edits the same birds
     for pair in first:
-        scene = scenes.scene_colours(bird_seed(config, "test"), pair.index)
-        assert bird_captions.parse(pair.own).items() <= scene.items()
+        colours = scenes.scene_colours(source.seed, pair.index)
+        assert bird_captions.parse(pair.own).items() <= colours.items()
+        asked = bird_captions.parse(pair.caption)
+        assert asked and not asked.items() & colours.items()
 
 
 def test_no_distractor_is_true_of_the_edited_bird():
-    config = tiny_config()
-    source = load_source(config, "test")
+    source = load_source(tiny_config(), "test")
     wish = "a bird with a red tail"
-    found = pairs.distractors(config, source, "test", 3, np.random.default_rng(0), wish)
-    colours = {**scenes.scene_colours(bird_seed(config, "test"), 3), "tail": "red"}
+    found = distractors(source, 3, np.random.default_rng(0), wish)
+    colours = {**scenes.scene_colours(source.seed, 3), "tail": "red"}
     assert len(found) == 99
     assert not any(bird_captions.parse(one).items() <= colours.items() for one in found)
 
@@ -261,20 +259,42 @@ def test_a_changed_weight_changes_the_manifest(
         ({}, 1, SIZE, "seed"),
         ({}, 0, 32, "inputs_sha256"),
         ({"data": {"seed": 4}}, 0, SIZE, "data.seed"),
-        ({"data": {"crop_to_box": False}}, 0, SIZE, "data.crop_to_box"),
+        ({"data": {"terse": 0.5}}, 0, SIZE, "data.terse"),
         ({"data": {"captions": 3}}, 0, SIZE, "captions_sha256"),
     ],
 )
 def test_what_changes_the_numbers_changes_the_manifest(task, sections, seed, size, expected):
     def about(config, seed, size):
         source = load_source(config, "test")
-        drawn = pairs.draw_pairs(config, source, "test", seed, 4)
-        changed = Task(config, source, "test", drawn, size, seed)
+        changed = Task(source, pairs.draw_pairs(source, seed, 4), size, seed)
         return describe(changed, changed.originals(), None, {"vocabulary_sha256": "a"})
 
-    old, new = about(task.config, 0, SIZE), about(tiny_config(**sections), seed, size)
+    old, new = about(tiny_config(), 0, SIZE), about(tiny_config(**sections), seed, size)
     assert expected in manifest_differences(old, new)
     assert manifest_differences(old, old) == []
+
+
+def test_the_crop_of_cub_stands_in_the_manifest(tmp_path):
+    def crop(**data):
+        keys = {"source": "cub", "root": str(tmp_path), **data}
+        return cub.describe(tiny_config(data=keys).data, "test").crop
+
+    assert crop() == "largest centred square, of the bounding box"
+    assert crop(crop_to_box=False) == "largest centred square"
+
+
+def test_a_manifest_from_before_each_set_had_its_options_fits(evaluated, tiny_run, tmp_path):
+    about = json.loads((evaluated / "manifest.json").read_text())
+    about["data"] |= {"crop_to_box": True, "partial": False, "test_share": 0.1, "augment": True}
+    (tmp_path / "manifest.json").write_text(json.dumps(about))
+    found = protocol.read_manifest(tmp_path / "manifest.json")
+    assert found == json.loads((evaluated / "manifest.json").read_text())
+
+
+def test_a_data_root_for_birds_is_refused(evaluated, tiny_run, tmp_path, capsys):
+    given = ["--run", tiny_run, "--evaluators", "none", "--data-root", tmp_path]
+    assert evaluate.main([str(one) for one in [*given, "--output", tmp_path / "no"]]) == 1
+    assert "data.source=birds has no folder" in capsys.readouterr().err
 
 
 def test_a_changed_vocabulary_changes_its_hash():

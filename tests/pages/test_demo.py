@@ -6,6 +6,7 @@ import json
 
 import yaml
 from conftest import TINY
+from data_writers import write_folder
 
 from mim_tf import demo
 from mim_tf.pages import demo as pages_demo
@@ -35,7 +36,9 @@ def test_the_demo_trains_scores_and_shows(tmp_path, monkeypatch, capsys):
 
 
 def test_other_data_has_no_known_truth(tmp_path, capsys):
-    given = ["--set", "data.source=folder", "--set", f"data.root={tmp_path}"]
-    assert demo.main([*given, "--output", str(tmp_path / "demo")]) == 1
-    assert "data.source=birds" in capsys.readouterr().err
-    assert not (tmp_path / "demo").exists()
+    root = write_folder(tmp_path / "pictures")
+    config, output = tmp_path / "folder.yaml", tmp_path / "demo"
+    config.write_text(yaml.safe_dump({"data": {"source": "folder", "root": str(root)}}))
+    assert demo.main(["--config", str(config), "--output", str(output)]) == 1
+    assert "--config birds.yaml" in capsys.readouterr().err
+    assert not output.exists()

@@ -1,75 +1,26 @@
-"""A few steps of real training from every source, and from records, through the command itself."""
+"""Training from records, by word vectors and Canny, and from data that is broken or not there.
+
+Each data set's own test trains from it.
+"""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY, tiny_config
-from data_writers import write_fashion, write_flowers, write_folder
+from conftest import tiny_config
+from data_writers import write_folder
+from short_training import config_file, trained
 
 from mim_tf import prepare, train
+from mim_tf.config_files import CONFIG_FOLDER
+from mim_tf.data.sets.on_disk import FolderOptions
+from mim_tf.data.sources import find_set, set_names
 from mim_tf.editor import Editor
 from mim_tf.models.boundary import boundary_image, canny
 from mim_tf.pictures import files
-from mim_tf.run import Run
-
-# One step of the warm-up and one of reconstruction: the least that reads every kind of caption.
-SHORT = {
-    "model": {**TINY["model"], "fine": False},
-    "train": {
-        **TINY["train"], "batch_size": 2, "warm_up": 1, "steps": 2, "sample_every": 2,
-        "checkpoint_every": 2, "discriminator_start": 9, "adversarial_start": 9,
-    },
-}  # fmt: skip
-
-
-def config_file(folder: Path, **data) -> Path:
-    tree = {**SHORT, "data": {"max_words": 40, "partial": True, "workers": 1, **data}}
-    (folder / "c.yaml").write_text(json.dumps(tree, default=str))
-    return folder / "c.yaml"
-
-
-def trained(folder: Path, *arguments: str, **data) -> Run:
-    config = config_file(folder, **data)
-    assert train.main(["--config", str(config), "--run", str(folder / "run"), *arguments]) == 0
-    run = Run.open(folder / "run")
-    rows = [json.loads(line) for line in (run.path / "log.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == [1, 2]
-    assert np.isfinite(rows[-1]["L_rec_coarse"])
-    assert (run.path / "samples" / "step-0000002.png").is_file()
-    return run
-
-
-def test_cub(samples, tmp_path):
-    run = trained(tmp_path, source="cub", root=samples / "cub")
-    assert "bill" in run.vocabulary.words
-
-
-def test_flowers(samples, tmp_path):
-    run = trained(tmp_path, source="flowers", root=write_flowers(samples, tmp_path / "flowers"))
-    assert "petals" in run.vocabulary.words
-
-
-def test_celeba(samples, tmp_path):
-    run = trained(tmp_path, source="celeba", root=samples / "celeba")
-    assert "smiling" in run.vocabulary.words
-    names = (run.path / "train.txt").read_text().splitlines()
-    assert len(set(names)) == len(names) > 10 and all(len(name) == 6 for name in names)
-
-
-def test_deepfashion(samples, tmp_path):
-    root = write_fashion(samples, tmp_path / "fashion", rows=1)
-    run = trained(tmp_path, source="deepfashion", root=root, cache_gb=0)
-    assert "blouse" in run.vocabulary.words
-
-
-def test_own_folder(tmp_path):
-    run = trained(tmp_path, source="folder", root=write_folder(tmp_path / "own"))
-    assert "thing" in run.vocabulary.words
 
 
 def test_cub_from_records_alone_and_by_word_vectors_and_canny(samples, tmp_path):
@@ -127,7 +78,19 @@ def test_a_broken_photograph_in_training_is_one_line(tmp_path, capsys):
     assert last.startswith("error: ") and "/some/" in last and "broken" in last
 
 
-@pytest.mark.parametrize("name", ["cub", "flowers", "celeba", "deepfashion"])
+# Those of the sets with a folder that have a configuration.
+DOWNLOADED = [
+    name for name in set_names()
+    if issubclass(find_set(name).Options, FolderOptions)
+    and (CONFIG_FOLDER / f"{name}.yaml").is_file()
+]  # fmt: skip
+
+
+def test_four_sets_are_downloaded():
+    assert len(DOWNLOADED) == 4
+
+
+@pytest.mark.parametrize("name", DOWNLOADED)
 def test_a_wrong_folder_is_one_line_before_anything_is_made(name, tmp_path, capsys):
     run = tmp_path / "run"
     for root in (tmp_path / "none", tmp_path):

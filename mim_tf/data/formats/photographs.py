@@ -4,64 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from mim_tf.data.formats.listing import Box, Record
 from mim_tf.errors import UserError
 from mim_tf.pictures import files, pixels
 
-Box = tuple[float, float, float, float]
-
 BOX_FACTOR = 0.75
 """Half the side of the square around a bird, in longer sides of its box (AttnGAN's rule)."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One photograph with its captions.
-
-    Attributes:
-        image_id: its name within the data set, without suffix.
-        path: the file.
-        box: (x, y, width, height) of the object in pixels; None where the data set gives none.
-        class_name: its class; its own name where the data set has no classes.
-        captions: at least one.
-    """
-
-    image_id: str
-    path: Path
-    box: Box | None
-    class_name: str
-    captions: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Listing:
-    """A split: what there is of it, and what is not.
-
-    Attributes:
-        records: complete ones, in the order of the split.
-        missing: names that the split lists and the disk lacks.
-        uncaptioned: photographs that exist without captions.
-    """
-
-    records: tuple[Record, ...]
-    missing: tuple[str, ...] = ()
-    uncaptioned: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, names: Sequence[str], found: Sequence[Record]) -> Listing:
-        """The split ``names``, of which ``found`` is on the disk, some of it without captions."""
-        present = {record.image_id for record in found}
-        return cls(
-            records=tuple(record for record in found if record.captions),
-            missing=tuple(name for name in names if name not in present),
-            uncaptioned=tuple(record.image_id for record in found if not record.captions),
-        )
 
 
 class Photographs:

@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-import scipy.io
-
 from mim_tf.errors import UserError
 
 # What gzip, tar and zip raise when a file ends too early or was damaged on its way.
@@ -205,6 +203,8 @@ def read_mat(path: Path, *names: str) -> list[Any]:
     Raises:
         UserError: missing, broken, or without one of the variables.
     """
+    import scipy.io  # half a second, which reading a configuration must not take
+
     if not path.is_file():
         raise UserError(f"{path}: there is no such file; get it from the data set's publisher")
     try:

@@ -15,12 +15,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mim_tf.data.formats.photographs import Listing, Record
+from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import clean_captions, find_or_unpack, read_lines
 from mim_tf.data.sets.celeba_captions import ATTRIBUTES, face_caption
+from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
 from mim_tf.data.sets.splits import random_split
-from mim_tf.data.source import Split
+from mim_tf.data.source import Published, Source, Split
 from mim_tf.errors import UserError
+
+PUBLISHED = Published(
+    {"train": 153_640, "test": 38_410}, "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
+)
 
 CAPTIONED = 192_050
 """Pictures with a caption of Text2FaceGAN, which is how many the paper splits."""
@@ -29,15 +34,31 @@ CAPTION_FILES = ("caps.txt", "captions.txt", "text_descr_celeba.csv")
 _CAPTION_LINE = re.compile(r'"?(\d{6})(?:\.(?:jpg|png))?(?:#\d+)?"?[\s,|:]+(.+)')
 
 
-def load(root: str | Path, split: Split) -> Listing:
+class Options(FolderOptions):
+    """CelebA has no options of its own."""
+
+
+def describe(options: Options, split: Split) -> Source:
+    """The split without its pictures."""
+    return Source(options, split, augment=options.augment, published=PUBLISHED)
+
+
+def load(options: Options, split: Split) -> Source:
+    """The split.
+
+    Raises:
+        UserError: a folder or file is missing or malformed, or the split is not complete.
+    """
+    listing = read(options.folder("CelebA's folder"), split)
+    return add_photographs(describe(options, split), options, listing)
+
+
+def read(root: Path, split: Split) -> Listing:
     """The records of a split, in the order of their numbers.
 
     Raises:
         UserError: a folder or file is missing or malformed, or no record is left.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise UserError(f"{root}: there is no such folder; set data.root to CelebA's folder")
     folder = find_or_unpack(root, "img_align_celeba", "img_align_celeba.zip")
     if folder is None:
         raise UserError(
@@ -109,5 +130,7 @@ def read_attributes(path: Path) -> dict[str, dict[str, bool]]:
         stem = name.partition(".")[0]
         if not re.fullmatch(r"\d{6}", stem):
             raise UserError(f"{path}: line {number}: {name!r} is not a name like 000001.jpg")
-        rows[stem] = {one: value == "1" for one, value in zip(ATTRIBUTES, values, strict=True)}
+        rows[stem] = {
+            attribute: value == "1" for attribute, value in zip(ATTRIBUTES, values, strict=True)
+        }
     return rows

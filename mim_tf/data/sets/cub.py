@@ -12,35 +12,81 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
 
 from mim_tf.data.formats import reed
-from mim_tf.data.formats.photographs import Box, Listing, Record
+from mim_tf.data.formats.listing import Box, Listing, Record
 from mim_tf.data.formats.untrusted import find_or_unpack, read_lines
-from mim_tf.data.source import Split
+from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
+from mim_tf.data.source import Published, Source, Split
 from mim_tf.errors import UserError
 
+PUBLISHED = Published(
+    {"train": 8855, "test": 2933},
+    "CUB_200_2011.tgz from https://data.caltech.edu/records/65de6-vp158, captions and splits from "
+    "https://github.com/reedscot/cvpr2016 or AttnGAN's scenes.zip",
+)
 _BOX_FILES = ("images.txt", "bounding_boxes.txt")
 
 
-def load(root: str | Path, split: Split, boxes_needed: bool = False) -> Listing:
+class Options(FolderOptions):
+    """How the birds are cut out."""
+
+    crop_to_box: bool = Field(True, description="crop to the bounding boxes, as AttnGAN does")
+
+
+class CubSource(Source):
+    """A split of CUB, which may be cropped to the birds' boxes."""
+
+    if TYPE_CHECKING:
+        options: Options
+
+    @property
+    def crop(self) -> str:
+        """Which part of a picture becomes the square, in words."""
+        return super().crop + (", of the bounding box" if self.options.crop_to_box else "")
+
+
+def describe(options: Options, split: Split) -> Source:
+    """The split without its pictures."""
+    return CubSource(options, split, augment=options.augment, published=PUBLISHED)
+
+
+def load(options: Options, split: Split) -> Source:
+    """The split.
+
+    Raises:
+        UserError: a folder or file is missing or malformed, or the split is not complete.
+    """
+    boxes_needed = options.crop_to_box and not options.partial
+    listing = read(options.folder("the CUB folder"), split, boxes_needed=boxes_needed)
+    return add_photographs(
+        describe(options, split), options, listing, use_boxes=options.crop_to_box
+    )
+
+
+def read(root: Path, split: Split, *, boxes_needed: bool = False) -> Listing:
     """The records of a split, sorted by `image_id`.
 
     Args:
         root: the folder that holds `CUB_200_2011` or its archive, that folder itself, or one a
             level above.
-        boxes_needed: refuse photographs without a box, which else is None.
+        boxes_needed: refuse photographs without a box, which are otherwise taken whole.
 
     Raises:
         UserError: a folder or file is missing or malformed, no record is left, or a box is needed
             and missing.
     """
-    root = Path(root)
     cub = _find_cub(root)
     bases = list(dict.fromkeys((root, cub.parent, cub)))  # captions and splits lie beside `cub`
     names = reed.split_names(
         bases,
         split,
-        lambda one: [f"{one}/{path.stem}" for path in (cub / "images" / one).glob("*.jpg")],
+        lambda class_name: [
+            f"{class_name}/{path.stem}" for path in (cub / "images" / class_name).glob("*.jpg")
+        ],
     )
     present = [name for name in names if _photograph(cub, name).is_file()]
     if not present:
@@ -59,8 +105,6 @@ def load(root: str | Path, split: Split, boxes_needed: bool = False) -> Listing:
 
 
 def _find_cub(root: Path) -> Path:
-    if not root.is_dir():
-        raise UserError(f"{root}: there is no such folder; set data.root to the CUB folder")
     for folder in (root / "CUB_200_2011", root, *sorted(root.glob("*/CUB_200_2011"))):
         if (folder / "images").is_dir():
             return folder

@@ -12,19 +12,65 @@ by a seed it never published: see :func:`mim_tf.data.sets.splits.random_split` f
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
+from pydantic import Field
 
-from mim_tf.data.formats.photographs import resize_square
 from mim_tf.data.formats.untrusted import clean_captions, read_mat
+from mim_tf.data.sets.on_disk import FolderOptions, check_complete
 from mim_tf.data.sets.splits import random_split
-from mim_tf.data.source import Source, Split
+from mim_tf.data.source import Published, Source, Split
 from mim_tf.errors import UserError
 
+PUBLISHED = Published(
+    {"train": 63_183, "test": 15_796},
+    "https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion.html (Fashion Synthesis)",
+)
+OFFICIAL = Published({"train": 70_000, "test": 8_979}, PUBLISHED.publisher)
 IMAGES = 78_979
+
+
+class Options(FolderOptions):
+    """Which of the two splits."""
+
+    official_split: bool = Field(
+        False, description="the benchmark's 70,000 / 8,979, not the paper's split"
+    )
+
+
+def describe(options: Options, split: Split) -> Source:
+    """The split without its pictures."""
+    published = OFFICIAL if options.official_split else PUBLISHED
+    return Source(options, split, augment=options.augment, published=published)
+
+
+def load(options: Options, split: Split) -> Source:
+    """The split.
+
+    Raises:
+        UserError: a file is missing, broken or not the official one.
+    """
+    root = options.folder("DeepFashion's folder")
+    names, captions = read_captions(root)
+    pictures = Pictures(root / "G2.h5")
+    if options.official_split:
+        rows = read_official_split(root)[split].tolist()
+    else:
+        rows = random_split(range(IMAGES), split)
+    kept = [(row, texts) for row in rows if (texts := clean_captions([captions[row]]))]
+    kept_names = tuple(names[row] for row, _ in kept)
+    source = describe(options, split)
+    check_complete(source, options, len(kept))
+    return replace(
+        source,
+        ids=kept_names,
+        captions=tuple(texts for _, texts in kept),
+        classes=kept_names,
+        picture=pictures.of([row for row, _ in kept]),
+    )
 
 
 def read_captions(root: Path) -> tuple[list[str], list[str]]:
@@ -41,7 +87,7 @@ def read_captions(root: Path) -> tuple[list[str], list[str]]:
             f"{IMAGES} of each"
         )
     try:
-        return [str(one.item()) for one in names], [str(one.item()) for one in captions]
+        return [str(name.item()) for name in names], [str(text.item()) for text in captions]
     except (ValueError, AttributeError):
         raise UserError(f"{path}: `engJ` and `nameList` are no lists of strings") from None
 
@@ -62,34 +108,6 @@ def read_official_split(root: Path) -> dict[str, np.ndarray]:
             "get the official file"
         )
     return {"train": train, "test": test}
-
-
-def load(root: str | Path, split: Split, official: bool = False) -> Source:
-    """One split.
-
-    Args:
-        official: the benchmark's split instead of the paper's.
-
-    Raises:
-        UserError: a file is missing, broken or not the official one.
-    """
-    root = Path(root)
-    if not root.is_dir():
-        raise UserError(f"{root}: there is no such folder; set data.root to DeepFashion's folder")
-    names, captions = read_captions(root)
-    pictures = Pictures(root / "G2.h5")
-    if official:
-        rows = read_official_split(root)[split].tolist()
-    else:
-        rows = random_split(range(IMAGES), split)
-    kept = [(row, texts) for row in rows if (texts := clean_captions([captions[row]]))]
-    return Source(
-        "deepfashion",
-        tuple(names[row] for row, _ in kept),
-        tuple(texts for _, texts in kept),
-        tuple(names[row] for row, _ in kept),
-        pictures.of([row for row, _ in kept]),
-    )
 
 
 class Pictures:
@@ -118,6 +136,8 @@ class Pictures:
 
     def __call__(self, index: int, size: int) -> np.ndarray:
         """uint8 [size, size, 3]."""
+        from mim_tf.data.formats.photographs import resize_square  # imports OpenCV
+
         row = index if self.rows is None else self.rows[index]
         with self._lock:  # HDF5 serves one reader at a time
             ih, mean = self._images()
@@ -140,6 +160,8 @@ def _open(path: Path) -> tuple[Any, np.ndarray]:
             f"{path}: there is no such file; get G2.zip of the Fashion Synthesis benchmark from "
             "https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion.html and unpack it there"
         )
+    import h5py
+
     file = None
     try:
         file = h5py.File(path, "r")

@@ -12,12 +12,37 @@ from __future__ import annotations
 from pathlib import Path
 
 from mim_tf.data.formats import reed
-from mim_tf.data.formats.photographs import Listing, Record
+from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import find_or_unpack, read_mat
-from mim_tf.data.source import Split
+from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
+from mim_tf.data.source import Published, Source, Split
 from mim_tf.errors import UserError
 
+PUBLISHED = Published(
+    {"train": 7034, "test": 1155},
+    "102flowers.tgz from https://www.robots.ox.ac.uk/~vgg/data/flowers/102/, captions and splits "
+    "from https://github.com/reedscot/cvpr2016",
+)
 IMAGES = 8189
+
+
+class Options(FolderOptions):
+    """Flowers have no options of their own."""
+
+
+def describe(options: Options, split: Split) -> Source:
+    """The split without its pictures."""
+    return Source(options, split, augment=options.augment, published=PUBLISHED)
+
+
+def load(options: Options, split: Split) -> Source:
+    """The split.
+
+    Raises:
+        UserError: a folder or file is missing or malformed, or the split is not complete.
+    """
+    listing = read(options.folder("the flowers' folder"), split)
+    return add_photographs(describe(options, split), options, listing)
 
 
 def read_labels(root: Path) -> list[str]:
@@ -35,15 +60,12 @@ def read_labels(root: Path) -> list[str]:
     return [f"class_{label:05d}" for label in labels]
 
 
-def load(root: str | Path, split: Split) -> Listing:
+def read(root: Path, split: Split) -> Listing:
     """The records of a split, sorted by class and number.
 
     Raises:
         UserError: a folder or file is missing or malformed, or no record is left.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise UserError(f"{root}: there is no such folder; set data.root to the flowers' folder")
     folder = find_or_unpack(root, "jpg", "102flowers.tgz")
     if folder is None:
         raise UserError(
@@ -57,7 +79,7 @@ def load(root: str | Path, split: Split) -> Listing:
         members.setdefault(label, []).append(f"{label}/{image}")
         whole[f"jpg/{image}"] = whole[f"{label}/{image}"] = f"{label}/{image}"
 
-    listed = reed.split_names([root], split, lambda one: members.get(one, []))
+    listed = reed.split_names([root], split, lambda class_name: members.get(class_name, []))
     names = sorted({whole.get(name, name) for name in listed})  # StackGAN's lists say jpg/image_N
     strangers = [name for name in names if name not in whole]
     if strangers:

@@ -18,10 +18,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mim_tf.data.formats.photographs import Listing, Record
+from pydantic import Field
+
+from mim_tf.config import Share
+from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import clean_captions, read_captions, read_text, safe_name
+from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
 from mim_tf.data.sets.splits import random_split
-from mim_tf.data.source import Split
+from mim_tf.data.source import Source, Split
 from mim_tf.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2")
@@ -34,7 +38,28 @@ _OUTPUTS = (
 )
 
 
-def load(root: str | Path, split: Split, test_share: float) -> Listing:
+class Options(FolderOptions):
+    """How your pictures are split."""
+
+    test_share: Share = Field(0.1, description="share of the pictures that test")
+
+
+def describe(options: Options, split: Split) -> Source:
+    """The split without its pictures."""
+    return Source(options, split, augment=options.augment)
+
+
+def load(options: Options, split: Split) -> Source:
+    """The split.
+
+    Raises:
+        UserError: no pictures, no captions, one without the other, or a malformed line.
+    """
+    listing = read(options.folder("that of your pictures"), split, options.test_share)
+    return add_photographs(describe(options, split), options, listing)
+
+
+def read(root: Path, split: Split, test_share: float) -> Listing:
     """The records of a split, sorted by name.
 
     Args:
@@ -43,9 +68,6 @@ def load(root: str | Path, split: Split, test_share: float) -> Listing:
     Raises:
         UserError: no pictures, no captions, captions without their picture, or a malformed line.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise UserError(f"{root}: there is no such folder; set data.root to that of your pictures")
     files = _files(root)
     pictures = {
         path.relative_to(root).as_posix(): path
@@ -65,7 +87,7 @@ def load(root: str | Path, split: Split, test_share: float) -> Listing:
         )
     open_names = [name for name in records if name not in splits]
     chosen = set(random_split(open_names, split, test_share=test_share))
-    chosen |= {name for name, one in splits.items() if one == split}
+    chosen |= {name for name, stated in splits.items() if stated == split}
     without = tuple(name for name in pictures if name not in records)
     return Listing(tuple(records[name] for name in records if name in chosen), (), without)
 
@@ -135,7 +157,7 @@ def _from_texts(
             folder = path.parent.relative_to(root).as_posix()
             class_name = name if folder == "." else folder
             records[name] = Record(name, path, None, class_name, captions)
-    lonely = next((one for one in files if one.suffix == ".txt" and one not in captioned), None)
+    lonely = next((path for path in files if path.suffix == ".txt" and path not in captioned), None)
     if lonely is not None and records:
         raise UserError(f"{lonely}: captions without a picture of the same name; add it, or take "
                         "the captions away")  # fmt: skip

@@ -1,0 +1,161 @@
+"""An evaluation from the command's flags to its files: the same flags, the same digits."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from mim_tf.config import Config, DataConfig
+from mim_tf.config_files import drop_keys_of_other_sets, parse_config
+from mim_tf.data.source import Source, Split
+from mim_tf.data.sources import find_set, load_source
+from mim_tf.errors import UserError
+from mim_tf.evaluation import tables
+from mim_tf.evaluation.folders import read_edits, write_edits, write_evaluation
+from mim_tf.evaluation.manifest import describe, manifest_differences, pictures_hash
+from mim_tf.evaluation.measure import measure
+from mim_tf.evaluation.pairs import Pair, draw_pairs, read_pairs, to_text
+from mim_tf.evaluation.task import Edits, Task, edit_with
+from mim_tf.evaluators.folder import Evaluators
+from mim_tf.run import Run
+
+
+def evaluate(flags: argparse.Namespace) -> str:
+    """Measure a model, or pictures that any program made, and write ``--output``.
+
+    Args:
+        flags: of the command ``python -m mim_tf.evaluate``, by name.
+
+    Returns:
+        What ``table.md`` says.
+
+    Raises:
+        UserError: nothing was measured; the message says why.
+    """
+    wanted = read_manifest(flags.manifest) if flags.manifest else None
+    beside = flags.pairs.parent / "manifest.json" if flags.pairs else None
+    described = wanted or (read_manifest(beside) if beside and beside.is_file() else None)
+    tf.config.experimental.enable_op_determinism()
+    run = Run.chosen(flags.run, flags.preset) if flags.run or flags.preset else None
+    config, size = _data(run, described, flags)
+    split: Split = _agreed("split", flags.split, described) or "test"
+    seed = _agreed("seed", flags.seed, described) or 0
+    count = _agreed("count", flags.count, wanted)
+    evaluators = Evaluators.chosen(flags.evaluators, config.data.source)
+    source = load_source(config, split)
+    _check_kept(flags)
+    pairs = _read_pairs(flags.pairs, source) if flags.pairs else draw_pairs(source, seed, count)
+    task = Task(source, pairs, size, seed)
+    originals = task.originals()
+    edits, model = _edits(run, flags.images, task, originals)
+    about = describe(task, originals, evaluators, model)
+    if wanted is not None and (differing := manifest_differences(wanted, about)):
+        raise UserError(
+            f"{flags.manifest} describes another evaluation; these differ: {', '.join(differing)}"
+        )
+    numbers, rows = measure(task, edits, originals, evaluators)
+    if flags.keep_images and not flags.images:
+        write_edits(flags.output / "images", task, edits, originals)
+    write_evaluation(flags.output, task, numbers, rows, about, to_text(pairs))
+    return tables.page(numbers, about)
+
+
+def _edits(
+    run: Run | None, images: Path | None, task: Task, originals: Any
+) -> tuple[Edits, dict[str, Any]]:
+    """The edits to measure, and the manifest's entry of what made them."""
+    if images is not None:
+        edits = read_edits(images, task)
+        return edits, {"name": images.name, "images_sha256": pictures_hash(edits.pictures)}
+    assert run is not None  # the command asks for one of the two
+    return edit_with(run, task, originals)
+
+
+def _read_pairs(path: Path, source: Source) -> list[Pair]:
+    pairs = read_pairs(path)
+    if any(not 0 <= pair.index < len(source) for pair in pairs):
+        raise UserError(f"{path}: an index lies outside the {source.split} split")
+    return pairs
+
+
+def _check_kept(flags: argparse.Namespace) -> None:
+    """Refuse to leave an earlier evaluation's pictures beside numbers that are not theirs."""
+    kept = flags.output / "images"
+    if kept.is_dir() and not flags.keep_images and not flags.images:
+        raise UserError(
+            f"{kept} holds an earlier evaluation's pictures, which would not fit these numbers; "
+            "give --keep-images to replace them, or another --output"
+        )
+
+
+def _agreed(name: str, given: Any, described: dict[str, Any] | None) -> Any:
+    """The value of a setting that a flag or a manifest may state.
+
+    Raises:
+        UserError: both do, and differ.
+    """
+    if described is None:
+        return given
+    if given is not None and given != described[name]:
+        raise UserError(
+            f"--{name} {given}: the manifest says {name} {described[name]}; leave the flag out"
+        )
+    return described[name]
+
+
+def _data(
+    run: Run | None, described: dict[str, Any] | None, flags: argparse.Namespace
+) -> tuple[Config, int]:
+    """Whose pictures, and at which size: the run says it, else the manifest beside the pairs."""
+    if run is not None:
+        config = run.config
+        if flags.data_root is not None:
+            moved = _moved(config.data, flags.data_root)
+            config = config.model_copy(update={"data": moved})
+        return config, config.model.fine_size
+    if described is None:
+        raise UserError(
+            f"{flags.pairs.parent} holds no manifest.json beside the pairs; keep the two "
+            "together, or give --run or --preset"
+        )
+    data = dict(described["data"])
+    if flags.data_root is not None:
+        data["root"] = flags.data_root
+    elif "root" in find_set(data["source"]).Options.model_fields:
+        raise UserError(
+            f"the pairs are of {data['source']}; give --data-root, the folder of that data set"
+        )
+    return parse_config({"data": data}, str(flags.pairs)), described["pixels"]
+
+
+def _moved(data: DataConfig, root: str) -> DataConfig:
+    """The same data set where it lies on this machine, not its records."""
+    if "root" not in type(data).model_fields:
+        raise UserError(f"--data-root: data.source={data.source} has no folder; leave the flag out")
+    return data.model_copy(update={"root": Path(root), "records": None})
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """A manifest as :func:`mim_tf.evaluation.manifest.describe` makes it.
+
+    Raises:
+        UserError: missing, broken, or no manifest of an evaluation.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise UserError(f"{path}: cannot read it as JSON; give a manifest.json") from None
+    numbers = ("seed", "pixels", "count")
+    if (
+        not isinstance(found, dict)
+        or not isinstance(found.get("data"), dict)
+        or not isinstance(found["data"].get("source"), str)
+        or found.get("split") not in ("train", "test")
+        or not all(isinstance(found.get(name), int) for name in numbers)
+    ):
+        raise UserError(f"{path}: no manifest of an evaluation")
+    return drop_keys_of_other_sets(found, str(path))
