@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mim_tf.errors import UserError, entry_point
-from mim_tf.flags import add_model_flags
-
-_SHOWN = 4
+from mim_tf.flags import add_model_flags, command_parser
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m mim_tf.memories", description="Paint every memory, and show who reads it."
+    parser = command_parser(
+        "memories",
+        "Paint every memory alone on a few pictures, and show which memories words read.",
+        '--preset birds-64 --text "a bird with red wings" --output sheet.png',
     )
     add_model_flags(parser)
     parser.add_argument(
@@ -28,7 +28,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[],
         help="show which memories each word reads",
     )
-    parser.add_argument("--output", metavar="PATH", type=Path, required=True)
+    parser.add_argument(
+        "--output", metavar="PATH", type=Path, required=True, help="the sheet, a .png file"
+    )
     return parser.parse_args(argv)
 
 
@@ -38,19 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.output.suffix.lower() != ".png":
         raise UserError(f"--output {arguments.output}: the sheet is a .png")
 
-    from mim_tf.editor import Editor
-    from mim_tf.pages import memory_sheet
-    from mim_tf.pictures import files
-    from mim_tf.run import Run
+    from mim_tf.pages.memory_sheet import write_memory_sheet
 
-    run = Run.chosen(arguments.run, arguments.preset)
-    editor = Editor(run)
-    readings = [memory_sheet.read_memories(editor, text) for text in arguments.text]
-    if arguments.image:
-        pictures = [files.read(path) for path in arguments.image]
-    else:
-        pictures, _ = memory_sheet.test_pictures(editor, _SHOWN)
-    files.write(arguments.output, memory_sheet.sheet(editor, pictures, readings))
+    readings = write_memory_sheet(
+        arguments.run, arguments.preset, arguments.image, arguments.text, arguments.output
+    )
     for text, reading in zip(arguments.text, readings, strict=True):
         print("\n".join([text, *reading.lines(), ""]))
     print(arguments.output)

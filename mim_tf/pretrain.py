@@ -1,7 +1,8 @@
 """Train the evaluators: ``python -m mim_tf.pretrain --config evaluators/birds.yaml``.
 
-DAMSM measures Sim, MP and R-precision, the classifier IS and FID. Their own scores, R-precision and
-accuracy on unseen real pictures, are printed at the end.
+Evaluators are the reference models behind the metrics: DAMSM measures Sim, MP and R-precision, the
+classifier IS and FID. Their own scores on real pictures that training never saw, R-precision and
+accuracy, are printed at the end.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from pathlib import Path
 from mim_tf.config_files import load_kind
 from mim_tf.errors import UserError, entry_point
 from mim_tf.evaluators.config import PretrainConfig
-from mim_tf.flags import add_training_flags
+from mim_tf.flags import add_training_flags, command_parser
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m mim_tf.pretrain", description="Train the evaluators of evaluation."
+    parser = command_parser(
+        "pretrain",
+        "Train the evaluators, the reference models that evaluation measures with.",
+        "--config evaluators/birds.yaml",
+        "--run runs/evaluators-birds --resume",
     )
     add_training_flags(parser)
     return parser.parse_args(argv)
@@ -35,18 +39,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("give --config NAME, or --resume to go on")
     if arguments.resume and arguments.set:
         raise UserError("--resume goes on with the evaluators' own configuration; leave out --set")
-    path = arguments.run
+    folder = arguments.run
     if arguments.config is not None:
         config = load_kind(PretrainConfig, *arguments.config, overrides=arguments.set)
-        names = "-".join(Path(one).stem for one in arguments.config)
-        path = path or Path("runs") / f"evaluators-{names}"
+        names = "-".join(Path(name).stem for name in arguments.config)
+        folder = folder or Path("runs") / f"evaluators-{names}"
 
-    from mim_tf.evaluators import training as pretraining
+    from mim_tf.evaluators.training import pretrain, start
 
     if not arguments.resume:
-        pretraining.start(path, config)
-    scores = pretraining.pretrain(path)
-    print(json.dumps({"evaluators": str(path), **scores}, indent=2))
+        start(folder, config)
+    scores = pretrain(folder)
+    print(json.dumps({"evaluators": str(folder), **scores}, indent=2))
     return 0
 
 

@@ -1,1 +1,1 @@
-"""Reference models that metrics are measured with: DAMSM and a classifier."""
+"""Evaluators: the reference models that metrics are measured with, DAMSM and a classifier."""

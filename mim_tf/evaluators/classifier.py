@@ -1,4 +1,4 @@
-"""The classifier behind IS and FID: no part of MIM-Net.
+"""The classifier: the reference model of IS and FID. It is no part of MIM-Net.
 
 Dimensions: B batch, S side of the pictures, K classes, D features. Pictures are in [-1, 1].
 """

@@ -1,4 +1,4 @@
-"""Configuration of the evaluators' training (``pretrain``)."""
+"""Configuration of the evaluators: their networks and their training (``pretrain``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mim_tf.config import Count, DataConfig, Index, Section, Share, Weight, as_n
 
 
 class DamsmConfig(Section):
-    """The evaluator of Sim, MP and R-precision: AttnGAN's DAMSM."""
+    """The reference model of Sim, MP and R-precision: AttnGAN's DAMSM."""
 
     encoder: Literal["small", "inception"] = Field("small", description="image encoder")
     weights: str = Field(
@@ -31,7 +31,7 @@ class DamsmConfig(Section):
 
 
 class ClassifierConfig(Section):
-    """The evaluator of IS and FID: a classifier of the data set's test classes."""
+    """The reference model of IS and FID: a classifier of the data set's test classes."""
 
     encoder: Literal["small", "inception", "imagenet"] = Field(
         "small", description="imagenet: Keras's Inception-v3 with its 1,000 classes, untouched"
@@ -47,7 +47,7 @@ class ClassifierConfig(Section):
 
 
 class PretrainConfig(Section):
-    """The evaluators that evaluation measures with."""
+    """Both evaluators, and the data they learn from."""
 
     data: SerializeAsAny[DataConfig]  # the Options of the set that data.source names
     damsm: DamsmConfig = DamsmConfig()

@@ -1,7 +1,7 @@
 """DAMSM, AttnGAN's Deep Attentional Multimodal Similarity Model (Xu et al. 2018, Sec. 3.2).
 
-The evaluator of Sim, MP and R-precision; no part of MIM-Net, so it shares no network with it: a
-change of the model must not move the evaluator.
+The reference model of Sim, MP and R-precision. It is no part of MIM-Net and shares no layer with
+it, so that a change of MIM-Net cannot change what is measured.
 
 Dimensions: B batch, T words (padded), R regions, D code. Pictures are in [-1, 1].
 """
@@ -12,9 +12,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from mim_tf.evaluators.config import DamsmConfig
 from mim_tf.evaluators.inception import inception_v3
 
-_NEVER = -1e9  # a logit that softmax turns into 0
+_MASKED = -1e9  # a logit that softmax turns into 0
 
 
 class SentenceEncoder(keras.Model):
@@ -53,8 +54,8 @@ class SentenceEncoder(keras.Model):
 def small_trunk(size: int) -> keras.Model:
     """Our own image encoder: pictures [B, S, S, 3] -> local [B, S/8, S/8, 96], pooled [B, 512].
 
-    The pooled features are four quarters of the picture side by side: where a colour is says which
-    part has it.
+    The pooled features are the means of the picture's four quarters, side by side. A single mean
+    would lose where in the picture a colour is, and so which part of a bird has it.
     """
     picture = keras.Input((size, size, 3))
     x = picture
@@ -78,33 +79,25 @@ class DAMSM(keras.Model):
 
     Args:
         vocabulary_size: number of token ids.
-        encoder: ``small`` or ``inception`` (then D = 256, 299 px are AttnGAN's).
+        options: sizes and encoders; D is its ``dim``. AttnGAN's are ``encoder: inception``,
+            299 pixels and D = 256. An Inception that starts from given weights is frozen, as
+            AttnGAN's is.
+
+    Attributes:
         size: H = W of the pictures.
-        dim: D.
-        word_dim: width of the word embedding.
-        dropout: of the embedded words, in training.
-        frozen: the image encoder's trunk is not trained, as AttnGAN's.
     """
 
-    def __init__(
-        self,
-        vocabulary_size: int,
-        encoder: str,
-        size: int,
-        dim: int,
-        word_dim: int,
-        dropout: float,
-        frozen: bool,
-    ) -> None:
+    def __init__(self, vocabulary_size: int, options: DamsmConfig) -> None:
         super().__init__()
-        self.size = size
-        self.text = SentenceEncoder(vocabulary_size, word_dim, dim, dropout)
-        if encoder == "inception":
+        self.size = size = options.size
+        dim, dropout = options.dim, options.dropout
+        self.text = SentenceEncoder(vocabulary_size, options.word_dim, dim, dropout)
+        if options.encoder == "inception":
             self.trunk = inception_v3(size, count_padding=True)
         else:
             self.trunk = small_trunk(size)
-        self.trunk.trainable = not frozen
-        self.frozen = frozen
+        self.frozen = options.encoder == "inception" and options.weights != "none"
+        self.trunk.trainable = not self.frozen
         self.to_regions = keras.layers.Dense(dim, use_bias=False, name="emb_features")
         self.to_code = keras.layers.Dense(dim, name="emb_cnn_code")
         self({"picture": tf.zeros([1, size, size, 3]), "tokens": tf.ones([1, 2], tf.int32)})
@@ -117,7 +110,8 @@ class DAMSM(keras.Model):
         return {"regions": regions, "code": self.to_code(pooled)}
 
     def call(self, inputs, training=False):
-        """``picture`` and ``tokens`` -> what :meth:`see` and :class:`SentenceEncoder` return."""
+        """``picture`` [B, S, S, 3] and ``tokens`` [B, T] -> what :meth:`see` and
+        :class:`SentenceEncoder` return."""
         return {
             **self.see(inputs["picture"], training=training),
             **self.text(inputs["tokens"], training=training),
@@ -135,14 +129,15 @@ def word_similarity(words, mask, regions, gamma_1: float, gamma_2: float):
         gamma_2: how much the best words count.
 
     Returns:
-        [B, B], rows pictures, columns captions. As published: the code leaves out Eq. 10's root.
+        [B, B], rows pictures, columns captions. Like AttnGAN's code, without the power of
+        1 / gamma_2 in Eq. 10.
     """
     scores = ops.einsum("ctd,ird->icrt", words, regions)
-    scores = scores + (1 - mask)[None, :, None, :] * _NEVER
+    scores = scores + (1 - mask)[None, :, None, :] * _MASKED
     attention = ops.softmax(gamma_1 * ops.softmax(scores, axis=3), axis=2)
     context = ops.einsum("icrt,ird->ictd", attention, regions)
     relevance = ops.sum(_unit(words)[None] * _unit(context), axis=-1)  # [i, c, t]
-    return ops.logsumexp(gamma_2 * relevance + (1 - mask)[None] * _NEVER, axis=-1)
+    return ops.logsumexp(gamma_2 * relevance + (1 - mask)[None] * _MASKED, axis=-1)
 
 
 def matching_loss(similarity, same_class):
@@ -150,15 +145,19 @@ def matching_loss(similarity, same_class):
 
     Args:
         similarity: [B, B] logits; pairs stand on the diagonal.
-        same_class: bool [B, B]; such pairs off the diagonal are no negatives.
+        same_class: bool [B, B]; pairs of one class off the diagonal are left out: the caption of
+            another picture of the class may well describe this one.
+
+    Returns:
+        A scalar.
     """
     count = ops.shape(similarity)[0]
     others = ops.logical_and(same_class, ops.logical_not(ops.eye(count, dtype="bool")))
-    logits = ops.where(others, _NEVER, similarity)
+    logits = ops.where(others, _MASKED, similarity)
     targets = ops.arange(count)
     losses = [
-        keras.losses.sparse_categorical_crossentropy(targets, one, from_logits=True)
-        for one in (logits, ops.transpose(logits))
+        keras.losses.sparse_categorical_crossentropy(targets, rows, from_logits=True)
+        for rows in (logits, ops.transpose(logits))
     ]
     return ops.mean(losses[0]) + ops.mean(losses[1])
 
@@ -187,4 +186,5 @@ def damsm_loss(out, tokens, classes, gamma_1: float, gamma_2: float, gamma_3: fl
 
 
 def _unit(x):
+    """Vectors along the last axis, scaled to length 1."""
     return x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + 1e-12)

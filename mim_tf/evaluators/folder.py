@@ -1,4 +1,4 @@
-"""The evaluators that evaluation measures with, kept in one directory.
+"""A directory of evaluators: its files, and the metrics' inputs that its networks give.
 
 ``runs/evaluators-<name>/{config.yaml, vocabulary.json, classes.json, damsm.weights.h5,
 classifier.weights.h5, scores.json, checkpoints/, log.jsonl}``. Either evaluator may be missing;
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,20 @@ _BATCH, _TEXT_BATCH = 32, 256  # pictures and captions encoded at once
 
 
 class Evaluators:
-    """DAMSM and classifier of a directory.
+    """The evaluators: fixed reference models that metrics are measured with.
+
+    IS, FID, Sim, MP and R-precision compare what networks see in pictures and captions, not pixels.
+    These networks are trained apart from MIM-Net, on real pictures, and then never change; numbers
+    compare only where they were measured with the same weights, which is why :meth:`describe` goes
+    into every result.
+
+    - DAMSM (AttnGAN's) gives pictures and sentences codes that are near where they fit: Sim, MP and
+      R-precision.
+    - The classifier gives pictures class probabilities and features: IS and FID.
 
     Attributes:
-        path: the directory.
+        path: their directory.
+        config, vocabulary: as saved in it.
         damsm, classifier: None where the directory has none.
     """
 
@@ -110,36 +120,45 @@ class Evaluators:
         )
 
     def image_codes(self, pictures: np.ndarray) -> np.ndarray:
-        """DAMSM's codes [N, D] of uint8 pictures [N, H, W, 3]."""
+        """DAMSM's codes, float [N, D], of uint8 pictures [N, H, W, 3]; needs ``damsm``."""
         assert self.damsm is not None
-        return self._over(pictures, self.damsm.size, self._image_code)
+        return self._batched(pictures, self.damsm.size, self._image_code)
 
     def text_codes(self, captions: Sequence[str]) -> np.ndarray:
-        """DAMSM's sentence codes [N, D]; each caption is encoded once."""
-        new = [one for one in dict.fromkeys(captions) if one not in self._text_codes]
+        """DAMSM's sentence codes, float [N, D]; a caption that comes again is not encoded again."""
+        new = [caption for caption in dict.fromkeys(captions) if caption not in self._text_codes]
         for start in range(0, len(new), _TEXT_BATCH):
             chunk = new[start : start + _TEXT_BATCH]
             tokens = encode(self.vocabulary, chunk, self.config.data.max_words)
             codes = self._text_code(tf.constant(tokens)).numpy()
             self._text_codes |= dict(zip(chunk, codes, strict=True))
-        return np.stack([self._text_codes[one] for one in captions])
+        return np.stack([self._text_codes[caption] for caption in captions])
 
     def r_precision(self, codes: np.ndarray, candidates: Sequence[Sequence[str]]) -> np.ndarray:
-        """Whether pictures of DAMSM's ``codes`` [N, D] find their own caption, the first of each
-        one's equally many candidates; bool [N]."""
-        # Encoded in large batches first.
-        self.text_codes([caption for one in candidates for caption in one])
-        return metrics.r_precision(codes, np.stack([self.text_codes(one) for one in candidates]))
+        """Whether each picture's own caption is the nearest of its candidates.
+
+        Args:
+            codes: of N pictures, float [N, D], from :meth:`image_codes`.
+            candidates: for each picture equally many captions, its own first.
+
+        Returns:
+            bool [N].
+        """
+        # Encoding all captions at once fills large batches; below they are only looked up.
+        self.text_codes([caption for captions in candidates for caption in captions])
+        texts = np.stack([self.text_codes(captions) for captions in candidates])
+        return metrics.r_precision(codes, texts)
 
     def classify(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Class probabilities [N, K] and features [N, D] of uint8 pictures [N, H, W, 3]."""
+        """Class probabilities [N, K] and features [N, D] of uint8 pictures [N, H, W, 3]; needs
+        ``classifier``."""
         assert self.classifier is not None
 
         def both(batch):
             out = self._classify(batch)
             return tf.concat([tf.nn.softmax(out["logits"]), out["features"]], axis=1)
 
-        found = self._over(pictures, self.classifier.size, both)
+        found = self._batched(pictures, self.classifier.size, both)
         classes = self.classifier.head.units
         return found[:, :classes], found[:, classes:]
 
@@ -162,7 +181,8 @@ class Evaluators:
             }
         return about
 
-    def _over(self, pictures: np.ndarray, size: int, function) -> np.ndarray:
+    def _batched(self, pictures: np.ndarray, size: int, function: Callable) -> np.ndarray:
+        """``function`` over batches of the uint8 pictures, at ``size`` pixels in [-1, 1]."""
         parts = []
         for start in range(0, len(pictures), _BATCH):
             signed = pixels.to_signed(pictures[start : start + _BATCH])
@@ -203,17 +223,7 @@ def read_classes(path: Path) -> list[str]:
 
 def make_damsm(config: PretrainConfig, vocabulary_size: int) -> DAMSM:
     """A DAMSM with random weights."""
-    options = config.damsm
-    frozen = options.encoder == "inception" and options.weights != "none"
-    return DAMSM(
-        vocabulary_size,
-        options.encoder,
-        options.size,
-        options.dim,
-        options.word_dim,
-        options.dropout,
-        frozen,
-    )
+    return DAMSM(vocabulary_size, config.damsm)
 
 
 def make_classifier(config: PretrainConfig, classes: int) -> Classifier:
@@ -228,12 +238,13 @@ def encode(vocabulary: Vocabulary, captions: Sequence[str], max_words: int) -> n
         for caption in captions
     ]
     tokens = np.stack([vocabulary.encode(caption, max_words) for caption in known])
-    tokens[tokens[:, 0] == 0, 0] = UNKNOWN  # an LSTM needs one word at least
+    tokens[tokens[:, 0] == 0, 0] = UNKNOWN  # an LSTM needs at least a word
     return tokens
 
 
 def fingerprint(network: keras.Model) -> str:
-    """SHA-256 of a network's weights, in their order; the file's own bytes hold dates."""
+    """SHA-256 of a network's weights, in their order. Not of their file, whose bytes also hold the
+    date of writing."""
     digest = hashlib.sha256()
     for weight in network.get_weights():
         digest.update(str((weight.dtype, weight.shape)).encode())

@@ -1,8 +1,9 @@
 """Inception-v3 (Szegedy et al. 2015), as the evaluators of this field use it.
 
-Own code because Keras's has no gamma in its batch normalisation and its average pools leave the
-padding out; PyTorch's have both, and AttnGAN's encoder was trained with PyTorch's. Layers carry
-torchvision's names, ``Mixed_5b.branch5x5_2.conv`` and ``.bn``; the others' are translated.
+``keras.applications`` has the network, but in a form that cannot hold AttnGAN's weights: without
+gamma in its batch normalisation, and with average pools that do not count the padding. PyTorch's,
+which AttnGAN trained, has both. Layers carry torchvision's names, ``Mixed_5b.branch5x5_2.conv`` and
+``.bn``; the names of Keras's and of TF-Slim's layers are translated to these.
 """
 
 from __future__ import annotations
@@ -63,13 +64,18 @@ def inception_v3(size: int, count_padding: bool) -> keras.Model:
 
 def conv_names(network: keras.Model) -> list[str]:
     """The 94 convolutions' names, without ``.conv``, in the order in which they were made."""
-    found = [one.name for one in network.layers if isinstance(one, keras.layers.Conv2D)]
-    # Keras lists layers by depth; we make them branch by branch, in the order of these names.
-    return sorted((one.removesuffix(".conv") for one in found), key=_place)
+    names = [
+        layer.name.removesuffix(".conv")
+        for layer in network.layers
+        if isinstance(layer, keras.layers.Conv2D)
+    ]
+    # Keras lists layers by their depth in the graph; they were made branch by branch.
+    return sorted(names, key=_creation_order)
 
 
 def set_conv(network: keras.Model, name: str, kernel, gamma, beta, mean, variance) -> None:
-    """Set one convolution [h, w, in, out] and its batch normalisation; gamma None stands for 1."""
+    """Set a convolution's kernel [h, w, in, out] and its batch normalisation; gamma None stands for
+    1."""
     network.get_layer(f"{name}.conv").set_weights([kernel])
     norm = network.get_layer(f"{name}.bn")
     if gamma is None:
@@ -95,7 +101,7 @@ def load_keras(network: keras.Model, weights: str, key: str) -> keras.layers.Lay
         raise UserError(f"{key}: no file {weights}; fetch {_FILE} from Keras's applications")
     try:
         theirs = keras.applications.InceptionV3(weights=weights)
-    except Exception as error:  # keras raises a bare Exception when its download fails
+    except Exception as error:  # Keras raises a bare Exception when its download fails
         raise UserError(
             f"cannot load Inception-v3 weights ({type(error).__name__}); fetch {_FILE} from the "
             f"Keras applications release and give its path as {key}, or use encoder=small"
@@ -105,25 +111,30 @@ def load_keras(network: keras.Model, weights: str, key: str) -> keras.layers.Lay
 
 
 def copy_keras(network: keras.Model, theirs: keras.Model) -> None:
-    """Copy a ``keras.applications.InceptionV3`` into ours: both make their layers in one order."""
-    convs = [one for one in theirs.layers if isinstance(one, keras.layers.Conv2D)]
-    norms = [one for one in theirs.layers if isinstance(one, keras.layers.BatchNormalization)]
-    convs.sort(key=_number)
-    norms.sort(key=_number)
+    """Copy the weights of a ``keras.applications.InceptionV3`` into ours; both make their layers in
+    the same order."""
+    # Keras numbers the layers of a kind as it makes them: conv2d, conv2d_1, ...
+    convs, norms = (
+        sorted((layer for layer in theirs.layers if isinstance(layer, kind)), key=_number)
+        for kind in (keras.layers.Conv2D, keras.layers.BatchNormalization)
+    )
     for name, conv, norm in zip(conv_names(network), convs, norms, strict=True):
         set_conv(network, name, conv.get_weights()[0], None, *norm.get_weights())
 
 
+# The branches of the blocks, in the order in which Keras makes them.
 _BRANCHES = ("1x1", "5x5", "3x3", "7x7", "3x3dbl", "7x7dbl", "7x7x3", "_pool")
 
 
-def _place(name: str) -> tuple[str, int, str]:
+def _creation_order(name: str) -> tuple[str, int, str]:
+    """A convolution's sort key: its block, its branch, and its step in the branch."""
     block, _, branch = name.partition(".branch")
     kind, _, step = branch.partition("_") if branch != "_pool" else (branch, "", "")
     return block, _BRANCHES.index(kind) if branch else 0, step
 
 
 def _number(layer: keras.layers.Layer) -> int:
+    """The number at the end of a layer's name; 0 where it has none."""
     tail = layer.name.rsplit("_", 1)[-1]
     return int(tail) if tail.isdigit() else 0
 
@@ -149,13 +160,13 @@ def _join(*branches):
 
 
 def _block_a(x, name: str, pooled: int, mean: Callable):
-    one = _conv(x, f"{name}.branch1x1", 64, 1)
+    single = _conv(x, f"{name}.branch1x1", 64, 1)
     five = _conv(x, f"{name}.branch5x5_1", 48, 1)
     five = _conv(five, f"{name}.branch5x5_2", 64, 5)
     double = _conv(x, f"{name}.branch3x3dbl_1", 64, 1)
     double = _conv(double, f"{name}.branch3x3dbl_2", 96, 3)
     double = _conv(double, f"{name}.branch3x3dbl_3", 96, 3)
-    return _join(one, five, double, _conv(mean(x), f"{name}.branch_pool", pooled, 1))
+    return _join(single, five, double, _conv(mean(x), f"{name}.branch_pool", pooled, 1))
 
 
 def _block_b(x, name: str):
@@ -167,7 +178,7 @@ def _block_b(x, name: str):
 
 
 def _block_c(x, name: str, width: int, mean: Callable):
-    one = _conv(x, f"{name}.branch1x1", 192, 1)
+    single = _conv(x, f"{name}.branch1x1", 192, 1)
     seven = _conv(x, f"{name}.branch7x7_1", width, 1)
     seven = _conv(seven, f"{name}.branch7x7_2", width, (1, 7))
     seven = _conv(seven, f"{name}.branch7x7_3", 192, (7, 1))
@@ -176,7 +187,7 @@ def _block_c(x, name: str, width: int, mean: Callable):
     double = _conv(double, f"{name}.branch7x7dbl_3", width, (1, 7))
     double = _conv(double, f"{name}.branch7x7dbl_4", width, (7, 1))
     double = _conv(double, f"{name}.branch7x7dbl_5", 192, (1, 7))
-    return _join(one, seven, double, _conv(mean(x), f"{name}.branch_pool", 192, 1))
+    return _join(single, seven, double, _conv(mean(x), f"{name}.branch_pool", 192, 1))
 
 
 def _block_d(x, name: str):
@@ -190,7 +201,7 @@ def _block_d(x, name: str):
 
 
 def _block_e(x, name: str, mean: Callable):
-    one = _conv(x, f"{name}.branch1x1", 320, 1)
+    single = _conv(x, f"{name}.branch1x1", 320, 1)
     three = _conv(x, f"{name}.branch3x3_1", 384, 1)
     three_a = _conv(three, f"{name}.branch3x3_2a", 384, (1, 3))
     three_b = _conv(three, f"{name}.branch3x3_2b", 384, (3, 1))
@@ -199,4 +210,4 @@ def _block_e(x, name: str, mean: Callable):
     double_a = _conv(double, f"{name}.branch3x3dbl_3a", 384, (1, 3))
     double_b = _conv(double, f"{name}.branch3x3dbl_3b", 384, (3, 1))
     pool = _conv(mean(x), f"{name}.branch_pool", 192, 1)
-    return _join(one, three_a, three_b, double_a, double_b, pool)
+    return _join(single, three_a, three_b, double_a, double_b, pool)

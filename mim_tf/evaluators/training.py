@@ -1,4 +1,4 @@
-"""Training of the evaluators: DAMSM and the classifier.
+"""Training of the evaluators: what DAMSM and the classifier learn from, and their scores.
 
 Every batch is a pure function of (seed, step), so a resumed training goes on where it stopped.
 """
@@ -6,14 +6,12 @@ Every batch is a pure function of (seed, step), so a resumed training goes on wh
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from mim_tf.config_files import dump_config
 from mim_tf.data.distractors import distractors
@@ -24,6 +22,7 @@ from mim_tf.evaluators import folder as evaluators
 from mim_tf.evaluators import inception
 from mim_tf.evaluators.config import PretrainConfig
 from mim_tf.evaluators.damsm import damsm_loss
+from mim_tf.evaluators.fitting import Recipe, fit
 from mim_tf.evaluators.folder import (
     CLASSES,
     CLASSIFIER_WEIGHTS,
@@ -36,7 +35,7 @@ from mim_tf.pictures.pixels import to_signed
 from mim_tf.storage import replace_text, save_weights
 from mim_tf.text import Vocabulary
 
-_HELD_OUT = 10  # one picture of so many is kept for the classifier's own score
+_HELD_OUT = 10  # every tenth picture is held out, for the classifier's own score
 
 
 def start(path: Path, config: PretrainConfig) -> None:
@@ -51,7 +50,7 @@ def start(path: Path, config: PretrainConfig) -> None:
             "or choose another directory with --run"
         )
     source = load_raw(config.data, "train")
-    captions = (one for captions in source.captions for one in captions)
+    captions = (caption for captions in source.captions for caption in captions)
     try:
         path.mkdir(parents=True, exist_ok=True)
         Vocabulary.build(captions, config.data.min_word_count).save(path / VOCABULARY)
@@ -82,18 +81,19 @@ def pretrain(path: Path) -> dict[str, float]:
 
 
 def _pretrain_damsm(path: Path, config: PretrainConfig) -> dict[str, float]:
+    """Train DAMSM on the train split: pictures, each with a random caption of its own."""
     options = config.damsm
     source = load_raw(config.data, "train")
     vocabulary = Vocabulary.load(path / VOCABULARY)
     network = evaluators.make_damsm(config, len(vocabulary))
-    if options.encoder == "inception" and options.weights != "none":
+    if network.frozen:
         inception.load_keras(network.trunk, options.weights, "damsm.weights")
     tokens = [
         evaluators.encode(vocabulary, captions, config.data.max_words)
         for captions in source.captions
     ]
     names = {name: index for index, name in enumerate(dict.fromkeys(source.classes))}
-    classes = np.array([names[one] for one in source.classes], np.int32)
+    classes = np.array([names[name] for name in source.classes], np.int32)
     picture = _Pictures(source, options.size, config)
 
     def batch(rng: np.random.Generator):
@@ -105,7 +105,7 @@ def _pretrain_damsm(path: Path, config: PretrainConfig) -> dict[str, float]:
         out = network({"picture": pictures, "tokens": captions}, training=True)
         return damsm_loss(out, captions, classes, options.gamma_1, options.gamma_2, options.gamma_3)
 
-    _fit(path, "damsm", network, loss, batch, options.steps, options.learning_rate, config)
+    fit(Recipe("damsm", network, loss, batch, options.steps, options.learning_rate), path, config)
     save_weights(network, path / DAMSM_WEIGHTS)
     return {"r_precision": _score_damsm(path, config)}
 
@@ -121,9 +121,10 @@ def _score_damsm(path: Path, config: PretrainConfig, count: int = 500) -> float:
     for index in shown:
         own = str(rng.choice(source.captions[index]))
         candidates.append([own, *distractors(source, int(index), rng, own)])
-    least = min(len(one) for one in candidates)
+    # Every picture chooses among equally many captions, or their hits would not compare.
+    fewest = min(len(captions) for captions in candidates)
     hits = evaluator.r_precision(
-        evaluator.image_codes(pictures), [one[:least] for one in candidates]
+        evaluator.image_codes(pictures), [captions[:fewest] for captions in candidates]
     )
     return float(hits.mean())
 
@@ -132,6 +133,7 @@ def _score_damsm(path: Path, config: PretrainConfig, count: int = 500) -> float:
 
 
 def _pretrain_classifier(path: Path, config: PretrainConfig) -> dict[str, float]:
+    """Train the classifier, or take over Keras's classifier of ImageNet as it is."""
     options = config.classifier
     if options.encoder == "imagenet":
         network = evaluators.make_classifier(config, 1000)
@@ -146,12 +148,12 @@ def _pretrain_classifier(path: Path, config: PretrainConfig) -> dict[str, float]
     if options.encoder == "inception" and options.weights != "none":
         inception.load_keras(network.trunk, options.weights, "classifier.weights")
     (indices, labels), (held, held_labels) = splits
-    targets = np.array([names.index(one) for one in labels], np.int32)
+    targets = np.array([names.index(label) for label in labels], np.int32)
     picture = _Pictures(sources[0], options.size, config)
 
     def batch(rng: np.random.Generator):
         chosen = rng.choice(len(indices), min(options.batch_size, len(indices)), replace=False)
-        return picture.batch([indices[one] for one in chosen], rng), targets[chosen]
+        return picture.batch([indices[place] for place in chosen], rng), targets[chosen]
 
     def loss(pictures, targets):
         out = network(pictures, training=True)
@@ -160,13 +162,14 @@ def _pretrain_classifier(path: Path, config: PretrainConfig) -> dict[str, float]
         )
         return {"cross_entropy": tf.reduce_mean(losses)}
 
-    _fit(path, "classifier", network, loss, batch, options.steps, options.learning_rate, config)
+    recipe = Recipe("classifier", network, loss, batch, options.steps, options.learning_rate)
+    fit(recipe, path, config)
     replace_text(path / CLASSES, json.dumps(names))
     save_weights(network, path / CLASSIFIER_WEIGHTS)
     evaluator = evaluators.Evaluators.open(path)
     pictures = np.stack([sources[1].picture(index, options.size) for index in held])
     found = evaluator.classify(pictures)[0].argmax(axis=1)
-    return {"accuracy": float(np.mean([names[one] for one in found] == np.array(held_labels)))}
+    return {"accuracy": float(np.mean([names[label] for label in found] == np.array(held_labels)))}
 
 
 def _labelled(config: PretrainConfig):
@@ -191,11 +194,20 @@ def _labelled(config: PretrainConfig):
     return [source, source], [(part, [source.labels[i] for i in part]) for part in parts]
 
 
-# Both --------------------------------------------------------------------------------------------
+# Pictures of both --------------------------------------------------------------------------------
 
 
 class _Pictures:
-    """Pictures of a source, kept once read, and cropped and flipped at random where it allows."""
+    """Batches of a source's pictures.
+
+    Pictures stay in memory as far as ``data.cache_gb`` allows; each batch crops and flips them at
+    random, where the source allows it.
+
+    Args:
+        source: whose pictures.
+        size: S, side of a batch's pictures.
+        config: of the evaluators.
+    """
 
     def __init__(self, source: Source, size: int, config: PretrainConfig) -> None:
         self.source, self.size = source, size
@@ -205,10 +217,12 @@ class _Pictures:
         self._room = int(config.data.cache_gb * 1e9 / (3 * self.stored**2))
 
     def batch(self, indices: Sequence[int] | np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """[B, S, S, 3] in [-1, 1]."""
-        return to_signed(np.stack([self._one(int(index), rng) for index in indices]))
+        """Pictures by their indices, [B, S, S, 3] in [-1, 1]."""
+        return to_signed(np.stack([self._picture(int(index), rng) for index in indices]))
 
-    def _one(self, index: int, rng: np.random.Generator) -> np.ndarray:
+    def _picture(self, index: int, rng: np.random.Generator) -> np.ndarray:
+        """A picture, uint8 [S, S, 3]; of a larger stored one a random crop, flipped every second
+        time."""
         picture = self._kept.get(index)
         if picture is None:
             picture = self.source.picture(index, self.stored)
@@ -219,82 +233,3 @@ class _Pictures:
         y, x = rng.integers(0, self.stored - self.size + 1, 2)
         crop = picture[y : y + self.size, x : x + self.size]
         return crop[:, ::-1] if rng.random() < 0.5 else crop
-
-
-def _fit(
-    path: Path,
-    name: str,
-    network: keras.Model,
-    loss: Callable,
-    batch: Callable,
-    steps: int,
-    learning_rate: float,
-    config: PretrainConfig,
-) -> None:
-    """Train from the newest checkpoint, or from the start, to the end.
-
-    Args:
-        path: the directory of evaluators.
-        name: of the checkpoints and in the log.
-        network: whose trainable variables learn.
-        loss: arrays of a batch -> dictionary of losses, which are added.
-        batch: random generator -> arrays.
-    """
-    rate = keras.optimizers.schedules.CosineDecay(learning_rate, max(steps, 1))
-    optimizer = keras.optimizers.Adam(rate, beta_1=0.5, clipnorm=1.0)
-    optimizer.build(network.trainable_variables)
-    step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    # Listed one by one: TensorFlow's walk passes over what Keras keeps in lists.
-    checkpoint = tf.train.Checkpoint(
-        step=step,
-        network=[one.value for one in network.variables],
-        optimizer=[one.value for one in optimizer.variables],
-    )
-    manager = tf.train.CheckpointManager(
-        checkpoint, str(path / "checkpoints" / name), max_to_keep=1, checkpoint_name="step"
-    )
-    if manager.latest_checkpoint is not None:
-        try:
-            checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-        except (AssertionError, ValueError, tf.errors.OpError):
-            raise UserError(
-                f"{manager.latest_checkpoint} does not fit {path / CONFIG}; "
-                "start in another directory"
-            ) from None
-    first = int(step.numpy())
-    if first >= steps:
-        return
-
-    @tf.function(reduce_retracing=True)
-    def update(*arrays):
-        with tf.GradientTape() as tape:
-            losses = loss(*arrays)
-            total = tf.add_n(list(losses.values()))
-        gradients = tape.gradient(total, network.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
-        step.assign_add(1)
-        return losses
-
-    bar = tqdm(total=steps, initial=first, desc=name, dynamic_ncols=True, file=sys.stderr)
-    try:
-        for number in range(first, steps):
-            rng = np.random.default_rng([config.seed, number])
-            losses = {key: float(one) for key, one in update(*batch(rng)).items()}
-            if not np.isfinite(sum(losses.values())):
-                raise UserError(
-                    f"{name}: a loss is not finite at step {number + 1}; lower "
-                    f"{name}.learning_rate and start again"
-                )
-            bar.update()
-            if (number + 1) % 50 == 0 or number + 1 == steps:
-                bar.set_postfix({key: f"{one:.3f}" for key, one in losses.items()})
-                with (path / "log.jsonl").open("a", encoding="utf-8") as file:
-                    row = {"evaluator": name, "step": number + 1, **losses}
-                    file.write(json.dumps(row) + "\n")
-            if (number + 1) % config.checkpoint_every == 0 or number + 1 == steps:
-                manager.save(checkpoint_number=number + 1)
-    except KeyboardInterrupt:
-        manager.save(checkpoint_number=int(step.numpy()))
-        raise
-    finally:
-        bar.close()

@@ -1,9 +1,11 @@
-"""What the memories hold (Eq. 1 to 3): each slot painted on a few pictures, and who reads them."""
+"""What the memories hold (Eq. 1 to 3): each slot painted alone on a few pictures, and which slots
+the words of a caption read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -11,10 +13,13 @@ import tensorflow as tf
 from mim_tf.data.sources import load_source
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
-from mim_tf.pictures import pixels, sheets
+from mim_tf.pictures import files, pixels, sheets
+from mim_tf.run import Run
 from mim_tf.text import tokenize
 
 _TOP = 3  # slots named for each word
+_PICTURES = 4  # of the test split, painted where no picture is given
+_CELL = 12  # side of a cell in the maps of attention, pixels
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,44 @@ class Reading:
     attention: np.ndarray
 
     def lines(self) -> list[str]:
-        """One line a word: its strongest slots and their weights."""
-        found = []
+        """A line for each word: the slots that it reads most, and their weights."""
+        lines = []
         for word, weights in zip(self.words, self.attention, strict=True):
             best = np.argsort(-weights, kind="stable")[:_TOP]
             slots = "  ".join(f"{slot}: {weights[slot]:.2f}" for slot in best)
-            found.append(f"{word:14} {slots}")
-        return found
+            lines.append(f"{word:14} {slots}")
+        return lines
+
+
+def write_memory_sheet(
+    run_folder: Path | None,
+    preset: str | None,
+    images: Sequence[Path] | None,
+    captions: Sequence[str],
+    output: Path,
+) -> list[Reading]:
+    """Write the memory sheet of a run or preset.
+
+    Args:
+        run_folder, preset: one of them.
+        images: picture files to paint on; None for pictures of the test split.
+        captions: whose attention is shown.
+        output: the sheet, a picture file.
+
+    Returns:
+        What each caption reads.
+
+    Raises:
+        UserError: the model has no memory, a caption no known word, or a picture cannot be read.
+    """
+    editor = Editor(Run.chosen(run_folder, preset))
+    readings = [read_memories(editor, caption) for caption in captions]
+    if images:
+        pictures = [files.read(path) for path in images]
+    else:
+        pictures, _ = test_pictures(editor, _PICTURES)
+    files.write(output, sheet(editor, pictures, readings))
+    return readings
 
 
 def read_memories(editor: Editor, caption: str) -> Reading:
@@ -60,10 +96,10 @@ def test_pictures(editor: Editor, count: int) -> tuple[list[np.ndarray], str]:
 
 
 def paint_memories(editor: Editor, pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Paint each memory alone, as a caption of one word does that reads nothing else.
+    """Paint each memory alone, as a caption of a single word would that reads only this slot.
 
     Args:
-        editor: whose generator; its words are left out.
+        editor: whose generator to use; no text takes part.
         pictures: uint8 [H, W, 3] each.
 
     Returns:
@@ -74,46 +110,53 @@ def paint_memories(editor: Editor, pictures: Sequence[np.ndarray]) -> np.ndarray
     """
     memory = _memory(editor)
     generator = editor.generator
-    squares = [pixels.to_signed(pixels.square_crop(one))[None] for one in pictures]
-    seen = generator.see(tf.concat([pixels.resample(one, editor.size) for one in squares], axis=0))
+    inputs = tf.concat([_input(picture, editor.size) for picture in pictures], axis=0)
+    seen = generator.see(inputs)
     slots, count = memory.shape[0], len(pictures)
     painted = []
     for slot in range(slots):
-        a = tf.one_hot(tf.fill([count, 1], slot), slots)  # the one word reads this slot
-        out = generator.paint(seen, generator.mtfg.read(a), tf.ones([count, 1]))
+        # A caption of a single word, whose attention is 1 on this slot.
+        attention = tf.one_hot(tf.fill([count, 1], slot), slots)
+        out = generator.paint(seen, generator.mtfg.read(attention), tf.ones([count, 1]))
         picture = list(out["images"].values())[-1]
         painted.append(pixels.to_uint8(pixels.resample(picture, editor.size)))
     return np.stack(painted)
 
 
-def sheet(editor: Editor, pictures: Sequence[np.ndarray], readings: Sequence[Reading]):
-    """The contact sheet: the inputs, one row a slot, and a map of each caption's attention.
+def sheet(
+    editor: Editor, pictures: Sequence[np.ndarray], readings: Sequence[Reading]
+) -> np.ndarray:
+    """The contact sheet: a row of the inputs, a row for each slot, and a map of each caption's
+    attention.
 
     Returns:
         uint8 [H, W, 3].
     """
     painted = paint_memories(editor, pictures)
-    inputs = [
-        pixels.to_uint8(
-            pixels.resample(pixels.to_signed(pixels.square_crop(one))[None], editor.size)
-        )[0]
-        for one in pictures
-    ]
+    inputs = [pixels.to_uint8(_input(picture, editor.size))[0] for picture in pictures]
     rows = [inputs, *(list(row) for row in painted)]
     titles = ["input", *(f"memory {slot}" for slot in range(len(painted)))]
     parts = [sheets.labelled_grid(rows, [], titles)]
     for reading in readings:
-        # One row a word, one column a memory; the largest weight of a word is white.
+        # A row for each word, a column for each slot; the largest weight of a word is white.
+        shares = reading.attention / np.maximum(reading.attention.max(axis=1, keepdims=True), 1e-6)
         cells = [
-            [np.full((12, 12), weight / max(float(row.max()), 1e-6), np.float32) for weight in row]
-            for row in reading.attention
+            [np.full((_CELL, _CELL), share, np.float32) for share in word_shares]
+            for word_shares in shares
         ]
         numbers = [str(slot) for slot in range(len(painted))]
         parts.append(sheets.labelled_grid(cells, numbers, reading.words, pad=1))
     return _stack(parts)
 
 
+def _input(picture: np.ndarray, size: int) -> tf.Tensor:
+    """What the generator sees of a uint8 picture: its centred square, [1, size, size, 3] in
+    [-1, 1]."""
+    return pixels.resample(pixels.to_signed(pixels.square_crop(picture))[None], size)
+
+
 def _stack(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Sheets below each other, padded with white to the same width."""
     width = max(part.shape[1] for part in parts)
     padded = [
         np.pad(part, ((0, 8), (0, width - part.shape[1]), (0, 0)), constant_values=255)
@@ -122,7 +165,8 @@ def _stack(parts: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(padded)
 
 
-def _memory(editor: Editor):
+def _memory(editor: Editor) -> tf.Variable:
+    """The memory matrix of a model; an error where it has none."""
     memory = editor.generator.mtfg.memory
     if memory is None:
         raise UserError(f"{editor.run.path} was trained with model.memory=false: nothing to show")

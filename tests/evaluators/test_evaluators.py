@@ -14,7 +14,7 @@ from mim_tf.config_files import parse_kind
 from mim_tf.errors import UserError
 from mim_tf.evaluators import folder as evaluators
 from mim_tf.evaluators import training as pretraining
-from mim_tf.evaluators.config import PretrainConfig
+from mim_tf.evaluators.config import DamsmConfig, PretrainConfig
 from mim_tf.evaluators.damsm import DAMSM, matching_loss, word_similarity
 from mim_tf.text import Vocabulary
 
@@ -58,7 +58,7 @@ def test_word_similarity_is_AttnGANs_formula():  # noqa: N802
 
 
 def test_codes_do_not_depend_on_padding():
-    network = DAMSM(9, "small", 32, dim=8, word_dim=6, dropout=0.5, frozen=False)
+    network = DAMSM(9, DamsmConfig(size=32, dim=8, word_dim=6))
     short = network.text(tf.constant([[3, 4, 5]]))
     padded = network.text(tf.constant([[3, 4, 5, 0, 0], [2, 2, 2, 2, 2]]))
     assert short["sentence"][0].numpy() == pytest.approx(padded["sentence"][0].numpy(), abs=1e-6)

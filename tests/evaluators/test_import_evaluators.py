@@ -111,7 +111,7 @@ def test_a_pickle_that_names_a_class_is_refused(tmp_path, capsys):
     file.write_bytes(pickle.dumps([[], [], {0: Vocabulary([])}, {}]))
     given = ["--text-encoder", "t", "--image-encoder", "i", "--captions", str(file)]
     assert import_evaluators.main([*given, "--output", str(tmp_path / "out")]) == 1
-    assert "it names mim_tf.text.Vocabulary" in capsys.readouterr().err
+    assert "it asks for mim_tf.text.Vocabulary" in capsys.readouterr().err
 
 
 # StackGAN ----------------------------------------------------------------------------------------

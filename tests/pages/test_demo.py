@@ -6,14 +6,16 @@ import json
 
 import yaml
 from conftest import TINY
+from data_writers import write_folder
 
 from mim_tf import demo
+from mim_tf.pages import demo as pages_demo
 from mim_tf.pictures import files
 
 
 def test_the_demo_trains_scores_and_shows(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(demo, "_SCORED", 4)
-    monkeypatch.setattr(demo, "_SHOWN", 2)
+    monkeypatch.setattr(pages_demo, "_SCORED", 4)
+    monkeypatch.setattr(pages_demo, "_SHOWN", 2)
     config, output = tmp_path / "tiny.yaml", tmp_path / "demo"
     config.write_text(yaml.safe_dump(TINY))
     given = ["--config", str(config), "--output", str(output)]
@@ -23,7 +25,7 @@ def test_the_demo_trains_scores_and_shows(tmp_path, monkeypatch, capsys):
     assert scores["trained now"]["count"] == 4
     assert f"{scores['trained now']['psnr']:.3f}" in shown
     page = (output / "index.html").read_text()
-    assert page.count("<tr>") == 1 + len(demo._ROWS) and "data:image/png;base64," in page
+    assert page.count("<tr>") == 1 + len(pages_demo._ROWS) and "data:image/png;base64," in page
     assert files.read(output / "edits.png").shape[2] == 3
 
     # Again, it trains no further and shows the same.
@@ -31,3 +33,12 @@ def test_the_demo_trains_scores_and_shows(tmp_path, monkeypatch, capsys):
     assert json.loads((output / "metrics.json").read_text()) == scores
     assert demo.main([*given, "--set", "train.seed=9"]) == 1
     assert "another configuration" in capsys.readouterr().err
+
+
+def test_other_data_has_no_known_truth(tmp_path, capsys):
+    root = write_folder(tmp_path / "pictures")
+    config, output = tmp_path / "folder.yaml", tmp_path / "demo"
+    config.write_text(yaml.safe_dump({"data": {"source": "folder", "root": str(root)}}))
+    assert demo.main(["--config", str(config), "--output", str(output)]) == 1
+    assert "--config birds.yaml" in capsys.readouterr().err
+    assert not output.exists()

@@ -1,17 +1,13 @@
-"""The results page and the ablation: self-contained, complete, continued where stopped."""
+"""The results page: self-contained and complete, of runs and of presets."""
 
 from __future__ import annotations
 
 import json
-import operator
 import shutil
 from html.parser import HTMLParser
 
-import pytest
-import yaml
-from conftest import TINY
-
-from mim_tf import ablate, evaluate, report
+from mim_tf import evaluate, report
+from mim_tf.pages.templates import render
 from mim_tf.run import PRESETS
 
 
@@ -32,13 +28,13 @@ class Page(HTMLParser):
 def test_the_page_has_every_section_and_loads_nothing(tiny_run, tmp_path):
     evaluation = tmp_path / "evaluation"
     given = ["--run", tiny_run, "--evaluators", "none", "--count", "6", "--keep-images"]
-    assert evaluate.main([str(one) for one in [*given, "--output", evaluation]]) == 0
+    assert evaluate.main([str(argument) for argument in [*given, "--output", evaluation]]) == 0
     output = tmp_path / "report.html"
     given = ["--run", tiny_run, "--evaluation", evaluation, "--output", output]
-    assert report.main([str(one) for one in given]) == 0
+    assert report.main([str(argument) for argument in given]) == 0
     text = output.read_text()
     page = Page(text)
-    assert all(one.startswith("data:image/png;base64,") for one in page.sources)
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     for name in (
         "L_rec_fine",
         "step-0000004",
@@ -66,68 +62,31 @@ def test_the_page_of_a_shipped_run(tmp_path):
     assert "attribute accuracy" in page and "kept no pictures" in page
 
 
+def test_the_page_of_a_preset_goes_here(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert report.main(["--preset", "birds-64"]) == 0
+    assert capsys.readouterr().out == "report.html\n"
+    assert "<h1>birds-64</h1>" in (tmp_path / "report.html").read_text()
+    assert report.main(["--preset", "birds-65"]) == 1
+    assert "no preset birds-65; there are: birds-64" in capsys.readouterr().err
+
+
+def test_a_broken_evaluation_is_one_clear_line(tiny_run, tmp_path, capsys):
+    for name in ("metrics.json", "manifest.json"):
+        (tmp_path / name).write_text("{")
+    given = ["--run", str(tiny_run), "--evaluation", str(tmp_path)]
+    assert report.main([*given, "--output", str(tmp_path / "r.html")]) == 1
+    assert "metrics.json or manifest.json is broken" in capsys.readouterr().err
+
+
+def test_text_is_never_markup():
+    page = render("demo.html", table=[["<script>alert(1)</script>"]], sheet=b"PNG")
+    assert "<script>" not in page and "&lt;script&gt;" in page
+
+
 def test_an_evaluation_of_other_weights_is_refused(tiny_run, tmp_path, capsys):
     other = PRESETS / "birds-64" / "evaluation"
     given = ["--run", str(tiny_run), "--evaluation", str(other)]
     assert report.main([*given, "--output", str(tmp_path / "r.html")]) == 1
     assert "measured birds-64 with other weights" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
-
-
-def test_an_ablation_of_no_row_is_refused(capsys):
-    given = ["--config", "birds.yaml", "--rows", "D_T-mismatched-only", "--output", "unused"]
-    assert ablate.main(given) == 1
-    assert "no row is left" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        ablate.main([*given, "--seed", "-1"])
-
-
-def test_the_ablation_trains_measures_and_goes_on(tmp_path, capsys, monkeypatch):
-    from mim_tf.training import loop as trainer
-
-    base = tmp_path / "base.yaml"
-    train = {**TINY["train"], "steps": 1, "warm_up": 0, "discriminator_start": 9}
-    tree = {**TINY, "train": train, "loss": {"p": 0}}
-    base.write_text(yaml.safe_dump(tree))
-    output = tmp_path / "ablation"
-    rows = ["full", "without-L_p", "coarse-only"]
-    given = ["--config", str(base), "--evaluators", "none", "--count", "4", "--output", str(output)]
-    train, trained = trainer.train, []
-
-    def stopped(run, source):
-        if run.path.name == "coarse-only" and "coarse-only" not in trained:
-            trained.append("coarse-only")
-            raise KeyboardInterrupt
-        trained.append(run.path.name)
-        train(run, source)
-
-    monkeypatch.setattr(trainer, "train", stopped)
-    assert ablate.main([*given, "--rows", *rows]) == 130
-    assert "| full |" in (output / "table.md").read_text()
-    measured = (output / "full" / "evaluation" / "metrics.json").stat().st_mtime_ns
-    assert ablate.main([*given, "--rows", *rows]) == 0
-    table = (output / "table.md").read_text()
-    assert all(f"| {row} |" in table for row in rows if row != "without-L_p")
-    assert "configuration has it already: without-L_p" in table
-    assert (output / "edits.png").is_file() and table in capsys.readouterr().out
-    assert (output / "full" / "evaluation" / "metrics.json").stat().st_mtime_ns == measured
-    assert (
-        yaml.safe_load((output / "coarse-only" / "config.yaml").read_text())["model"]["fine"]
-        is False
-    )
-    assert ablate.main([*given, "--set", "train.seed=3", "--rows", "full"]) == 1
-    assert "another configuration" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("row", ablate.ROWS)
-def test_every_row_of_the_ablation_is_a_valid_configuration(row):
-    arguments = ablate._arguments(
-        ["--config", "birds.yaml", "--evaluators", "none", "--output", "x"]
-    )
-    config = ablate._config(arguments, row)
-    for override in ablate.ROWS[row]:
-        key, _, value = override.partition("=")
-        found = operator.attrgetter(key)(config)
-        found = found.model_dump() if hasattr(found, "model_dump") else found
-        assert found == yaml.safe_load(value)
-    assert (row == "literal-paper") == (config.train.ema == 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -13,6 +14,7 @@ from mim_tf import study
 from mim_tf.evaluation import ratings
 from mim_tf.evaluation.pairs import Pair, to_text
 from mim_tf.evaluation.ratings import Rating
+from mim_tf.pages.study import QUESTIONS
 from mim_tf.pictures import files
 
 PAIRS = 3
@@ -39,10 +41,8 @@ def chromium():
         "playwright.sync_api", reason="playwright is not installed (requirements-dev.txt)"
     )
     driver = sync_api.sync_playwright().start()
-    found = next(
-        (shutil.which(one) for one in ("chromium", "chromium-browser", "google-chrome")
-         if shutil.which(one)), None,
-    )  # fmt: skip
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
     try:
         return driver, driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
     except sync_api.Error as error:
@@ -57,7 +57,7 @@ def white(page, position):
       const context = canvas.getContext("2d"); context.drawImage(image, 0, 0, 1, 1);
       return context.getImageData(0, 0, 1, 1).data[0] > 128; }"""
     page.wait_for_function(
-        "[...document.querySelectorAll('#pictures img')].every((one) => one.complete)"
+        "[...document.querySelectorAll('#pictures img')].every((image) => image.complete)"
     )
     return page.evaluate(script, position)
 
@@ -122,8 +122,8 @@ def test_columns_of_ranks_stay_apart(made, tmp_path, width):
         page.goto(third.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         boxes = page.evaluate(
-            """[...document.querySelectorAll("#pictures fieldset")].map((one) => ({
-              edge: one.getBoundingClientRect().right, last: Math.max(...[...one
+            """[...document.querySelectorAll("#pictures fieldset")].map((box) => ({
+              edge: box.getBoundingClientRect().right, last: Math.max(...[...box
               .querySelectorAll("label")].map((label) => label.getBoundingClientRect().right))}))"""
         )
         assert len(boxes) == 9 and all(box["last"] <= box["edge"] for box in boxes)
@@ -147,11 +147,24 @@ def test_the_next_page_needs_every_answer(made):
 
 def test_the_page_is_blinded_and_self_contained(made):
     text = made.read_text()
-    assert "good" not in text.replace("very good", "") and "bad" not in text
-    assert "http" not in text.replace("data:image", "")
     key = json.loads(made.with_name("study-key.json").read_text())
-    assert {one["method"] for one in key["pictures"].values()} == {"good", "bad"}
+    assert {owner["method"] for owner in key["pictures"].values()} == {"good", "bad"}
     assert all(code in text for code in key["pictures"])
+    # Random codes and base64 may spell anything.
+    for code in [key["study"], *key["pictures"]]:
+        text = text.replace(code, "")
+    text = re.sub("base64,[A-Za-z0-9+/=]*", "", text)
+    assert "good" not in text.replace("very good", "") and "bad" not in text
+    assert "http" not in text
+
+
+def test_the_page_holds_the_questions_in_their_order(made):
+    data = re.search('<script id="data" type="application/json">(.*?)</script>', made.read_text())
+    found = json.loads(data.group(1))
+    assert list(found["questions"].items()) == list(QUESTIONS.items())
+    assert {item["caption"] for item in found["items"]} == {
+        f"a </script> bird {i} & <b>" for i in range(PAIRS)
+    }
 
 
 def rated(ranks):

@@ -156,23 +156,33 @@ def _members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Builds lists, dictionaries, strings and numbers; refuses every name, so nothing can run."""
+    """Builds lists, dictionaries, strings and numbers alone.
+
+    A pickle can name any function of Python and have it called. This one refuses every name, so a
+    crafted file cannot run anything.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 
-def read_pickle(path: Path) -> Any:
+def read_pickle(path: Path, encoding: str = "utf-8") -> Any:
     """Read a pickle of plain values. No code that a crafted file may hold is run.
+
+    Args:
+        path: the file.
+        encoding: of the byte strings in a pickle that Python 2 wrote.
 
     Raises:
         UserError: unreadable, malformed, or it names anything but plain values.
     """
     try:
         with path.open("rb") as file:
-            return _PlainUnpickler(file, encoding="utf-8").load()
+            return _PlainUnpickler(file, encoding=encoding).load()
     except MemoryError:
         raise
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except Exception as error:  # a malformed pickle can raise almost any exception
         raise UserError(
             f"{path}: not a pickle of plain values ({error}); get it from its publisher again"

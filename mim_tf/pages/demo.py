@@ -1,0 +1,109 @@
+"""The demo: train on procedural birds, edit unseen ones, compare with the true edits, show both.
+
+Beside the new model's edits stand those of the preset, the same recipe trained for longer.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mim_tf.config import Config
+from mim_tf.data.source import Source
+from mim_tf.data.sources import load_source
+from mim_tf.editor import Editor
+from mim_tf.errors import UserError
+from mim_tf.evaluation import truth
+from mim_tf.pages.templates import render
+from mim_tf.pictures import files, sheets
+from mim_tf.run import PRESETS, Run
+from mim_tf.storage import replace_text
+from mim_tf.training.loop import open_or_start, train
+
+_PRESET = "birds-64"
+_SHOWN = 16  # birds on the page
+_SCORED = 500  # birds behind the table
+# Score, what the table calls it, and what it is where the input is copied.
+_ROWS = (
+    ("accuracy", "attribute accuracy, mentioned parts (chance 0.125)", "0"),
+    ("accuracy_wings", "- wings", "0"),
+    ("accuracy_belly", "- belly", "0"),
+    ("accuracy_crown", "- crown", "0"),
+    ("accuracy_tail", "- tail", "0"),
+    ("kept", "unmentioned parts that kept their colour", "1"),
+    ("psnr", "PSNR to the true edit, dB", "{psnr_copy:.2f}"),
+    ("background", "mean absolute difference on the true background, of 1.0", "0"),
+    ("iou", "IoU of alpha > 1/2 with the parts that were to change", "0"),
+)
+
+
+def run_demo(config: Config, output: Path) -> str:
+    """Train what is not trained yet, then score and show.
+
+    Args:
+        config: of a run on a data set whose true edits are known.
+        output: folder for ``run`` (the run directory), ``edits.png``, ``metrics.json`` and
+            ``index.html``.
+
+    Returns:
+        The table of scores, as text.
+
+    Raises:
+        UserError: a data set without true edits, or the folder's run has another configuration.
+    """
+    unseen = load_source(config, "test")
+    if not unseen.has_truth:
+        raise UserError(
+            f"the demo compares edits with the true ones, which data.source={unseen.name} does not "
+            "know; use --config birds.yaml"
+        )
+    source = load_source(config, "train")
+    run = open_or_start(output / "run", config, source)
+    train(run, source)
+    editors = {"trained now": Editor(run)}
+    if (PRESETS / _PRESET).is_dir():
+        preset = Run.preset(_PRESET)
+        if preset.config.model.fine_size == config.model.fine_size:
+            editors[f"preset {_PRESET}"] = Editor(preset)
+    size = config.model.fine_size
+    scores = {}
+    for name, editor in editors.items():
+        print(f"{name}: scoring {_SCORED} unseen birds", file=sys.stderr)
+        scores[name] = truth.score(editor.edit_batch, unseen, _SCORED, size)
+    sheet = _edits(editors, unseen, size)
+    files.write(output / "edits.png", sheet)
+    replace_text(output / "metrics.json", json.dumps(scores, indent=2))
+    table = _table(scores)
+    page = render("demo.html", table=table, sheet=files.encode_png(sheet))
+    replace_text(output / "index.html", page)
+    return "\n".join(
+        f"{title:60}" + "".join(f"{value:>18}" for value in values) for title, *values in table
+    )
+
+
+def _edits(editors: Mapping[str, Editor], source: Source, size: int) -> np.ndarray:
+    """A sheet of unseen birds: before, each editor's alpha and edit, and the true edit."""
+    wanted = list(truth.true_edits(source, _SHOWN, size))
+    captions = [edit.caption for edit in wanted]
+    columns = {"before": [edit.picture for edit in wanted]}
+    for name, editor in editors.items():
+        edited, alphas = editor.edit_batch(np.stack(columns["before"]), captions)
+        columns |= {f"{name}: alpha": list(alphas), f"{name}: after": list(edited)}
+    columns["truth"] = [edit.truth for edit in wanted]
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    return sheets.labelled_grid(rows, list(columns), captions, scale=2)
+
+
+def _table(scores: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
+    """Rows of cells: a column for each model and for copying the input; the first row has the
+    columns' titles."""
+    first = next(iter(scores.values()))
+    table = [[f"{first['count']} unseen birds", *scores, "input copied"]]
+    for key, title, copied in _ROWS:
+        values = [f"{model_scores[key]:.3f}" for model_scores in scores.values()]
+        table.append([title, *values, copied.format(**first)])
+    return table

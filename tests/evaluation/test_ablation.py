@@ -1,0 +1,66 @@
+"""The ablation: every row trained and measured, and continued where it was stopped."""
+
+from __future__ import annotations
+
+import operator
+
+import pytest
+import yaml
+from conftest import TINY
+
+from mim_tf import ablate
+from mim_tf.evaluation import ablation
+
+
+def test_an_ablation_of_no_row_is_refused(capsys):
+    given = ["--config", "birds.yaml", "--rows", "D_T-mismatched-only", "--output", "unused"]
+    assert ablate.main(given) == 1
+    assert "no row is left" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        ablate.main([*given, "--seed", "-1"])
+
+
+def test_the_ablation_trains_measures_and_goes_on(tmp_path, capsys, monkeypatch):
+    base = tmp_path / "base.yaml"
+    train = {**TINY["train"], "steps": 1, "warm_up": 0, "discriminator_start": 9}
+    tree = {**TINY, "train": train, "loss": {"p": 0}}
+    base.write_text(yaml.safe_dump(tree))
+    output = tmp_path / "ablation"
+    rows = ["full", "without-L_p", "coarse-only"]
+    given = ["--config", str(base), "--evaluators", "none", "--count", "4", "--output", str(output)]
+    train, trained = ablation.train, []
+
+    def stopped(run, source):
+        if run.path.name == "coarse-only" and "coarse-only" not in trained:
+            trained.append("coarse-only")
+            raise KeyboardInterrupt
+        trained.append(run.path.name)
+        train(run, source)
+
+    monkeypatch.setattr(ablation, "train", stopped)
+    assert ablate.main([*given, "--rows", *rows]) == 130
+    assert "| full |" in (output / "table.md").read_text()
+    measured = (output / "full" / "evaluation" / "metrics.json").stat().st_mtime_ns
+    assert ablate.main([*given, "--rows", *rows]) == 0
+    table = (output / "table.md").read_text()
+    assert all(f"| {row} |" in table for row in rows if row != "without-L_p")
+    assert "configuration has it already: without-L_p" in table
+    assert (output / "edits.png").is_file() and table in capsys.readouterr().out
+    assert (output / "full" / "evaluation" / "metrics.json").stat().st_mtime_ns == measured
+    assert (
+        yaml.safe_load((output / "coarse-only" / "config.yaml").read_text())["model"]["fine"]
+        is False
+    )
+    assert ablate.main([*given, "--set", "train.seed=3", "--rows", "full"]) == 1
+    assert "another configuration" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("row", ablate.ROWS)
+def test_every_row_of_the_ablation_is_a_valid_configuration(row):
+    config = ablate.row_config(row, ["birds.yaml"], [])
+    for override in ablate.ROWS[row]:
+        key, _, value = override.partition("=")
+        found = operator.attrgetter(key)(config)
+        found = found.model_dump() if hasattr(found, "model_dump") else found
+        assert found == yaml.safe_load(value)
+    assert (row == "literal-paper") == (config.train.ema == 0)
