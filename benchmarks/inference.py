@@ -154,7 +154,7 @@ def _export(job: dict[str, Any]) -> dict[str, Any]:
         inputs = _inputs(editor.size, editor.run.config.data.max_words, 4)
 
         def calibration():
-            words = editor.generator.read(inputs["tokens"], training=False)
+            words = editor.generator.encode_text(inputs["tokens"], training=False)
             for index in range(4):
                 yield {
                     "image": inputs["images"][index : index + 1],

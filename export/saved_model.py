@@ -142,7 +142,7 @@ def _endpoints(editor) -> tuple[dict[str, tuple[Any, list]], Any]:
 
     @shared(tokens)
     def read(tokens):
-        words = editor.generator.read(tokens, training=False)
+        words = editor.generator.encode_text(tokens, training=False)
         return {"h_hat": words["h_hat"], "mask": words["mask"]}
 
     @shared(squares, h_hat, mask)
@@ -213,6 +213,7 @@ def model_card(editor) -> dict[str, Any]:
         "name": "MIM-Net, text-guided image manipulation with memory",
         "trained_on": run.config.data.model_dump(mode="json"),
         "model": run.config.model.model_dump(mode="json"),
+        "deviations": run.config.deviations.model_dump(mode="json"),
         "parameters": editor.generator.count_params(),
         "sizes": {"coarse": run.config.model.coarse_size, "fine": editor.size},
         "input": f"the largest centred square of the picture, resized to {editor.size} pixels",

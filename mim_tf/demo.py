@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.data.sources import bird_seed, load_source
     from mim_tf.editor import Editor
     from mim_tf.run import PRESETS, Run
-    from mim_tf.training.loop import open_or_start, train
+    from mim_tf.training.loop import train
+    from mim_tf.training.start import open_or_start
 
     source = load_source(config, "train")
     run = open_or_start(arguments.output / "run", config, source)

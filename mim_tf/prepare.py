@@ -165,7 +165,7 @@ def _write_shards(config: Config, folder: Path, sources: dict[Split, Source]) ->
         if not records.is_whole(folder, name, sources[split], numbers)
     ]
     sizes = {split: stored_size(config, split) for split in SPLITS}
-    workers = min(config.data.workers or os.cpu_count() or 1, len(todo))
+    workers = min(config.machine.workers or os.cpu_count() or 1, len(todo))
     total = sum(len(numbers) for _, _, numbers in jobs)
     done = total - sum(len(numbers) for _, _, numbers in todo)
     with tqdm(total=total, initial=done, unit="picture", dynamic_ncols=True) as bar:
@@ -184,7 +184,7 @@ def _write_shards(config: Config, folder: Path, sources: dict[Split, Source]) ->
             except BrokenProcessPool:
                 raise UserError(
                     "a process of prepare was ended from outside (out of memory?); run it again "
-                    "with fewer: --set data.workers=1"
+                    "with fewer: --set machine.workers=1"
                 ) from None
             finally:
                 pool.shutdown(cancel_futures=True)

@@ -217,7 +217,7 @@ class _Pictures:
         self.augment = config.data.augment and source.name != "birds"
         self.stored = round(size * 304 / 256) if self.augment else size
         self._kept: dict[int, np.ndarray] = {}
-        self._room = int(config.data.cache_gb * 1e9 / (3 * self.stored**2))
+        self._room = int(config.machine.cache_gb * 1e9 / (3 * self.stored**2))
 
     def batch(self, indices: Sequence[int] | np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """[B, S, S, 3] in [-1, 1]."""
@@ -306,7 +306,7 @@ def _fit(
                 with (path / "log.jsonl").open("a", encoding="utf-8") as file:
                     row = {"evaluator": name, "step": number + 1, **losses}
                     file.write(json.dumps(row) + "\n")
-            if (number + 1) % config.checkpoint_every == 0 or number + 1 == steps:
+            if (number + 1) % config.machine.checkpoint_every == 0 or number + 1 == steps:
                 manager.save(checkpoint_number=number + 1)
     except KeyboardInterrupt:
         manager.save(checkpoint_number=int(step.numpy()))

@@ -47,7 +47,7 @@ def read_memories(editor: Editor, caption: str) -> Reading:
     """
     _memory(editor)
     tokens = editor.tokens([caption])
-    attention = editor.generator.read(tf.constant(tokens))["attention"].numpy()[0]
+    attention = editor.generator.encode_text(tf.constant(tokens))["attention"].numpy()[0]
     words = tokenize(caption)[: tokens.shape[1]]
     return Reading(words, attention[: len(words)])
 
@@ -75,7 +75,9 @@ def paint_memories(editor: Editor, pictures: Sequence[np.ndarray]) -> np.ndarray
     memory = _memory(editor)
     generator = editor.generator
     squares = [pixels.to_signed(pixels.square_crop(one))[None] for one in pictures]
-    seen = generator.see(tf.concat([pixels.resample(one, editor.size) for one in squares], axis=0))
+    seen = generator.encode_picture(
+        tf.concat([pixels.resample(one, editor.size) for one in squares], axis=0)
+    )
     slots, count = memory.shape[0], len(pictures)
     painted = []
     for slot in range(slots):

@@ -86,8 +86,12 @@ def test_the_ablation_trains_measures_and_goes_on(tmp_path, capsys, monkeypatch)
     from mim_tf.training import loop as trainer
 
     base = tmp_path / "base.yaml"
-    train = {**TINY["train"], "steps": 1, "warm_up": 0, "discriminator_start": 9}
-    tree = {**TINY, "train": train, "loss": {"p": 0}}
+    tree = {
+        **TINY,
+        "train": {**TINY["train"], "steps": 2},
+        "deviations": {"warm_up": 1, "adversarial_every": 9},
+        "loss": {"p": 0},
+    }
     base.write_text(yaml.safe_dump(tree))
     output = tmp_path / "ablation"
     rows = ["full", "without-L_p", "coarse-only"]
@@ -130,4 +134,4 @@ def test_every_row_of_the_ablation_is_a_valid_configuration(row):
         found = operator.attrgetter(key)(config)
         found = found.model_dump() if hasattr(found, "model_dump") else found
         assert found == yaml.safe_load(value)
-    assert (row == "literal-paper") == (config.train.ema == 0)
+    assert (row == "literal-paper") == (config.deviations.ema == 0)

@@ -20,15 +20,14 @@ from mim_tf.run import Run
 # One step of the warm-up and one of reconstruction: the least that reads every kind of caption.
 SHORT = {
     "model": {**TINY["model"], "fine": False},
-    "train": {
-        **TINY["train"], "batch_size": 2, "warm_up": 1, "steps": 2, "sample_every": 2,
-        "checkpoint_every": 2, "discriminator_start": 9, "adversarial_start": 9,
-    },
+    "train": {**TINY["train"], "batch_size": 2, "steps": 2},
+    "deviations": {"warm_up": 1, "adversarial_every": 9},
+    "machine": TINY["machine"],
 }  # fmt: skip
 
 
 def config_file(folder: Path, **data) -> Path:
-    tree = {**SHORT, "data": {"max_words": 40, "partial": True, "workers": 1, **data}}
+    tree = {**SHORT, "data": {"max_words": 40, "partial": True, **data}}
     (folder / "c.yaml").write_text(json.dumps(tree, default=str))
     return folder / "c.yaml"
 
@@ -63,7 +62,8 @@ def test_celeba(samples, tmp_path):
 
 def test_deepfashion(samples, tmp_path):
     root = write_fashion(samples, tmp_path / "fashion", rows=1)
-    run = trained(tmp_path, source="deepfashion", root=root, cache_gb=0)
+    no_cache = ("--set", "machine.cache_gb=0")
+    run = trained(tmp_path, *no_cache, source="deepfashion", root=root)
     assert "blouse" in run.vocabulary.words
 
 
@@ -79,7 +79,7 @@ def test_cub_from_records_alone_and_by_word_vectors_and_canny(samples, tmp_path)
     plain = config_file(tmp_path, source="cub", root=samples / "cub")
     assert prepare.main(["--config", str(plain), "--output", str(records)]) == 0
     manifest = json.loads((records / "manifest.json").read_text())
-    assert [manifest["splits"][one]["pictures"] for one in ("train", "test")] == [275, 266]
+    assert [manifest["splits"][split]["pictures"] for split in ("train", "test")] == [275, 266]
 
     run = trained(
         tmp_path, "--set", "model.boundary=canny", source="cub", records=records,
@@ -106,8 +106,9 @@ def test_cub_from_records_alone_and_by_word_vectors_and_canny(samples, tmp_path)
 def test_canny_and_sobel_are_two_definitions():
     squares = np.full((1, 32, 32, 3), -1, np.float32)
     squares[:, 8:24, 8:24] = 1
-    by_canny, by_sobel = (boundary_image(tf.constant(squares), one).numpy()
-                          for one in ("canny", "sobel"))  # fmt: skip
+    by_canny, by_sobel = (
+        boundary_image(tf.constant(squares), detector).numpy() for detector in ("canny", "sobel")
+    )
     assert by_canny.shape == by_sobel.shape == (1, 32, 32, 1)
     for edges in (by_canny > 0, by_sobel > 0.5):
         assert edges[0, 8, 16] or edges[0, 7, 16]
