@@ -15,7 +15,7 @@ from mim_tf.run import Run
 from mim_tf.train import main
 from mim_tf.training import loop
 from mim_tf.training.loop import train
-from mim_tf.training.start import start_run
+from mim_tf.training.start import open_or_start, start_run
 from mim_tf.training.state import TrainingState
 
 
@@ -125,6 +125,14 @@ def test_the_same_seed_gives_the_same_losses_and_another_does_not(tiny_run, sour
     first = rows(Run.open(tiny_run))[0]
     assert rows(same)[0] == first
     assert rows(other)[0]["L_match"] != first["L_match"]
+
+
+def test_a_run_goes_on_with_other_settings_of_the_machine_but_no_others(tiny_run, source):
+    run = open_or_start(tiny_run, tiny_config(machine={"log_every": 7}), source)
+    assert run.config.machine.log_every == 7
+    assert Run.open(tiny_run).config.machine.log_every == 1
+    with pytest.raises(UserError, match="another configuration"):
+        open_or_start(tiny_run, tiny_config(loss={"p": 0.1}), source)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(source, tmp_path, monkeypatch):
