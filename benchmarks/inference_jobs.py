@@ -97,7 +97,7 @@ def _export_litert(editor, folder: Path, forms: list[str]) -> None:
     inputs = _inputs(editor.size, editor.run.config.data.max_words, 4)
 
     def calibration():
-        words = editor.generator.read(inputs["tokens"], training=False)
+        words = editor.generator.encode_text(inputs["tokens"], training=False)
         for index in range(4):
             yield {
                 "image": inputs["images"][index : index + 1],

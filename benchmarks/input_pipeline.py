@@ -32,7 +32,7 @@ from mim_tf.data.preparation import prepare
 from mim_tf.data.sets import cub
 from mim_tf.data.sources import load_source
 from mim_tf.errors import entry_point
-from mim_tf.training.loop import build_vocabulary
+from mim_tf.training.start import build_vocabulary
 
 BATCH = 30  # the paper's batch size
 SKIPPED = 8  # batches at the beginning and the end; more than the pipeline reads ahead
@@ -49,11 +49,12 @@ def config_of(arguments: argparse.Namespace, records: Path | None, cache_gb: flo
         {
             "data": {
                 "source": "cub", "root": str(arguments.root), "partial": True,
-                "records": None if records is None else str(records), "cache_gb": cache_gb,
-                "workers": arguments.threads,
+                "records": None if records is None else str(records),
             },
             "model": {"coarse_size": arguments.size // 2, "fine_size": arguments.size},
-            "train": {"batch_size": BATCH, "steps": 1, "warm_up": 0},
+            "train": {"batch_size": BATCH, "steps": 1},
+            "deviations": {"warm_up": 0},
+            "machine": {"cache_gb": cache_gb, "workers": arguments.threads},
         },
         "benchmark",
     )  # fmt: skip

@@ -17,7 +17,7 @@ def text_function(editor) -> tuple[Callable, list]:
     import tensorflow as tf
 
     def read(tokens):
-        words = editor.generator.read(tokens, training=False)
+        words = editor.generator.encode_text(tokens, training=False)
         return {"h_hat": words["h_hat"], "mask": words["mask"]}
 
     return read, [tf.TensorSpec([1, editor.run.config.data.max_words], tf.int32, "tokens")]

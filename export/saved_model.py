@@ -118,6 +118,7 @@ def model_card(editor) -> dict[str, Any]:
         "name": "MIM-Net, text-guided image manipulation with memory",
         "trained_on": run.config.data.model_dump(mode="json"),
         "model": run.config.model.model_dump(mode="json"),
+        "deviations": run.config.deviations.model_dump(mode="json"),
         "parameters": editor.generator.count_params(),
         "sizes": {"coarse": run.config.model.coarse_size, "fine": editor.size},
         "input": f"the largest centred square of the picture, resized to {editor.size} pixels",

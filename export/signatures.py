@@ -118,7 +118,7 @@ class Signatures:
         return pictures.squares_of_files(image_bytes, self._editor.size)
 
     def _trace_read(self, tokens):
-        words = self._editor.generator.read(tokens, training=False)
+        words = self._editor.generator.encode_text(tokens, training=False)
         return {"h_hat": words["h_hat"], "mask": words["mask"]}
 
     def _trace_paint(self, images, h_hat, mask):

@@ -223,7 +223,7 @@ def _examples(editor) -> Examples:
 
 def _word_features(editor, tokens: np.ndarray) -> dict[str, np.ndarray]:
     """``h_hat`` [K, T, l] and ``mask`` [K, T] of captions."""
-    words = editor.generator.read(tokens, training=False)
+    words = editor.generator.encode_text(tokens, training=False)
     return {"h_hat": np.array(words["h_hat"]), "mask": np.array(words["mask"])}
 
 

@@ -25,18 +25,22 @@ ROWS: dict[str, tuple[str, ...]] = {
     "without-L_p": ("loss.p=0",),
     "without-L_m-and-L_p": ("loss.m={coarse: 0, fine: 0}", "loss.p=0"),
     "coarse-only": ("model.fine=false",),
-    "without-TLU": ("model.tlu=false", "model.fuse=true"),
-    "D_T-fake-only": ("loss.D_T_fake=1", "loss.D_T_mismatched=0"),
-    "D_T-mismatched-only": ("loss.D_T_fake=0", "loss.D_T_mismatched=1"),
+    "without-TLU": ("model.tlu=false", "deviations.fuse=true"),
+    "D_T-fake-only": ("deviations.D_T_fake=1", "deviations.D_T_mismatched=0"),
+    "D_T-mismatched-only": ("deviations.D_T_fake=0", "deviations.D_T_mismatched=1"),
     "literal-paper": (),
     # What we added to the paper (README, "Where we differ").
-    "without-warm-up": ("train.warm_up=0",),
-    "without-word-gates": ("model.word_gates=false", "train.warm_up=0", "loss.match=0"),
-    "without-perturb": ("train.perturb=0",),
-    "without-composition": ("model.compose=false", "model.fuse=true"),
-    "without-prior": ("loss.alpha=0",),
-    "without-refined-alpha": ("model.refine_alpha=false",),
-    "without-structure-skip": ("model.structure_skip=false",),
+    "without-warm-up": ("deviations.warm_up=0",),
+    "without-word-gates": (
+        "deviations.word_gates=false",
+        "deviations.warm_up=0",
+        "deviations.match=0",
+    ),
+    "without-perturb": ("deviations.perturb=0",),
+    "without-composition": ("deviations.compose=false", "deviations.fuse=true"),
+    "without-prior": ("deviations.alpha_prior=0",),
+    "without-refined-alpha": ("deviations.refine_alpha=false",),
+    "without-structure-skip": ("deviations.structure_skip=false",),
 }
 _COUNT = 500  # pairs of each row
 

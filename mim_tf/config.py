@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+NO_DEVIATIONS = "none"  # as the value of a whole section: the paper taken literally
+
 
 def as_number(value: Any) -> Any:
     """PyYAML reads ``1e-4`` as a string; make it the number it was meant to be."""
@@ -30,6 +32,7 @@ def as_number(value: Any) -> Any:
 
 
 Weight = Annotated[float, BeforeValidator(as_number), Field(ge=0)]
+Rate = Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)]
 Share = Annotated[float, BeforeValidator(as_number), Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Index = Annotated[int, Field(ge=0)]
@@ -55,9 +58,6 @@ class DataConfig(Section):
         None, description="folder that prepare writes and training reads; none: the data set itself"
     )
     other_class: bool = Field(False, description="mismatched captions come from another class")
-    cache_gb: Weight = Field(2.0, description="memory for decoded pictures, in GB")
-    workers: Index = Field(0, description="threads that read pictures, processes of prepare; "
-                           "0: as many as the machine has cores")  # fmt: skip
     broken_limit: Index = Field(
         10, description="prepare leaves out and reports up to so many broken pictures"
     )
@@ -111,22 +111,8 @@ class ModelConfig(Section):
     text_dim: Annotated[int, Field(ge=2, multiple_of=2)] = Field(128, description="d of h_i")
     memory: bool = Field(True, description="off: the paper's baseline without memory")
     slots: Count = Field(64, description="n, the number of memories in Eq. 1")
-    temperature: Annotated[float, BeforeValidator(as_number), Field(gt=0)] = Field(
-        1.0, description="the logits of Eq. 2 are divided by it"
-    )
     tlu: bool = Field(True, description="off: alpha = 1/2 everywhere")
-    tlu_affine: bool = Field(True, description="learned slope and offset inside Eq. 9")
-    fuse: bool = Field(False, description="Eq. 7 mixes v^i in; off: composition alone keeps it")
     fine: bool = Field(True, description="off: coarse stage only (Table 1, 'Ours 128')")
-    compose: bool = Field(
-        True, description="I = alpha G + (1 - alpha) I_in in image space, besides Eq. 7"
-    )
-    refine_alpha: bool = Field(True, description="FIR sharpens alpha at its own size")
-    structure_skip: bool = Field(True, description="Dec_f also sees the structure at full size")
-    word_gates: bool = Field(
-        True,
-        description="Eq. 5 hears at each place the words that speak of it; off: their average h-",
-    )
     decoder_channels: Annotated[int, Field(ge=4, multiple_of=4)] = Field(
         32, description="width of Dec_c and Dec_f"
     )
@@ -136,10 +122,13 @@ class ModelConfig(Section):
 
 
 class StageWeights(Section):
-    """One weight for each i in {ICM, FIR} of Eq. 20 and 21."""
+    """One weight for each i in {ICM, FIR} of Eq. 20 and 21: ``weights.rec["coarse"]``."""
 
     coarse: Weight = 1.0
     fine: Weight = 1.0
+
+    def __getitem__(self, stage: str) -> float:
+        return {"coarse": self.coarse, "fine": self.fine}[stage]
 
 
 def _both(value: float) -> StageWeights:
@@ -150,92 +139,178 @@ class LossConfig(Section):
     """The weights of Eq. 20 and 21; the paper publishes none."""
 
     rec: StageWeights = Field(_both(10.0), description="lambda_rec of Eq. 20")
-    rec_norm: Literal["l1", "l2"] = Field("l2", description="norm in Eq. 14; the paper's is l2")
-    drawn: Weight = Field(
-        0.5,
-        description="L_rec also on the drawn picture before composition, this share of lambda_rec; "
-        "without it alpha can close before anything worth showing is drawn",
-    )
-    match: Weight = Field(
-        1.0,
-        description="L_match, the contrastive form of L_p that finds the places words speak of; "
-        "needs model.word_gates",
-    )
     p: Weight = Field(0.3, description="lambda_p of Eq. 20; 0: without L_p")
     m: StageWeights = Field(_both(0.1), description="lambda_m of Eq. 20; 0: without L_m")
     I: StageWeights = Field(_both(0.05), description="lambda_I of Eq. 20")  # noqa: E741
     T: StageWeights = Field(_both(0.1), description="lambda_T of Eq. 20")
     beta: StageWeights = Field(_both(1.0), description="beta of Eq. 21")
-    D_T_fake: Weight = Field(0.0, description="Eq. 17's negative of D_T: a fake, its caption")
-    D_T_mismatched: Weight = Field(
-        1.0, description="TAGAN's negative of D_T: a real picture, a false caption"
-    )
-    reality: Literal["log", "hinge"] = Field("hinge", description="form of D_I's losses")
-    alpha: Weight = Field(
-        0.0,
-        description="prior: weight of mean(alpha); alpha opens only where L_rec gains more than "
-        "this share of lambda_rec by it",
-    )
 
 
 class OptimizerConfig(Section):
     """Adam, one for the generator and one for the discriminators."""
 
-    learning_rate: Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)] = 1e-3
-    discriminator_learning_rate: Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)] = (
-        4e-4
-    )
-    warm_up_learning_rate: Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)] = Field(
-        4e-3, description="of the warm-up's own Adam"
-    )
+    learning_rate: Rate = 1e-3
+    discriminator_learning_rate: Rate = 4e-4
+    warm_up_learning_rate: Rate = Field(4e-3, description="of the warm-up's own Adam")
     beta_1: Annotated[float, BeforeValidator(as_number), Field(ge=0, lt=1)] = 0.5
     beta_2: Annotated[float, BeforeValidator(as_number), Field(gt=0, lt=1)] = 0.999
-    clip_norm: Annotated[float, BeforeValidator(as_number), Field(gt=0)] | None = Field(
-        1.0, description="global norm at which gradients are clipped; null: never"
-    )
-    decay: bool = Field(
-        True, description="let the rate fall to nothing over the last half of training"
-    )
 
 
 class TrainConfig(Section):
-    """The schedule of Sec. 3.5's two stages."""
+    """The length of training."""
 
     batch_size: Annotated[int, Field(ge=2)] = 32
     steps: Count | None = Field(None, description="all steps, warm-up included; or give epochs")
     epochs: Count | None = Field(None, description="passes over the training pictures")
     seed: Index = 0
-    warm_up: Index = Field(
-        1500, description="steps, before all others, of L_match alone; the memory starts from them"
-    )
-    perturb: Share = Field(
-        1.0,
-        description="share of the pictures whose mentioned parts are recoloured, by the model's "
-        "own drawing of a false caption, before reconstruction",
-    )
-    draw_first: Index = Field(
-        0,
-        description="steps after the warm-up in which L_rec sees the drawn pictures alone, for "
-        "alpha would close while there is nothing to show",
-    )
-    discriminator_start: Index = Field(0, description="step from which D_I and D_T learn")
-    adversarial_start: Index = Field(0, description="step from which the generator hears them")
-    adversarial_every: Count = Field(1, description="adversarial steps happen every so many steps")
-    alpha_start: Index = Field(
-        0,
-        description="step from which loss.alpha counts: what is drawn must be worth showing first",
-    )
-    ema: Share = Field(0.995, description="decay of the generator's averaged weights")
-    log_every: Count = 20
-    sample_every: Count = 500
-    checkpoint_every: Count = 500
-    keep_checkpoints: Count = 2
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainConfig:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give exactly one of train.steps and train.epochs")
         return self
+
+
+def _deviation(default: Any, *, paper: Any, description: str) -> Any:
+    """A field of :class:`Deviations`: our default, and the value that is the paper's own."""
+    return Field(default, description=description, json_schema_extra={"paper": paper})
+
+
+class Deviations(Section):
+    """Where we differ from the paper. ``deviations: none`` in a YAML file is the literal paper."""
+
+    # Networks.
+    word_gates: bool = _deviation(
+        True,
+        paper=False,
+        description="Eq. 5 takes at each place the texture of the words that speak of it; off: "
+        "their average h-",
+    )
+    fuse: bool = _deviation(
+        False,
+        paper=True,
+        description="Eq. 7 mixes v^i in; off: composition alone keeps the picture",
+    )
+    compose: bool = _deviation(
+        True,
+        paper=False,
+        description="I = alpha G + (1 - alpha) I_in in image space, besides Eq. 7",
+    )
+    tlu_affine: bool = _deviation(
+        True,
+        paper=False,
+        description="learned slope and offset inside Eq. 9, slope 1 / sqrt(l) in Eq. 10",
+    )
+    refine_alpha: bool = _deviation(
+        True, paper=False, description="FIR sharpens alpha at its own size"
+    )
+    structure_skip: bool = _deviation(
+        True, paper=False, description="Dec_f also sees the structure at full size"
+    )
+    # Losses.
+    match: Weight = _deviation(
+        1.0,
+        paper=0.0,
+        description="weight of L_match, the contrastive form of L_p that finds the places words "
+        "speak of; needs word_gates",
+    )
+    rec_norm: Literal["l1", "l2"] = _deviation("l2", paper="l2", description="norm in Eq. 14")
+    rec_drawn: Weight = _deviation(
+        0.5,
+        paper=0.0,
+        description="L_rec also on the drawn picture before composition, this share of lambda_rec; "
+        "without it alpha can close before anything worth showing is drawn",
+    )
+    alpha_prior: Weight = _deviation(
+        0.0,
+        paper=0.0,
+        description="weight of mean(alpha): alpha opens only where L_rec gains more than this "
+        "share of lambda_rec by it",
+    )
+    reality: Literal["log", "hinge"] = _deviation(
+        "hinge", paper="log", description="form of D_I's losses, Eq. 16 to 18"
+    )
+    D_T_fake: Weight = _deviation(
+        0.0, paper=1.0, description="weight of Eq. 17's negative of D_T: a fake, its caption"
+    )
+    D_T_mismatched: Weight = _deviation(
+        1.0,
+        paper=0.0,
+        description="weight of TAGAN's negative of D_T: a real picture, a false caption",
+    )
+    # Schedule.
+    warm_up: Index = _deviation(
+        1500,
+        paper=0,
+        description="steps, before all others, of L_match alone; the memory starts from them",
+    )
+    perturb: Share = _deviation(
+        1.0,
+        paper=0.0,
+        description="share of the pictures whose mentioned parts are recoloured, by the model's "
+        "own drawing of a false caption, before reconstruction",
+    )
+    draw_first: Index = _deviation(
+        0,
+        paper=0,
+        description="steps after the warm-up in which L_rec sees the drawn pictures alone, for "
+        "alpha would close while there is nothing to show",
+    )
+    alpha_prior_start: Index = _deviation(
+        0,
+        paper=0,
+        description="step from which alpha_prior counts: what is drawn must be worth showing first",
+    )
+    adversarial_start: Index = _deviation(
+        0, paper=0, description="step from which the generator learns from D_I and D_T"
+    )
+    adversarial_every: Count = _deviation(
+        1, paper=1, description="the adversarial stage takes part in every so many steps"
+    )
+    # Optimization.
+    clip_norm: Annotated[float, BeforeValidator(as_number), Field(gt=0)] | None = _deviation(
+        1.0, paper=None, description="global norm at which gradients are clipped; null: never"
+    )
+    learning_rate_decay: bool = _deviation(
+        True, paper=False, description="the rate falls to nothing over the last half of training"
+    )
+    ema: Share = _deviation(
+        0.995, paper=0.0, description="decay of the generator's averaged weights; 0: no average"
+    )
+
+    @classmethod
+    def none(cls) -> dict[str, Any]:
+        """The value of every field that is the paper's own."""
+        extras = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
+        return {name: extra["paper"] for name, extra in extras.items() if isinstance(extra, dict)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        if value == NO_DEVIATIONS:
+            return cls.none()
+        if not isinstance(value, dict | Deviations):
+            raise ValueError(f"give single switches, or {NO_DEVIATIONS} for the literal paper")
+        return value
+
+    @model_validator(mode="after")
+    def _warm_up_matches(self) -> Deviations:
+        if self.warm_up and not (self.word_gates and self.match):
+            raise ValueError("warm_up needs word_gates and match")
+        return self
+
+
+class MachineConfig(Section):
+    """What suits the machine and the user; results do not depend on it."""
+
+    workers: Index = Field(
+        0, description="threads that read pictures, processes of prepare; 0: one a core"
+    )
+    cache_gb: Weight = Field(2.0, description="memory for decoded pictures, in GB")
+    log_every: Count = Field(20, description="steps between rows of log.jsonl")
+    sample_every: Count = Field(500, description="steps between sample grids")
+    checkpoint_every: Count = Field(500, description="steps between checkpoints")
+    keep_checkpoints: Count = Field(2, description="how many of the newest checkpoints stay")
 
 
 class Config(Section):
@@ -246,23 +321,23 @@ class Config(Section):
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     train: TrainConfig = Field(default_factory=lambda: TrainConfig(steps=3000))
+    deviations: Deviations = Deviations()
+    machine: MachineConfig = MachineConfig()
 
     @model_validator(mode="after")
-    def _sizes(self) -> Config:
-        if self.model.fine_size < self.model.coarse_size:
+    def _sections_agree(self) -> Config:
+        model, train, deviations = self.model, self.train, self.deviations
+        if model.fine_size < model.coarse_size:
             raise ValueError("model.fine_size is smaller than model.coarse_size")
-        model, train = self.model, self.train
-        if not (model.fuse or (model.compose and model.tlu)):
+        if not (deviations.fuse or (deviations.compose and model.tlu)):
             raise ValueError(
-                "with model.fuse off, model.compose and model.tlu must be on: nothing else brings "
-                "the picture's background back"
+                "with deviations.fuse off, deviations.compose and model.tlu must be on: nothing "
+                "else brings the picture's background back"
             )
-        if train.warm_up and not (model.word_gates and self.loss.match):
-            raise ValueError("train.warm_up needs model.word_gates and loss.match")
-        if train.steps is not None and train.steps <= train.warm_up:
+        if train.steps is not None and train.steps <= deviations.warm_up:
             raise ValueError(
-                f"train.steps={train.steps} ends within train.warm_up={train.warm_up}, before "
-                "anything is drawn"
+                f"train.steps={train.steps} ends within deviations.warm_up={deviations.warm_up}, "
+                "before anything is drawn"
             )
         self.data.check_size("model.fine_size", model.fine_size)
         return self

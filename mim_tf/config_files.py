@@ -7,6 +7,7 @@ keys the section ``data`` has. Any mistake is one line: an unknown key names the
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,11 +16,48 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mim_tf.config import Config, DataConfig, Section
+from mim_tf.config import NO_DEVIATIONS, Config, DataConfig, Deviations, Section
 from mim_tf.data.sources import find_set, set_names
 from mim_tf.errors import UserError
 
 CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "configs"
+
+# Keys of former versions and their present names. The configuration that a run or a preset keeps
+# may use either (:func:`parse_stored`); in a file or an override that a user gives, the former is
+# a mistake whose message names the latter.
+MOVED = {
+    "data.workers": "machine.workers",
+    "data.cache_gb": "machine.cache_gb",
+    "train.log_every": "machine.log_every",
+    "train.sample_every": "machine.sample_every",
+    "train.checkpoint_every": "machine.checkpoint_every",
+    "train.keep_checkpoints": "machine.keep_checkpoints",
+    "checkpoint_every": "machine.checkpoint_every",
+    "model.word_gates": "deviations.word_gates",
+    "model.fuse": "deviations.fuse",
+    "model.compose": "deviations.compose",
+    "model.tlu_affine": "deviations.tlu_affine",
+    "model.refine_alpha": "deviations.refine_alpha",
+    "model.structure_skip": "deviations.structure_skip",
+    "loss.match": "deviations.match",
+    "loss.rec_norm": "deviations.rec_norm",
+    "loss.drawn": "deviations.rec_drawn",
+    "loss.alpha": "deviations.alpha_prior",
+    "loss.reality": "deviations.reality",
+    "loss.D_T_fake": "deviations.D_T_fake",
+    "loss.D_T_mismatched": "deviations.D_T_mismatched",
+    "train.warm_up": "deviations.warm_up",
+    "train.perturb": "deviations.perturb",
+    "train.draw_first": "deviations.draw_first",
+    "train.alpha_start": "deviations.alpha_prior_start",
+    "train.adversarial_start": "deviations.adversarial_start",
+    "train.adversarial_every": "deviations.adversarial_every",
+    "train.ema": "deviations.ema",
+    "optimizer.clip_norm": "deviations.clip_norm",
+    "optimizer.decay": "deviations.learning_rate_decay",
+}
+# Keys of former versions that are gone, with the value that all runs are trained with now.
+DROPPED = {"model.temperature": 1.0, "train.discriminator_start": 0}
 
 Kind = TypeVar("Kind", bound=Section)
 
@@ -63,8 +101,10 @@ def load_kind(kind: type[Kind], *names: str | Path, overrides: Sequence[str] = (
     tree: dict[str, Any] = {}
     for path in paths:
         _lay_over(tree, _read(path))
+        _spell_out(tree)
     for override in overrides:
         _override(tree, override)
+        _spell_out(tree)
     given = [str(path) for path in paths] + [f"--set {override}" for override in overrides]
     return parse_kind(kind, tree, " + ".join(given))
 
@@ -89,13 +129,29 @@ def _lay_over(tree: dict[str, Any], layer: dict[str, Any]) -> None:
             tree[key] = value
 
 
+def _spell_out(tree: dict[str, Any]) -> None:
+    """Write out ``deviations: none``, so that later layers and overrides can change single keys."""
+    if tree.get("deviations") == NO_DEVIATIONS:
+        tree["deviations"] = Deviations.none()
+
+
 def parse_config(tree: dict[str, Any], origin: str) -> Config:
     """Check a tree of sections; ``origin`` names it in the error."""
     return parse_kind(Config, tree, origin)
 
 
 def parse_kind(kind: type[Kind], tree: dict[str, Any], origin: str) -> Kind:
-    """:func:`parse_config` for either kind of configuration."""
+    """:func:`parse_config` for either kind.
+
+    Raises:
+        UserError: one line: a key of a former version and its new name, or what is wrong.
+    """
+    for old, new in MOVED.items():
+        if _holds(tree, old) and new in known_keys(kind):
+            raise UserError(f"{origin}: {old} is {new} now; rename it")
+    for old, value in DROPPED.items():
+        if _holds(tree, old) and old.split(".")[0] in kind.model_fields:
+            raise UserError(f"{origin}: there is no {old} any more (it is always {value}); drop it")
     options = _options_of(tree, origin)
     try:
         data = options.model_validate(tree.get("data", {}))
@@ -107,9 +163,42 @@ def parse_kind(kind: type[Kind], tree: dict[str, Any], origin: str) -> Kind:
         raise UserError(f"{origin}: {_explain(error, kind)}") from None
 
 
-def parse_saved(kind: type[Kind], tree: dict[str, Any], origin: str) -> Kind:
-    """:func:`parse_kind` for what the project itself wrote: a run, evaluators, a manifest."""
+def parse_stored(kind: type[Kind], tree: dict[str, Any], origin: str) -> Kind:
+    """:func:`parse_kind` for the configuration that a run or a preset keeps: it may have been
+    written by a former version, with the keys of :data:`MOVED` and :data:`DROPPED`.
+
+    Raises:
+        UserError: as :func:`parse_kind`, or a dropped key had another value than all runs have now.
+    """
+    tree = copy.deepcopy(tree)
+    _spell_out(tree)
+    known = set(known_keys(kind))
+    for old, new in MOVED.items():
+        if _holds(tree, old):
+            value = _take(tree, old)
+            if new in known:  # evaluators never read some of the former keys
+                section, _, name = new.partition(".")
+                tree.setdefault(section, {})[name] = value
+    for old, expected in DROPPED.items():
+        if _holds(tree, old):
+            value = _take(tree, old)
+            if value != expected:
+                raise UserError(
+                    f"{origin}: this version can only do with {old}={expected}, not {value}; use "
+                    "the version that wrote it"
+                )
     return parse_kind(kind, drop_keys_of_other_sets(tree, origin), origin)
+
+
+def _holds(tree: dict[str, Any], key: str) -> bool:
+    section, _, name = key.rpartition(".")
+    within = tree.get(section) if section else tree
+    return isinstance(within, dict) and name in within
+
+
+def _take(tree: dict[str, Any], key: str) -> Any:
+    section, _, name = key.rpartition(".")
+    return (tree[section] if section else tree).pop(name)
 
 
 def drop_keys_of_other_sets(tree: dict[str, Any], origin: str) -> dict[str, Any]:

@@ -59,12 +59,12 @@ class Editor:
             edited [B, F, F, 3] and coarse [B, C, C, 3] in [-1, 1], alpha and boundary [B, F, F, 1]
             in [0, 1], in the order edited, alpha, coarse, boundary.
         """
-        words = self.generator.read(tokens, training=False)
+        words = self.generator.encode_text(tokens, training=False)
         return self.paint(picture, words["h_hat"], words["mask"])
 
     def paint(self, picture, h_hat, mask):
         """:meth:`graph` from the texture ``h_hat`` [B, T, l] and ``mask`` [B, T] of a caption."""
-        seen = self.generator.see(picture, training=False)
+        seen = self.generator.encode_picture(picture, training=False)
         out = self.generator.paint(seen, h_hat, mask, training=False)
         # Only enlarges, where the fine stage is off: layers.resize, which every GPU has.
         edited = resize(out["images"][self._stage], self.size)

@@ -14,12 +14,11 @@ import tensorflow as tf
 import yaml
 
 from mim_tf.config import Config
-from mim_tf.config_files import dump_config, parse_saved
+from mim_tf.config_files import dump_config, parse_stored
 from mim_tf.errors import UserError
 from mim_tf.models.generator import Generator, make_generator
 from mim_tf.storage import load_weights, replace_text, save_weights
 from mim_tf.text import Vocabulary
-from mim_tf.training.mimnet import MIMNet
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets"
 CONFIG, VOCABULARY, WEIGHTS = "config.yaml", "vocabulary.json", "generator.weights.h5"
@@ -77,7 +76,7 @@ class Run:
             raise UserError(f"{file} cannot be read as YAML") from None
         if not isinstance(tree, dict):
             raise UserError(f"{file} holds no sections")
-        return cls(path, parse_saved(Config, tree, str(file)), Vocabulary.load(path / VOCABULARY))
+        return cls(path, parse_stored(Config, tree, str(file)), Vocabulary.load(path / VOCABULARY))
 
     @classmethod
     def chosen(cls, path: Path | None, preset: str | None) -> Run:
@@ -102,17 +101,17 @@ class Run:
 
     # Checkpoints: everything that training needs to go on as if it had never stopped.
 
-    def checkpoints(self, model: MIMNet) -> tf.train.CheckpointManager:
-        """The manager of this run's checkpoints of ``model``."""
+    def checkpoints(self, state: tf.train.Checkpoint) -> tf.train.CheckpointManager:
+        """The manager of this run's checkpoints of ``state``."""
         return tf.train.CheckpointManager(
-            model.checkpoint(),
+            state,
             str(self.path / "checkpoints"),
-            max_to_keep=self.config.train.keep_checkpoints,
+            max_to_keep=self.config.machine.keep_checkpoints,
             checkpoint_name="step",
         )
 
     def restore(self, manager: tf.train.CheckpointManager) -> bool:
-        """Load the newest checkpoint into the manager's model; False when there is none.
+        """Load the newest checkpoint into the manager's variables; False when there is none.
 
         Raises:
             UserError: it does not fit the model.

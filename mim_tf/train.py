@@ -18,41 +18,28 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-@entry_point
-def main(argv: Sequence[str] | None = None) -> int:
-    arguments = _arguments(argv)
-    if arguments.config is None and arguments.run is None:
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.config is None and not (arguments.run and arguments.resume):
         raise UserError("give --config NAME to start a run, or --run DIR --resume to go on")
     if arguments.resume and arguments.set:
         raise UserError("--resume goes on with the run's own configuration; leave out --set")
-    if arguments.resume and arguments.run is not None and arguments.config is not None:
+    if arguments.resume and arguments.run and arguments.config:
         raise UserError("--resume goes on with the run's own configuration; leave out --config")
+
+
+@entry_point
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _arguments(argv)
+    _check(arguments)
+    path = arguments.run or Path("runs") / "-".join(Path(name).stem for name in arguments.config)
     config = None
-    if arguments.config is not None:
+    if not arguments.resume:
         config = load_config(*arguments.config, overrides=arguments.set)
-    path = arguments.run or Path("runs") / "-".join(Path(one).stem for one in arguments.config)
-    if config is None and not arguments.resume:
-        raise UserError("give --config NAME, or --resume to go on with a run")
 
-    # TensorFlow takes seconds to import: mistakes in the configuration are told before.
-    from mim_tf.data.sources import load_source
-    from mim_tf.run import Run
-    from mim_tf.training.loop import build_vocabulary, start_run, train
+    # TensorFlow takes seconds to import: mistakes in the configuration are reported before.
+    from mim_tf.training.loop import resume, start
 
-    if arguments.resume:
-        run = Run.open(path)
-        source = load_source(run.config, "train")
-        found = build_vocabulary(source, run.config)
-        if found.words != run.vocabulary.words:
-            raise UserError(
-                f"{path} was trained with another vocabulary ({len(run.vocabulary)} ids) than "
-                f"these captions give ({len(found)}); restore its data, or start a new run"
-            )
-    else:
-        assert config is not None
-        source = load_source(config, "train")
-        run = start_run(path, config, source)
-    train(run, source)
+    run = resume(path) if config is None else start(path, config)
     print(run.path)
     return 0
 

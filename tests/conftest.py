@@ -35,8 +35,9 @@ TINY = {
              "swap_words": ["red", "blue", "green", "white", "black"]},
     "model": {"coarse_size": 16, "fine_size": 32, "channels": 8, "word_dim": 8, "text_dim": 8,
               "slots": 6, "decoder_channels": 4, "discriminator_channels": 4},
-    "train": {"batch_size": 4, "steps": 4, "log_every": 1, "sample_every": 2,
-              "checkpoint_every": 2, "warm_up": 2},
+    "train": {"batch_size": 4, "steps": 4},
+    "deviations": {"warm_up": 2},
+    "machine": {"workers": 1, "log_every": 1, "sample_every": 2, "checkpoint_every": 2},
 }  # fmt: skip
 
 
@@ -59,14 +60,9 @@ def tiny_config(**sections) -> Config:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory) -> Path:
     """The directory of a tiny run, trained for four steps."""
-    from mim_tf.data.sources import load_source
-    from mim_tf.training.loop import start_run, train
+    from mim_tf.training.loop import start
 
-    config = tiny_config()
-    source = load_source(config, "train")
-    path = tmp_path_factory.mktemp("runs") / "tiny"
-    train(start_run(path, config, source), source)
-    return path
+    return start(tmp_path_factory.mktemp("runs") / "tiny", tiny_config()).path
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +76,7 @@ def tiny_evaluators(tmp_path_factory) -> Path:
         "data": {"count": 24, "captions": 2},
         "damsm": {"size": 32, "dim": 8, "word_dim": 6, "batch_size": 4, "steps": 3},
         "classifier": {"size": 32, "batch_size": 4, "steps": 3},
-        "checkpoint_every": 2,
+        "machine": {"checkpoint_every": 2},
     }
     path = tmp_path_factory.mktemp("evaluators") / "tiny"
     pretraining.start(path, parse_kind(PretrainConfig, tree, "test"))
@@ -96,7 +92,7 @@ def random_run(tmp_path_factory):
     from mim_tf.data.sources import load_source
     from mim_tf.models.generator import make_generator
     from mim_tf.run import Run
-    from mim_tf.training.loop import build_vocabulary
+    from mim_tf.training.start import build_vocabulary
 
     config = tiny_config()
     vocabulary = build_vocabulary(load_source(config, "train"), config)

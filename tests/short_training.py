@@ -15,14 +15,18 @@ from mim_tf.run import Run
 SHORT = {
     "model": {**TINY["model"], "fine": False},
     "train": {
-        **TINY["train"], "batch_size": 2, "warm_up": 1, "steps": 2, "sample_every": 2,
-        "checkpoint_every": 2, "discriminator_start": 9, "adversarial_start": 9,
+        **TINY["train"], "batch_size": 2, "steps": 2,
     },
+    "deviations": {"warm_up": 1, "adversarial_every": 9},
 }  # fmt: skip
 
 
-def config_file(folder: Path, **data) -> Path:
-    tree = {**SHORT, "data": {"max_words": 40, "partial": True, "workers": 1, **data}}
+def config_file(folder: Path, machine: dict | None = None, **data) -> Path:
+    tree = {
+        **SHORT,
+        "data": {"max_words": 40, "partial": True, **data},
+        "machine": {**TINY["machine"], **(machine or {})},
+    }
     (folder / "c.yaml").write_text(json.dumps(tree, default=str))
     return folder / "c.yaml"
 

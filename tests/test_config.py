@@ -9,22 +9,26 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mim_tf import config as configuration
-from mim_tf.config import Config
+from mim_tf.config import Config, Deviations
 from mim_tf.config_files import (
     CONFIG_FOLDER,
+    DROPPED,
+    MOVED,
     dump_config,
     known_keys,
     load_config,
     load_kind,
     parse_config,
     parse_kind,
-    parse_saved,
+    parse_stored,
 )
 from mim_tf.data.sources import find_set, set_names
 from mim_tf.errors import UserError
 from mim_tf.evaluators.config import PretrainConfig
+from mim_tf.run import Run
 
 PACKAGE = Path(configuration.__file__).parent
 
@@ -52,7 +56,48 @@ def test_mistakes_in_a_config_of_evaluators_name_its_own_keys():
 def test_layers_go_over_each_other_key_by_key():
     config = load_config("birds.yaml", "paper.yaml")
     assert config.data == load_config("birds.yaml").data
-    assert not config.model.compose and config.train.perturb == 0
+    assert config.optimizer.learning_rate == 2e-4 and config.optimizer.beta_1 == 0.9
+
+
+def test_the_paper_taken_literally_has_no_deviation():
+    """Whatever ``birds.yaml`` and the defaults say, and with one of them on again."""
+    paper = Deviations.none()
+    assert set(paper) == set(Deviations.model_fields)
+    config = load_config("birds.yaml", "paper.yaml")
+    assert config.deviations.model_dump() == paper
+    assert config.deviations == parse_config({"deviations": "none"}, "test").deviations
+    # The paper's own values: Eq. 7 mixes v^i in, Eq. 17's negative of D_T is a fake.
+    assert config.deviations.fuse and config.deviations.D_T_fake == 1
+    assert not config.deviations.compose and config.deviations.perturb == 0
+    one_on = load_config("birds.yaml", "paper.yaml", overrides=["deviations.compose=true"])
+    assert one_on.deviations.model_dump() == {**paper, "compose": True}
+
+
+OLD = Path(__file__).parent / "old_birds_64.yaml"
+
+
+def test_the_configuration_of_a_former_version_reads_as_the_present_one():
+    """The preset's file as it was before some keys moved."""
+    old = yaml.safe_load(OLD.read_text())
+    assert parse_stored(Config, old, "old") == Run.preset("birds-64").config
+    assert old == yaml.safe_load(OLD.read_text())  # not changed by reading
+
+
+def test_stored_evaluators_of_a_former_version_read_too():
+    old = {"data": {"cache_gb": 1.0, "workers": 3}, "checkpoint_every": 7}
+    config = parse_stored(PretrainConfig, old, "old")
+    assert config.machine.cache_gb == 1 and config.machine.checkpoint_every == 7
+
+
+def test_a_dropped_key_with_another_value_is_refused():
+    with pytest.raises(UserError, match="old: this version can only do with model.temperature=1.0"):
+        parse_stored(Config, {"model": {"temperature": 0.5}}, "old")
+
+
+def test_every_moved_key_leads_to_one_that_exists():
+    known = {*known_keys(), *known_keys(PretrainConfig)}
+    assert not {new for new in MOVED.values() if new not in known}
+    assert not known & {*MOVED, *DROPPED}
 
 
 def test_a_name_is_looked_up_in_configs(tmp_path, monkeypatch):
@@ -66,8 +111,6 @@ def test_a_name_is_looked_up_in_configs(tmp_path, monkeypatch):
 
 def test_a_dumped_config_reads_back_equal():
     config = load_config("birds.yaml")
-    import yaml
-
     assert parse_config(yaml.safe_load(dump_config(config)), "dump") == config
 
 
@@ -93,8 +136,12 @@ def test_scientific_notation_in_a_file_is_a_number(tmp_path):
         (["train.batch_size=0"], "train.batch_size: "),
         (["train.batch_size=many"], "train.batch_size: "),
         (["optimizer.learning_rate=fast"], "optimizer.learning_rate: "),
-        (["model.compose=false"], "brings the picture's background back"),
-        (["loss.match=0"], "train.warm_up needs model.word_gates and loss.match"),
+        (["deviations.compose=false"], "brings the picture's background back"),
+        (["deviations.match=0"], "deviations: warm_up needs word_gates and match"),
+        (["deviations=false"], "deviations: give single switches, or none"),
+        (["train.log_every=3"], "train.log_every is machine.log_every now"),
+        (["loss.alpha=3"], "loss.alpha is deviations.alpha_prior now"),
+        (["model.temperature=2"], "there is no model.temperature any more"),
         (["train.epochs=3"], "exactly one of train.steps and train.epochs"),
         (["model.coarse_size=128"], "model.fine_size is smaller than model.coarse_size"),
         (["data.sorce=cub"], "unknown key data.sorce; did you mean data.source?"),
@@ -103,7 +150,7 @@ def test_scientific_notation_in_a_file_is_a_number(tmp_path):
         (["data.crop_to_box=false"], "data.crop_to_box is an option of data.source=cub only"),
         (["data.count=0"], "data.count: input should be greater"),
         (["data=3"], "data: input should be a valid dictionary"),
-        (["train.steps=2000"], "ends within train.warm_up=2500"),
+        (["train.steps=2000"], "ends within deviations.warm_up=2500"),
         (["model.fine_size=512"], "model.fine_size=512: procedural birds are drawn at 32 to 256"),
         (["nonsense"], "expected section.key=value"),
         (["train=[1"], "is not a YAML value"),
@@ -136,12 +183,11 @@ def test_every_field_is_read_somewhere():
     sources = [path for path in PACKAGE.rglob("*.py") if path.name != "config.py"]
     nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text()))]
     read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    # ModelConfig is handed over whole, as keyword arguments of Generator.
-    arguments = {node.arg for node in nodes if isinstance(node, ast.arg)}
 
     def is_read(key: str) -> bool:
+        # The weights of two stages are read as `weights.rec[stage]`.
         name = key.split(".")[1] if key.startswith("loss.") else key.split(".")[-1]
-        return name in read or (key.startswith("model.") and name in arguments)
+        return name in read
 
     own = [key for name in set_names() for key in known_keys(find_set(name).Options, "data.")]
     keys = [*known_keys(), *known_keys(PretrainConfig), *own]
@@ -160,14 +206,14 @@ def test_a_saved_configuration_may_state_the_defaults_of_other_sets(kind):
     """Files from before each set had its own options do."""
     others = {"root": None, "crop_to_box": True, "official_split": False, "test_share": 0.1}
     birds = {"source": "birds", "count": 7, "swap_words": ["red"]}
-    saved = parse_saved(kind, {"data": {**birds, **others}}, "run")
+    saved = parse_stored(kind, {"data": {**birds, **others}}, "run")
     assert saved == parse_kind(kind, {"data": birds}, "run")
     assert (saved.data.count, saved.data.swap_words) == (7, ("red",))
     cub = {"source": "cub", "root": "a", "crop_to_box": False, "count": 8192, "terse": 0.0}
-    assert parse_saved(kind, {"data": cub}, "run").data.crop_to_box is False
+    assert parse_stored(kind, {"data": cub}, "run").data.crop_to_box is False
     for tree in ({**birds, "crop_to_box": False}, {**birds, "nonsense": None}):
         with pytest.raises(UserError, match="crop_to_box is an option of|unknown key"):
-            parse_saved(kind, {"data": tree}, "run")
+            parse_stored(kind, {"data": tree}, "run")
     with pytest.raises(UserError, match="is an option of"):  # what a user writes is not forgiven
         parse_kind(kind, {"data": {**birds, "crop_to_box": True}}, "c.yaml")
 

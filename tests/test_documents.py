@@ -49,10 +49,10 @@ def commands(document: Path) -> list[list[str]]:
 
 def cases(of):
     return [
-        pytest.param(document, item, id=f"{document.name}: {item if isinstance(item, str) else ' '.join(item)}")
+        pytest.param(document, item, id=f"{document.name}: {item}")
         for document in DOCUMENTS
         for item in of(document)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(("document", "link"), cases(links))

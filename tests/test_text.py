@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from mim_tf.config import ModelConfig
 from mim_tf.errors import UserError
 from mim_tf.models.encoders import TextEncoder
 from mim_tf.text import GraphTokenizer, Vocabulary, WordVectors, tokenize, word_vectors
@@ -81,7 +82,7 @@ def test_word_vectors_of_real_glove(samples):
 def test_fixed_word_vectors_stay_and_words_without_one_are_learned(trainable):
     table = np.arange(10, dtype=np.float32).reshape(5, 2) / 10
     known = np.array([False, False, True, True, False])
-    encoder = TextEncoder(5, 2, 4, WordVectors(table, known, trainable))
+    encoder = TextEncoder(ModelConfig(text_dim=4), 5, WordVectors(table, known, trainable))
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(tf.square(encoder(np.array([[2, 3, 4, 1, 0]]))))
     rows = tf.convert_to_tensor(tape.gradient(loss, encoder.embedding.embeddings)).numpy()

@@ -78,7 +78,7 @@ class Sampler:
         self._order = functools.lru_cache(maxsize=4)(self._permutation)
         self._cache: dict[int, np.ndarray] = {}
         # Records need no cache of ours: the system keeps their pages.
-        room = 0 if config.data.records is not None else config.data.cache_gb * 1e9
+        room = 0 if config.data.records is not None else config.machine.cache_gb * 1e9
         self._cache_room = int(room / (3 * self.stored_size**2))
 
     def __call__(self, first: int, count: int) -> tuple[np.ndarray, ...]:
@@ -215,7 +215,7 @@ def training_batches(
     share = context.get_per_replica_batch_size(batch)
     replicas = context.num_replicas_in_sync // context.num_input_pipelines
     offset = context.input_pipeline_id * replicas * share
-    workers = config.data.workers or os.cpu_count() or 1
+    workers = config.machine.workers or os.cpu_count() or 1
     # Every worker reads whole pictures: OpenCV's own threads would only get in their way.
     cv2.setNumThreads(1)
 

@@ -160,7 +160,7 @@ def _write_shards(config: Config, folder: Path, sources: Sources) -> None:
     ]
     size = config.model.fine_size
     sizes = {split: source.stored_size(size) for split, source in sources.items()}
-    workers = min(config.data.workers or os.cpu_count() or 1, len(todo))
+    workers = min(config.machine.workers or os.cpu_count() or 1, len(todo))
     total = sum(len(job.numbers) for job in jobs)
     done = total - sum(len(job.numbers) for job in todo)
     with tqdm(total=total, initial=done, unit="picture", dynamic_ncols=True) as bar:
@@ -179,7 +179,7 @@ def _write_shards(config: Config, folder: Path, sources: Sources) -> None:
             except BrokenProcessPool:
                 raise UserError(
                     "a process of prepare was ended from outside (out of memory?); run it again "
-                    "with fewer: --set data.workers=1"
+                    "with fewer: --set machine.workers=1"
                 ) from None
             finally:
                 pool.shutdown(cancel_futures=True)

@@ -22,7 +22,8 @@ from mim_tf.evaluation.task import Task, edit_with
 from mim_tf.evaluators.folder import Evaluators
 from mim_tf.pictures import files, sheets
 from mim_tf.storage import replace_text
-from mim_tf.training.loop import open_or_start, train
+from mim_tf.training.loop import train
+from mim_tf.training.start import open_or_start
 
 _SHOWN = 8  # pairs in the sheet of edits
 _TRUTH_COLUMNS = ("accuracy", "kept", "psnr", "ssim", "background", "iou")

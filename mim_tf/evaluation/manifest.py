@@ -20,7 +20,7 @@ from mim_tf.evaluators.folder import Evaluators
 _VERSIONS = ("tensorflow", "keras", "numpy", "pillow", "opencv-python")
 
 # Data settings that say where and how to read, not what.
-_OF_THIS_MACHINE = {"root", "records", "word_vectors", "workers", "cache_gb", "broken_limit"}
+_OF_THIS_MACHINE = {"root", "records", "word_vectors", "broken_limit"}
 
 
 def describe(

@@ -81,6 +81,10 @@ def edit_with(run: Run, task: Task, originals: np.ndarray) -> tuple[Edits, dict[
         "name": run.path.resolve().name,
         "weights_sha256": fingerprint(editor.generator),
         "vocabulary_sha256": vocabulary_hash(run.vocabulary),
-        "config": run.config.model.model_dump(mode="json", exclude={"encoder_weights"}),
+        "config": run.config.model_dump(
+            mode="json",
+            include={"model": True, "deviations": True},
+            exclude={"model": {"encoder_weights"}},
+        ),
     }
     return make_edits(editor.edit_batch, task, originals), model

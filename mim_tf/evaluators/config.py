@@ -46,6 +46,13 @@ class ClassifierConfig(Section):
     learning_rate: Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)] = 2e-3
 
 
+class EvaluatorsMachineConfig(Section):
+    """What suits the machine; the evaluators do not depend on it."""
+
+    cache_gb: Weight = Field(2.0, description="memory for decoded pictures, in GB")
+    checkpoint_every: Count = Field(500, description="steps between checkpoints")
+
+
 class PretrainConfig(Section):
     """Both evaluators, and the data they learn from."""
 
@@ -53,7 +60,7 @@ class PretrainConfig(Section):
     damsm: DamsmConfig = DamsmConfig()
     classifier: ClassifierConfig = ClassifierConfig()
     seed: Index = 0
-    checkpoint_every: Count = 500
+    machine: EvaluatorsMachineConfig = EvaluatorsMachineConfig()
 
     @model_validator(mode="after")
     def _sizes(self) -> PretrainConfig:

@@ -49,7 +49,7 @@ def fit(recipe: Recipe, path: Path, config: PretrainConfig) -> None:
     Args:
         recipe: what is trained.
         path: the directory of evaluators, for ``checkpoints/`` and ``log.jsonl``.
-        config: of the evaluators; its seed and ``checkpoint_every`` are used here.
+        config: of the evaluators; its seed and ``machine.checkpoint_every`` are used here.
 
     Raises:
         UserError: a loss that is not finite, or a checkpoint of another configuration.
@@ -80,7 +80,7 @@ def fit(recipe: Recipe, path: Path, config: PretrainConfig) -> None:
             if done % _LOG_EVERY == 0 or last:
                 bar.set_postfix({key: f"{loss:.3f}" for key, loss in losses.items()})
                 _log(path, {"evaluator": recipe.name, "step": done, **losses})
-            if done % config.checkpoint_every == 0 or last:
+            if done % config.machine.checkpoint_every == 0 or last:
                 manager.save(checkpoint_number=done)
     except KeyboardInterrupt:
         manager.save(checkpoint_number=int(step.numpy()))

@@ -20,7 +20,7 @@ import tensorflow as tf
 import yaml
 
 from mim_tf import metrics
-from mim_tf.config_files import parse_saved
+from mim_tf.config_files import parse_stored
 from mim_tf.errors import UserError
 from mim_tf.evaluators.classifier import Classifier
 from mim_tf.evaluators.config import PretrainConfig
@@ -208,7 +208,7 @@ def read_config(path: Path) -> PretrainConfig:
         raise UserError(f"{file} cannot be read as YAML") from None
     if not isinstance(tree, dict):
         raise UserError(f"{file} holds no sections")
-    return parse_saved(PretrainConfig, tree, str(file))
+    return parse_stored(PretrainConfig, tree, str(file))
 
 
 def read_classes(path: Path) -> list[str]:

@@ -200,8 +200,8 @@ def _labelled(config: PretrainConfig):
 class _Pictures:
     """Batches of a source's pictures.
 
-    Pictures stay in memory as far as ``data.cache_gb`` allows; each batch crops and flips them at
-    random, where the source allows it.
+    Pictures stay in memory as far as ``machine.cache_gb`` allows; each batch crops and flips them
+    at random, where the source allows it.
 
     Args:
         source: whose pictures.
@@ -214,7 +214,7 @@ class _Pictures:
         self.augment = source.augment
         self.stored = round(size * MARGIN) if self.augment else size
         self._kept: dict[int, np.ndarray] = {}
-        self._room = int(config.data.cache_gb * 1e9 / (3 * self.stored**2))
+        self._room = int(config.machine.cache_gb * 1e9 / (3 * self.stored**2))
 
     def batch(self, indices: Sequence[int] | np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Pictures by their indices, [B, S, S, 3] in [-1, 1]."""

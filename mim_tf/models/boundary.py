@@ -17,7 +17,8 @@ _CANNY_THRESHOLDS = (100, 200)  # of the gradient's magnitude, on 0..255: OpenCV
 
 
 def boundary(pictures: tf.Tensor) -> tf.Tensor:
-    """Boundary image B (Section 3, Fig. 3): where something ends, hardly how strongly.
+    """Boundary image B (Section 3, Fig. 3): where the edges are, with strong and weak ones made
+    alike.
 
     Per channel the Sobel gradient magnitude `m`, the maximum over the channels (so a red to green
     edge of equal luminance counts), then `m / (m + BOUNDARY_HALF)`. The picture's own border is no
@@ -38,7 +39,7 @@ def boundary(pictures: tf.Tensor) -> tf.Tensor:
     sobel = np.outer([1.0, 2.0, 1.0], [-1.0, 0.0, 1.0]).astype(np.float32) / 8.0
     across = _depthwise(padded, sobel)
     down = _depthwise(padded, sobel.T)
-    # The maximum before the root: the order of the channels is the same, the root is taken once.
+    # The largest square is that of the largest gradient: one root in place of three.
     red, green, blue = tf.split(tf.square(across) + tf.square(down), 3, axis=3)
     energy = tf.maximum(tf.maximum(red, green), blue)
     # Epsilon keeps the root's slope finite at 0; subtracting its root keeps a flat area at 0.

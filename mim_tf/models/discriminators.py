@@ -10,8 +10,10 @@ import math
 import keras
 from keras import ops
 
+from mim_tf.config import ModelConfig
 from mim_tf.models.encoders import TextEncoder, word_mask
 from mim_tf.models.layers import activate, conv
+from mim_tf.text import WordVectors
 
 
 class Trunk(keras.Model):
@@ -40,11 +42,16 @@ class Trunk(keras.Model):
 
 
 class D_I(keras.Model):  # noqa: N801 - the paper's name
-    """Reality discriminator, Eq. 12, before its sigmoid."""
+    """Reality discriminator, Eq. 12, before its sigmoid.
 
-    def __init__(self, size: int, channels: int, **kwargs) -> None:
+    Args:
+        model: ``discriminator_channels``.
+        size: S.
+    """
+
+    def __init__(self, model: ModelConfig, size: int, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.f = Trunk(size, channels, 1)
+        self.f = Trunk(size, model.discriminator_channels, 1)
 
     def call(self, picture, training=False):
         """``picture`` [B, S, S, 3] -> logit [B]."""
@@ -54,17 +61,26 @@ class D_I(keras.Model):  # noqa: N801 - the paper's name
 class D_T(keras.Model):  # noqa: N801 - the paper's name
     """Text-conformity discriminator, Eq. 13, as ``log D_T``.
 
-    A weighted geometric mean of one verdict a word, computed as a sum of logarithms.
+    A weighted geometric mean with one probability a word, computed as a sum of logarithms.
+
+    Args:
+        model: ``discriminator_channels``, and what the text encoder takes.
+        size: S.
+        vocabulary_size, vectors: as for :class:`TextEncoder`.
     """
 
     def __init__(
-        self, size: int, channels: int, vocabulary_size: int, word_dim: int, text_dim: int,
-        vectors=None, **kwargs,
-    ) -> None:  # fmt: skip
+        self,
+        model: ModelConfig,
+        size: int,
+        vocabulary_size: int,
+        vectors: WordVectors | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
-        self.f = Trunk(size, channels, text_dim)
-        self.text_encoder = TextEncoder(vocabulary_size, word_dim, text_dim, vectors)
-        self.w = keras.layers.Dense(text_dim, name="W")
+        self.f = Trunk(size, model.discriminator_channels, model.text_dim)
+        self.text_encoder = TextEncoder(model, vocabulary_size, vectors)
+        self.w = keras.layers.Dense(model.text_dim, name="W")
         self.b = keras.layers.Dense(1, name="b")
 
     def call(self, inputs, training=False):
@@ -73,8 +89,8 @@ class D_T(keras.Model):  # noqa: N801 - the paper's name
         return self.judge(feature, inputs["tokens"], training=training)
 
     def judge(self, feature, tokens, training=False):
-        """``feature`` f(I) [B, K] and ``tokens`` [B, T] -> ``log D_T`` [B]: several captions may
-        be held against one picture."""
+        """``feature`` f(I) [B, K] and ``tokens`` [B, T] -> ``log D_T`` [B]; for several captions of
+        a picture, whose f(I) is computed once."""
         mask = word_mask(tokens)
         h = self.text_encoder(tokens, training=training)  # [B, T, d], padded rows zero
         count = ops.sum(mask, axis=1, keepdims=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 from keras import ops
 
+from mim_tf.config import ModelConfig
 from mim_tf.errors import UserError
 from mim_tf.models.layers import Norm, Residual, activate, conv, resize
 from mim_tf.pictures.pixels import from_signed
@@ -29,22 +30,24 @@ class TextEncoder(keras.Model):
     """Sec. 3.1: word embeddings and a Bi-LSTM.
 
     Args:
+        model: ``word_dim``, the width of an embedding learned from scratch, and d (``text_dim``);
+            each direction of the Bi-LSTM has d / 2 units.
         vocabulary_size: number of token ids.
-        word_dim: width of an embedding learned from scratch.
-        text_dim: d; each direction has d / 2 units.
-        vectors: pretrained embeddings; they go on being trained unless they say otherwise.
+        vectors: pretrained embeddings; they are trained further unless ``vectors.trainable`` is
+            off.
     """
 
     def __init__(
         self,
+        model: ModelConfig,
         vocabulary_size: int,
-        word_dim: int,
-        text_dim: int,
         vectors: WordVectors | None = None,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        # Unit variance, as pretrained vectors have: the Bi-LSTM should hear words from the start.
+        word_dim = model.word_dim
+        # Unit variance, as pretrained vectors have; Keras's default, a twentieth of it, would give
+        # the Bi-LSTM almost the same input for every word.
         initializer: object = keras.initializers.RandomNormal(stddev=1.0)
         self.fixed = None
         if vectors is not None:
@@ -56,7 +59,7 @@ class TextEncoder(keras.Model):
             vocabulary_size, word_dim, embeddings_initializer=initializer
         )
         self.bi_lstm = keras.layers.Bidirectional(
-            keras.layers.LSTM(text_dim // 2, return_sequences=True)
+            keras.layers.LSTM(model.text_dim // 2, return_sequences=True)
         )
 
     def call(self, tokens, training=False):
@@ -71,21 +74,26 @@ class TextEncoder(keras.Model):
 
 
 class SmallEncoder(keras.Model):
-    """Enc of our own, at half the picture's size, trained with the rest in minutes.
+    """Our own Enc, at half the picture's size, trained with the other networks in minutes.
 
-    A small U-Net: three halvings let every position see the whole object (a part is known by where
-    it sits on it), additions on the way up bring the position back.
+    With ``halvings`` it is a small U-Net: the way down lets every position depend on the whole
+    object, since a part can only be told by its place on the object, and the additions on the way
+    up restore the exact position.
 
-    Deviation: the paper uses one pretrained CNN for picture and boundary; this one exists twice,
-    with weights of its own for each.
+    Deviation: the paper uses a single pretrained CNN for picture and boundary; this encoder exists
+    twice, with separate weights.
+
+    Args:
+        channels: l.
+        halvings: how often the size is halved further, and doubled again.
     """
 
-    def __init__(self, channels: int, deep: bool, **kwargs) -> None:
+    def __init__(self, channels: int, halvings: int, **kwargs) -> None:
         super().__init__(**kwargs)
         half = channels // 2
         self.stem = conv(half, 5, strides=2)
         self.enter = conv(channels)
-        self.down = [conv(channels, strides=2) for _ in range(2 if deep else 0)]
+        self.down = [conv(channels, strides=2) for _ in range(halvings)]
         self.down_blocks = [Residual(channels) for _ in self.down]
         self.up_blocks = [Residual(channels) for _ in self.down]
         self.norm = Norm()
@@ -103,10 +111,19 @@ class SmallEncoder(keras.Model):
 
 
 class VGGEncoder(keras.Model):
-    """Enc as published systems have it: a frozen ImageNet VGG, cut at a named layer."""
+    """Enc as published systems have it: a frozen ImageNet VGG, cut at a named layer.
 
-    def __init__(self, name_of: str, layer: str, weights: str, size: int, **kwargs) -> None:
+    Args:
+        model: ``encoder``, ``encoder_layer``, ``encoder_weights`` and ``fine_size``.
+
+    Raises:
+        UserError: the weights cannot be downloaded or read, or there is no such layer.
+    """
+
+    def __init__(self, model: ModelConfig, **kwargs) -> None:
         super().__init__(**kwargs)
+        name_of, layer, weights = model.encoder, model.encoder_layer, model.encoder_weights
+        size = model.fine_size
         make = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}[name_of]
         source = "imagenet" if weights == "imagenet" else None
         try:
@@ -128,7 +145,7 @@ class VGGEncoder(keras.Model):
                     f"model.encoder_weights: {weights} does not fit {name_of}: "
                     f"{str(error).splitlines()[0]}"
                 ) from None
-        names = [one.name for one in whole.layers]
+        names = [part.name for part in whole.layers]
         if layer not in names:
             raise UserError(f"model.encoder_layer: {name_of} has no {layer}; it has {names[1:]}")
         self.features = keras.Model(whole.inputs, whole.get_layer(layer).output)
@@ -136,7 +153,7 @@ class VGGEncoder(keras.Model):
 
     def call(self, picture, training=False):
         """``picture`` [B, H, W, 3] in [-1, 1] -> [B, N, M, l]."""
-        # Not a flip: the GPU delegate has none.
+        # Split and concatenate to reverse the channels: TFLite's GPU delegate cannot run a flip.
         red, green, blue = ops.split(from_signed(picture), 3, axis=-1)
         blue_green_red = ops.concatenate([blue, green, red], axis=-1)
         means = ops.convert_to_tensor(_VGG_MEANS, "float32")
@@ -147,30 +164,25 @@ class ImageEncoder(keras.Model):
     """Enc: ``v^i`` of the picture and ``v^b`` of its structure.
 
     Args:
-        kind: ``small``, ``vgg16`` or ``vgg19``.
-        channels: l of the small encoder.
-        layer, weights: the VGG's layer and where its weights come from.
-        size: H = W of the pictures.
+        model: ``encoder`` says which; ``channels`` is l of the small one.
 
     Attributes:
         channels: l, whatever the kind.
         frozen: whether its features are fixed (VGG) rather than trained (small).
     """
 
-    def __init__(
-        self, kind: str, channels: int, layer: str, weights: str, size: int, **kwargs
-    ) -> None:
+    def __init__(self, model: ModelConfig, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.frozen = kind != "small"
+        self.frozen = model.encoder != "small"
         if self.frozen:
-            self.vgg = VGGEncoder(kind, layer, weights, size)
+            self.vgg = VGGEncoder(model)
             self.channels = int(self.vgg.features.output.shape[-1])
-            # ReLU features of a VGG are in the tens; the rest of the model wants order one.
+            # A VGG's features are in the tens; the other networks expect values around 1.
             self.scale = 1 / 32
         else:
-            self.of_picture = SmallEncoder(channels, deep=False)
-            self.of_structure = SmallEncoder(channels, deep=True)
-            self.channels = channels
+            self.of_picture = SmallEncoder(model.channels, halvings=0)
+            self.of_structure = SmallEncoder(model.channels, halvings=2)
+            self.channels = model.channels
 
     def call(self, inputs, training=False):
         """Features of both.

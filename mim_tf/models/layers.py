@@ -1,4 +1,4 @@
-"""Blocks without paper names."""
+"""Blocks without paper names, and the initializers that several networks share."""
 
 from __future__ import annotations
 
@@ -12,8 +12,24 @@ def conv(filters: int, kernel: int = 3, strides: int = 1, **kwargs) -> keras.lay
     return keras.layers.Conv2D(filters, kernel, strides, padding="same", **kwargs)
 
 
+def texture_initializer() -> keras.initializers.Initializer:
+    """For projections of ``h-``, ``h^`` and ``h^f``, at 30 times the usual variance.
+
+    These are averages of many memories, which hardly differ from caption to caption at first: at
+    the usual scale the structure's features would outweigh them, and the network would learn what
+    the words say much later.
+    """
+    return keras.initializers.VarianceScaling(30.0)
+
+
+def output_initializer() -> keras.initializers.Initializer:
+    """For the layers before a decoder's tanh, which start near zero: a tanh that starts saturated
+    has no gradient to leave its extreme."""
+    return keras.initializers.VarianceScaling(0.01)
+
+
 def activate(x):
-    """Leaky ReLU, slope 0.2: on every mobile GPU's list, and it keeps gradients alive."""
+    """Leaky ReLU, slope 0.2: every mobile GPU runs it, and no unit's gradient is ever zero."""
     return ops.leaky_relu(x, 0.2)
 
 
@@ -38,7 +54,7 @@ def masked_mean(x, mask):
 class Norm(keras.layers.Layer):
     """Divide each position's channels by their root mean square, times a learned scale.
 
-    Knows neither batch nor picture: training and inference do the same.
+    It uses no statistics of the batch or of the picture, so training and inference are alike.
     """
 
     def build(self, input_shape) -> None:

@@ -22,7 +22,8 @@ from mim_tf.pages.templates import render
 from mim_tf.pictures import files, sheets
 from mim_tf.run import PRESETS, Run
 from mim_tf.storage import replace_text
-from mim_tf.training.loop import open_or_start, train
+from mim_tf.training.loop import train
+from mim_tf.training.start import open_or_start
 
 _PRESET = "birds-64"
 _SHOWN = 16  # birds on the page

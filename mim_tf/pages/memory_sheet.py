@@ -83,7 +83,7 @@ def read_memories(editor: Editor, caption: str) -> Reading:
     """
     _memory(editor)
     tokens = editor.tokens([caption])
-    attention = editor.generator.read(tf.constant(tokens))["attention"].numpy()[0]
+    attention = editor.generator.encode_text(tf.constant(tokens))["attention"].numpy()[0]
     words = tokenize(caption)[: tokens.shape[1]]
     return Reading(words, attention[: len(words)])
 
@@ -111,7 +111,7 @@ def paint_memories(editor: Editor, pictures: Sequence[np.ndarray]) -> np.ndarray
     memory = _memory(editor)
     generator = editor.generator
     inputs = tf.concat([_input(picture, editor.size) for picture in pictures], axis=0)
-    seen = generator.see(inputs)
+    seen = generator.encode_picture(inputs)
     slots, count = memory.shape[0], len(pictures)
     painted = []
     for slot in range(slots):

@@ -1,7 +1,8 @@
 """The losses of Sec. 3.5, Eq. 14 to 19, in the paper's order: pure functions of tensors.
 
-Each returns one value a sample, ``[B]``; the mean over the batch and the weighted sums (Eq. 20 and
-21) are MIMNet's. Norms are means over entries, not sums, so that weights do not depend on sizes.
+Each returns a value for each sample, ``[B]``; :class:`mim_tf.training.updates.Losses` takes the
+mean over the batch and the weighted sums (Eq. 20 and 21). Deviation: norms are means over entries,
+not sums, so that a weight means the same at every size.
 D_I is given as a logit, D_T as ``log D_T``.
 """
 
@@ -12,7 +13,7 @@ import math
 from keras import ops
 
 _SHARPNESS = 5.0  # factor of L_match's scores
-_NOWHERE = 1e-2  # added to the sum of a word's gates, which may all be closed
+_GATE_FLOOR = 1e-2  # added to the sum of a word's gates, see _fit
 
 
 def _mean_per_sample(x):
@@ -51,11 +52,11 @@ def L_match(gates, v_i, h_hat, mask, hard_gates, hard_h_hat, hard_mask):  # noqa
     """A contrastive Eq. 15, word by word: its pseudo textures should fit the picture's own caption
     better than all others.
 
-    Each word's gate takes the mean of ``v^i`` over the places that it speaks of, as alpha does in
-    Eq. 15; how much that mean points along the word's ``h^``, averaged over the words, says how
-    well the caption fits. Cross-entropy over the captions of the batch and the picture's hard
-    negative, and over the pictures of the batch. Deviation: the paper's L_p knows no negatives,
-    and agrees with any texture as long as it is the average.
+    Each word's gate weights a mean of ``v^i`` over the places, as alpha does in Eq. 15. The dot
+    product of that mean with the word's ``h^``, averaged over the words, is the caption's score.
+    Cross-entropy over the captions of the batch and the picture's hard negative, and over the
+    pictures of the batch. Deviation: the paper's L_p has no negatives, so the average texture of
+    all pictures, the same for every word, already makes it small.
 
     Args:
         gates: [B, NM, B, T] in 0..1, every picture against every caption.
@@ -69,22 +70,25 @@ def L_match(gates, v_i, h_hat, mask, hard_gates, hard_h_hat, hard_mask):  # noqa
     batch, _, _, channels = v_i.shape
     places = ops.reshape(v_i, (batch, -1, channels))  # [B, NM, l]
     scale = _SHARPNESS / math.sqrt(channels)
-    # What a word reads at each place, averaged by its gate: no pooled texture is ever built.
-    reads = ops.matmul(places, ops.transpose(ops.reshape(h_hat, (-1, channels))))
-    reads = ops.reshape(reads, (batch, -1, *h_hat.shape[:2]))  # [B, NM, B, T]
-    scores = scale * _fit(gates, reads, mask)  # [B, B]
-    reads = ops.matmul(places, ops.transpose(hard_h_hat, (0, 2, 1)))  # [B, NM, T]
-    hard = scale * _fit(hard_gates, reads, hard_mask)  # [B]
+    # First a word's dot product with each place, then the mean weighted by its gate: the result is
+    # the same, and the mean textures, [B, B, T, l], need not be kept.
+    products = ops.matmul(places, ops.transpose(ops.reshape(h_hat, (-1, channels))))
+    products = ops.reshape(products, (batch, -1, *h_hat.shape[:2]))  # [B, NM, B, T]
+    scores = scale * _fit(gates, products, mask)  # [B, B]
+    products = ops.matmul(places, ops.transpose(hard_h_hat, (0, 2, 1)))  # [B, NM, T]
+    hard = scale * _fit(hard_gates, products, hard_mask)  # [B]
     own = ops.diagonal(scores)
     of_captions = ops.logsumexp(ops.concatenate([scores, hard[:, None]], axis=1), axis=1)
     of_pictures = ops.logsumexp(scores, axis=0)
     return of_captions + of_pictures - 2 * own, ops.cast(own > hard, "float32")
 
 
-def _fit(gates, reads, mask):
-    """How well captions fit: gates and reads [B, NM, ..., T], mask [..., T] -> [B, ...]."""
-    # A word that speaks of no place at all, in no picture, fits none and fits them all.
-    fit = ops.sum(gates * reads, axis=1) / (ops.sum(gates, axis=1) + _NOWHERE)
+def _fit(gates, products, mask):
+    """How well captions fit: gates and products [B, NM, ..., T], mask [..., T] -> [B, ...]."""
+    # A word whose gates are all closed (such as "a") gets about 0 for every picture, thanks to the
+    # floor: so it has no part in which caption fits best. Without it, the ratio of two tiny sums
+    # would decide.
+    fit = ops.sum(gates * products, axis=1) / (ops.sum(gates, axis=1) + _GATE_FLOOR)
     return ops.sum(fit * mask, axis=-1) / ops.sum(mask, axis=-1)
 
 

@@ -1,7 +1,8 @@
 """The memory's start: the textures that the warm-up found, as few as there are slots.
 
 Deviation: the paper does not say how its memory starts. From random slots Eq. 2 stays almost
-uniform for very long, for no slot is worth reading before it is read.
+uniform for very long: a slot gets a useful texture only once words read it, and words learn to
+read it only once its texture is useful.
 """
 
 from __future__ import annotations
@@ -12,21 +13,20 @@ import tensorflow as tf
 from scipy.cluster.vq import kmeans2
 
 _STEPS = 1000
-_BATCH = 256
+_BATCH = 256  # words
 
 
 def memorise(
-    h: np.ndarray, textures: np.ndarray, slots: int, temperature: float, seed: int
+    h: np.ndarray, textures: np.ndarray, slots: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """A memory and its key projection with which Eq. 2 and 3 read the textures back.
 
     Slots start as k-means centres of the textures; then both are fitted by gradient.
 
     Args:
-        h: [K, d], words as the Bi-LSTM hears them.
-        textures: [K, l], what each should read as ``h^``.
+        h: [K, d], the Bi-LSTM's output for K words.
+        textures: [K, l], the ``h^`` that each should get from the memory.
         slots: n, at most K.
-        temperature: of Eq. 2.
         seed: for k-means, the projection and the batches.
 
     Returns:
@@ -44,7 +44,7 @@ def memorise(
 
     def read(words):
         logits = tf.matmul(words, tf.matmul(memory, kernel), transpose_b=True)
-        return tf.matmul(tf.nn.softmax(logits / temperature), memory)
+        return tf.matmul(tf.nn.softmax(logits), memory)
 
     @tf.function
     def fit(words, wanted, batches):

@@ -55,6 +55,6 @@ def test_training_from_deepfashion(samples, tmp_path):
         tmp_path,
         source="deepfashion",
         root=write_fashion(samples, tmp_path / "fashion", rows=1),
-        cache_gb=0,
+        machine={"cache_gb": 0},
     )
     assert "blouse" in run.vocabulary.words

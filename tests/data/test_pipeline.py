@@ -13,7 +13,7 @@ from mim_tf.data.pipeline import CAPTIONS, Sampler, training_batches
 from mim_tf.data.source import Source
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
-from mim_tf.training.loop import build_vocabulary
+from mim_tf.training.start import build_vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -182,12 +182,12 @@ def test_crops_differ_from_epoch_to_epoch_though_pictures_are_cached():
     first, second = cached(0, 5)[0], cached(5, 5)[0]
     assert sorted(calls) == [0, 1, 2, 3, 4]
     assert {p.tobytes() for p in first} != {p.tobytes() for p in second}
-    uncached = make_sampler(data={"cache_gb": 0})
+    uncached = make_sampler(machine={"cache_gb": 0})
     np.testing.assert_array_equal(uncached(5, 5)[0], second)
 
 
 def test_the_cache_stops_at_its_size():
-    sampler = make_sampler(data={"cache_gb": 2.5 * 3 * 38**2 / 1e9})
+    sampler = make_sampler(machine={"cache_gb": 2.5 * 3 * 38**2 / 1e9})
     sampler(0, 20)
     assert len(sampler._cache) == 2
 

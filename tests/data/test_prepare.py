@@ -20,7 +20,7 @@ from mim_tf.data.preparation import prepare
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.prepare import main
-from mim_tf.training.loop import build_vocabulary
+from mim_tf.training.start import build_vocabulary
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +35,7 @@ def small_shards():
 
 def config_of(root, folder=None, **data):
     records_of = {} if folder is None else {"records": str(folder)}
-    data = {"source": "folder", "root": str(root), "workers": 1, **records_of, **data}
+    data = {"source": "folder", "root": str(root), **records_of, **data}
     return tiny_config(data=data)
 
 
@@ -91,7 +91,7 @@ def test_other_readers_can_read_the_records(own, made):
 
 def test_the_manifest_and_the_summary(own, tmp_path, capsys):
     (tmp_path / "c.yaml").write_text(json.dumps({**TINY, "data": {
-        "source": "folder", "root": str(own), "max_words": 2, "workers": 1}}))  # fmt: skip
+        "source": "folder", "root": str(own), "max_words": 2}}))  # fmt: skip
     assert main(["--config", str(tmp_path / "c.yaml"), "--output", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
@@ -265,7 +265,7 @@ sys.exit(main(sys.argv[1:]))
 
 def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing_half_written(own, tmp_path):
     (tmp_path / "c.yaml").write_text(
-        json.dumps({**TINY, "data": {"source": "folder", "root": str(own), "workers": 1}})
+        json.dumps({**TINY, "data": {"source": "folder", "root": str(own)}})
     )
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, "--config", tmp_path / "c.yaml", "--output",
@@ -279,7 +279,8 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing_half_written(own, t
 
 def test_several_processes_make_the_same_records(own, made, tmp_path):
     """In a process of its own, as a user would: the workers start afresh and import the package."""
-    config = {**TINY, "data": {"source": "folder", "root": str(own), "workers": 2}}
+    machine = {**TINY["machine"], "workers": 2}
+    config = {**TINY, "data": {"source": "folder", "root": str(own)}, "machine": machine}
     (tmp_path / "c.yaml").write_text(json.dumps(config))
     done = subprocess.run(
         [sys.executable, "-m", "mim_tf.prepare", "--config", tmp_path / "c.yaml", "--output",

@@ -13,7 +13,7 @@ from mim_tf.data.pipeline import Sampler
 from mim_tf.data.sources import find_set, load_source, set_names
 from mim_tf.errors import UserError
 from mim_tf.evaluation.pairs import draw_pairs
-from mim_tf.training.loop import build_vocabulary
+from mim_tf.training.start import build_vocabulary
 
 TOYS = """
 from dataclasses import replace

@@ -145,7 +145,7 @@ def test_no_distractor_is_true_of_the_edited_bird():
 def test_photographs_are_evaluated_and_recomputed_elsewhere(samples, tmp_path):
     from mim_tf.models.generator import make_generator
     from mim_tf.run import Run
-    from mim_tf.training.loop import start_run
+    from mim_tf.training.start import start_run
 
     cub = samples / "cub"
     config = tiny_config(data={"source": "cub", "root": str(cub), "partial": True})

@@ -200,25 +200,24 @@ def test_only_an_earlier_export_is_replaced(editor, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "model",
+    "sections",
     [
-        {"encoder": "vgg16", "encoder_layer": "block2_conv2", "encoder_weights": "none",
-         "word_gates": False, "structure_skip": False, "refine_alpha": False,
-         "compose": False, "fuse": True},
-        {"memory": False, "tlu": False, "fuse": True},
-        {"fine": False},
+        {"model": {"encoder": "vgg16", "encoder_layer": "block2_conv2", "encoder_weights": "none"},
+         "deviations": {"word_gates": False, "structure_skip": False, "refine_alpha": False,
+                        "compose": False, "fuse": True, "warm_up": 0}},
+        {"model": {"memory": False, "tlu": False}, "deviations": {"fuse": True}},
+        {"model": {"fine": False}},
     ],
     ids=["paper", "baseline", "coarse alone"],
 )  # fmt: skip
-def test_every_kind_of_network_runs_on_the_gpu(model, tmp_path):
+def test_every_kind_of_network_runs_on_the_gpu(sections, tmp_path):
     from conftest import tiny_config
 
     from mim_tf.models.generator import make_generator
     from mim_tf.run import Run
     from mim_tf.text import Vocabulary
 
-    train = {"warm_up": 0} if "word_gates" in model else {}
-    config = tiny_config(model=model, train=train)
+    config = tiny_config(**sections)
     run = Run.create(tmp_path / "run", config, Vocabulary(["a", "red", "bird"]))
     run.save_generator(make_generator(config, 5))
     editor = Editor(run)

@@ -6,16 +6,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mim_tf.config import ModelConfig
 from mim_tf.models.discriminators import D_I, D_T
+
+MODEL = ModelConfig(discriminator_channels=4, word_dim=5, text_dim=6)
 
 
 def make():
     keras.utils.set_random_seed(0)
-    return D_T(16, 4, 9, 5, 6)
+    return D_T(MODEL, 16, 9)
 
 
 def test_d_i_is_one_logit_a_picture():
-    assert D_I(16, 4)(tf.zeros([3, 16, 16, 3])).shape == (3,)
+    assert D_I(MODEL, 16)(tf.zeros([3, 16, 16, 3])).shape == (3,)
 
 
 def test_eq_13_is_the_weighted_product_of_verdicts():

@@ -8,10 +8,14 @@ import pytest
 import tensorflow as tf
 from conftest import tiny_config
 
+from mim_tf.config import Deviations, ModelConfig
 from mim_tf.errors import UserError
 from mim_tf.models.encoders import TextEncoder, word_mask
-from mim_tf.models.generator import FIR, ICM, MTFG, TLU, WordGate, make_generator
+from mim_tf.models.fir import FIR
+from mim_tf.models.generator import make_generator
+from mim_tf.models.icm import ICM, TLU, WordGate
 from mim_tf.models.layers import masked_mean
+from mim_tf.models.mtfg import MTFG
 
 SHORT = [[3, 4, 5]]
 PADDED = [[3, 4, 5, 0, 0, 0]]
@@ -31,18 +35,18 @@ def close(actual, expected, tolerance=1e-5):
 
 
 def test_bi_lstm_with_padding_equals_without():
-    encoder = TextEncoder(9, 5, 8)
+    encoder = TextEncoder(ModelConfig(word_dim=5, text_dim=8), 9)
     short, padded = encoder(tokens(SHORT)), encoder(tokens(PADDED))
     close(padded[:, :3], short, 1e-6)
     close(padded[:, 3:], np.zeros((1, 3, 8)))
 
 
 def test_eq_2_and_3_are_a_softmax_over_memories():
-    mtfg = MTFG(slots=4, channels=3, text_dim=5, temperature=0.5, memory=True)
-    h = tf.random.normal([2, 6, 5])
+    mtfg = MTFG(ModelConfig(slots=4, text_dim=6), channels=3)
+    h = tf.random.normal([2, 5, 6])
     out = mtfg(h)
     memory, w = np.array(mtfg.memory), np.array(mtfg.key.kernel)
-    logits = np.einsum("btd,nd->btn", h.numpy(), memory @ w) / 0.5
+    logits = np.einsum("btd,nd->btn", h.numpy(), memory @ w)
     a = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     close(out["attention"], a)
     close(out["h_hat"], np.einsum("btn,nl->btl", a, memory))
@@ -54,8 +58,8 @@ def test_eq_4_averages_real_words_only():
 
 
 def test_without_memory_h_hat_is_a_projection_of_h():
-    mtfg = MTFG(slots=4, channels=3, text_dim=5, temperature=1.0, memory=False)
-    h = tf.random.normal([2, 6, 5])
+    mtfg = MTFG(ModelConfig(slots=4, text_dim=6, memory=False), channels=3)
+    h = tf.random.normal([2, 5, 6])
     assert mtfg.memory is None
     close(mtfg(h)["h_hat"], mtfg.without(h))
 
@@ -63,17 +67,16 @@ def test_without_memory_h_hat_is_a_projection_of_h():
 def test_eq_9_is_the_bare_dot_product_unless_affine():
     v_c, h_bar = tf.random.normal([2, 3, 3, 4]), tf.random.normal([2, 4])
     dots = np.einsum("bxyl,bl->bxy", v_c.numpy(), h_bar.numpy())[..., None]
-    bare, affine = TLU(4, affine=False), TLU(4, affine=True)
+    bare, affine = (TLU(4, Deviations(tlu_affine=affine)) for affine in (False, True))
     close(bare({"v_c": v_c, "h_bar": h_bar}), dots)
     close(affine({"v_c": v_c, "h_bar": h_bar}), dots / 2)
     assert not bare.trainable_variables and len(affine.trainable_variables) == 2
 
 
 def make_icm(tlu_affine, word_gates=False):
-    return ICM(
-        channels=4, size=3, decoder_channels=4, tlu=True, tlu_affine=tlu_affine, fuse=True,
-        word_gates=word_gates,
-    )  # fmt: skip
+    deviations = {"fuse": True, "tlu_affine": tlu_affine, "word_gates": word_gates, "warm_up": 0}
+    model = ModelConfig(coarse_size=16, decoder_channels=4)
+    return ICM(model, Deviations(**deviations), channels=4)
 
 
 def test_eq_5_equals_one_projection_of_the_concatenation():
@@ -88,7 +91,7 @@ def test_eq_5_equals_one_projection_of_the_concatenation():
 
 def test_eq_7_mixes_by_alpha_and_keeps_v_i_where_alpha_is_zero():
     icm = make_icm(tlu_affine=True)
-    v_i, v_b = tf.random.normal([1, 3, 3, 4]), tf.random.normal([1, 3, 3, 4])
+    v_i, v_b = tf.random.normal([1, 16, 16, 4]), tf.random.normal([1, 16, 16, 4])
     inputs = {"v_i": v_i, "v_b": v_b, "h_bar": tf.random.normal([1, 4])}
     icm(inputs)
     icm.tlu.offset.assign(-50.0)
@@ -102,7 +105,7 @@ def test_word_gates_tell_each_place_the_words_that_speak_of_it():
     icm = make_icm(tlu_affine=True, word_gates=True)
     v_b, h_hat = tf.random.normal([1, 2, 2, 4]), tf.random.normal([1, 3, 4])
     mask = tf.constant([[1.0, 1.0, 0.0]])
-    texture = icm._texture({"v_b": v_b, "h_hat": h_hat, "mask": mask})
+    texture = icm.texture({"v_b": v_b, "h_hat": h_hat, "mask": mask})
     q = np.einsum("yxl,lm->yxm", v_b.numpy()[0], np.array(icm.gate.query.kernel)[0, 0])
     for y in range(2):
         for x in range(2):
@@ -122,22 +125,17 @@ def test_gates_of_all_pairs_hold_those_of_the_own_captions():
 
 
 def test_eq_10_sums_over_real_words():
-    """FIR's h^f, read through an identity projection, against a plain loop."""
-    fir = FIR(size=2, decoder_channels=4, structure_skip=False, refine_alpha=False, slope=1.0)
+    """FIR's h^f against a plain loop."""
+    fir = FIR(ModelConfig(), Deviations(tlu_affine=False), channels=4)
     v_u, h_hat = tf.random.normal([1, 2, 2, 4]), tf.random.normal([1, 3, 4])
     mask = tf.constant([[1.0, 1.0, 0.0]])
-    inputs = {"v_u": v_u, "h_hat": h_hat, "mask": mask, "boundary": None, "logit": None}
-    fir(inputs)
     expected = np.zeros((2, 2, 4))
     for x in range(2):
         for y in range(2):
             for k in range(2):
                 word = h_hat.numpy()[0, k]
                 expected[x, y] += word / (1 + np.exp(-v_u.numpy()[0, x, y] @ word)) / 2
-    seen = {}
-    fir.project_h = lambda h_f: seen.setdefault("h_f", h_f) * 0
-    fir.call(inputs)
-    close(seen["h_f"][0], expected)
+    close(fir.texture(v_u, h_hat, mask)[0], expected)
 
 
 def picture(seed=0, size=32):
@@ -169,24 +167,23 @@ def test_another_caption_gives_another_picture():
 
 
 SWITCHES = [
-    {"memory": False},
-    {"tlu": False, "fuse": True},
-    {"fine": False},
-    {"compose": False, "fuse": True},
-    {"refine_alpha": False},
-    {"structure_skip": False},
-    {"word_gates": False},
-    {"tlu_affine": False},
-    {"fuse": True},
+    {"model": {"memory": False}},
+    {"model": {"tlu": False}, "deviations": {"fuse": True}},
+    {"model": {"fine": False}},
+    {"deviations": {"compose": False, "fuse": True}},
+    {"deviations": {"refine_alpha": False}},
+    {"deviations": {"structure_skip": False}},
+    {"deviations": {"word_gates": False, "warm_up": 0}},
+    {"deviations": {"tlu_affine": False}},
+    {"deviations": {"fuse": True}},
 ]
 
 
 @pytest.mark.parametrize("switch", SWITCHES, ids=str)
 def test_every_switch_builds_and_has_its_shapes(switch):
-    train = {"warm_up": 0} if "word_gates" in switch else {}
-    generator = make_generator(tiny_config(model=switch, train=train), 9)
+    generator = make_generator(tiny_config(**switch), 9)
     out = generator({"picture": picture(), "tokens": tokens(SHORT)})
-    stages = {"coarse": 16} if switch == {"fine": False} else {"coarse": 16, "fine": 32}
+    stages = {"coarse": 16} if switch == {"model": {"fine": False}} else {"coarse": 16, "fine": 32}
     assert set(out["images"]) == set(stages)
     for stage, size in stages.items():
         assert out["images"][stage].shape == (1, size, size, 3)
@@ -198,9 +195,11 @@ def test_vgg_encoder_gives_l_channels_to_memory_and_features():
     config = tiny_config(model={"encoder": "vgg16", "encoder_weights": "none"})
     generator = make_generator(config, 9)
     assert generator.enc.channels == generator.mtfg.memory.shape[1] == 256
-    assert generator.see(picture(), training=True)["v_i"].shape == (1, 8, 8, 256)
+    assert generator.encode_picture(picture(), training=True)["v_i"].shape == (1, 8, 8, 256)
     vgg = generator.enc.vgg.features.weights
-    assert not any(one is weight for one in generator.trainable_variables for weight in vgg)
+    assert not any(
+        variable is weight for variable in generator.trainable_variables for weight in vgg
+    )
 
 
 def test_vgg_weights_that_cannot_be_had_are_one_clear_line(monkeypatch, tmp_path):
@@ -225,13 +224,13 @@ def test_vgg_weights_that_cannot_be_had_are_one_clear_line(monkeypatch, tmp_path
 
 @pytest.mark.parametrize("fuse", [False, True])
 def test_an_edit_encodes_the_picture_only_where_eq_7_mixes_it_in(fuse):
-    generator = make_generator(tiny_config(model={"fuse": fuse}), 9)
+    generator = make_generator(tiny_config(deviations={"fuse": fuse}), 9)
     inputs = {"picture": picture(), "tokens": tokens(SHORT)}
     before = generator(inputs)["drawn"]["fine"]
     for weight in generator.enc.of_picture.weights:
         weight.assign(tf.random.normal(weight.shape))
     same = np.array_equal(before, generator(inputs)["drawn"]["fine"])
-    assert same != fuse and ("v_i" in generator.see(inputs["picture"])) == fuse
+    assert same != fuse and ("v_i" in generator.encode_picture(inputs["picture"])) == fuse
 
 
 def test_word_mask_marks_words():

@@ -9,15 +9,17 @@ import tensorflow as tf
 from conftest import tiny_config
 
 from mim_tf.data.pipeline import CAPTIONS
-from mim_tf.training import losses
+from mim_tf.training import losses, stages
 from mim_tf.training.mimnet import MIMNet
+from mim_tf.training.state import TrainingState
+from mim_tf.training.updates import update
 
 VOCABULARY = 9
 
 
-def make(**sections) -> MIMNet:
+def make(**sections) -> TrainingState:
     keras.utils.set_random_seed(0)
-    return MIMNet(tiny_config(**sections), VOCABULARY)
+    return TrainingState(tiny_config(**sections), VOCABULARY)
 
 
 def batch(size=4, seed=0):
@@ -30,7 +32,7 @@ def batch(size=4, seed=0):
 
 
 def values(variables):
-    return [np.array(one) for one in variables]
+    return [np.array(variable) for variable in variables]
 
 
 def moved(before, variables):
@@ -38,75 +40,85 @@ def moved(before, variables):
 
 
 def test_reconstruction_moves_the_memory_and_no_discriminator():
-    model = make()
-    memory, judges = values([model.generator.mtfg.memory]), values(model.discriminator_variables)
-    model.reconstruction_step(batch())
-    assert moved(memory, [model.generator.mtfg.memory]) == [True]
-    assert not any(moved(judges, model.discriminator_variables))
+    state = make()
+    memory, judges = values([state.generator.mtfg.memory]), values(state.discriminator_variables)
+    stages.reconstruction_step(state, batch())
+    assert moved(memory, [state.generator.mtfg.memory]) == [True]
+    assert not any(moved(judges, state.discriminator_variables))
 
 
 def test_the_adversarial_stage_moves_everything_but_the_memory():
-    model = make(model={"fuse": True})
+    state = make(deviations={"fuse": True})
     # Zero-initialised last layers block gradients behind them on the very first step.
-    model.reconstruction_step(batch())
-    model.adversarial_step(batch())
-    others = model.adversarial_variables
-    memory, before = values([model.generator.mtfg.memory]), values(others)
-    model.adversarial_step(batch(seed=1))
-    assert moved(memory, [model.generator.mtfg.memory]) == [False]
-    still = [one.path for one, yes in zip(others, moved(before, others), strict=True) if not yes]
-    assert not still
-    assert len(others) == len(model.generator.trainable_variables) - 1
+    stages.reconstruction_step(state, batch())
+    stages.adversarial_step(state, batch())
+    others = state.adversarial_variables
+    memory, before = values([state.generator.mtfg.memory]), values(others)
+    stages.adversarial_step(state, batch(seed=1))
+    assert moved(memory, [state.generator.mtfg.memory]) == [False]
+    unmoved = [
+        variable.path
+        for variable, yes in zip(others, moved(before, others), strict=True)
+        if not yes
+    ]
+    assert not unmoved
+    assert len(others) == len(state.generator.trainable_variables) - 1
 
 
 def test_discriminators_move_only_when_they_are_trained():
     # At first the hinge's two halves cancel in D_I's last bias.
-    model = make(loss={"reality": "log"})
-    generator, judges = model.generator.trainable_variables, model.discriminator_variables
+    state = make(deviations={"reality": "log"})
+    generator, judges = state.generator.trainable_variables, state.discriminator_variables
     before = values(generator), values(judges)
-    model.adversarial_step(batch(), update_generator=False)
+    stages.adversarial_step(state, batch(), update_generator=False)
     assert not any(moved(before[0], generator))
     assert all(moved(before[1], judges))
 
 
 def test_the_warm_up_moves_what_localises_words_and_nothing_else():
-    model = make()
-    inside = model.warm_up_variables
-    names = {id(one) for one in inside}
-    others = [one for one in model.generator.trainable_variables if id(one) not in names]
-    others += model.discriminator_variables
+    state = make()
+    inside = state.warm_up_variables
+    ids = {id(variable) for variable in inside}
+    others = [
+        variable for variable in state.generator.trainable_variables if id(variable) not in ids
+    ]
+    others += state.discriminator_variables
     before = values(inside), values(others)
     for step in range(2):  # zero-initialised last layers block gradients on the first
-        model.warm_up_step(batch(seed=step))
-    still = [one.path for one, yes in zip(inside, moved(before[0], inside), strict=True) if not yes]
-    assert not still and not any(moved(before[1], others))
+        stages.warm_up_step(state, batch(seed=step))
+    unmoved = [
+        variable.path
+        for variable, yes in zip(inside, moved(before[0], inside), strict=True)
+        if not yes
+    ]
+    assert not unmoved and not any(moved(before[1], others))
 
 
 def test_the_warm_up_ends_in_a_memory_that_reads_its_textures():
-    model = make(model={"slots": 64, "channels": 8})
+    state = make(model={"slots": 64, "channels": 8})
     tokens = batch(size=32)["tokens"]
-    missed = model.end_warm_up(tokens)
-    wanted = model.forerunner(model.generator.text_encoder(tokens)).numpy()
-    read = model.generator.read(tokens)["h_hat"].numpy()
+    missed = stages.end_warm_up(state, tokens)
+    wanted = state.texture_projection(state.generator.text_encoder(tokens)).numpy()
+    read = state.generator.encode_text(tokens)["h_hat"].numpy()
     assert missed == pytest.approx(((read - wanted) ** 2).mean() / wanted.var((0, 1)).mean(), 1e-3)
     assert missed < 0.3
-    for a, b in zip(model.averaged.weights, model.generator.weights, strict=True):
+    for a, b in zip(state.averaged.weights, state.generator.weights, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_without_memory_the_warm_up_ends_in_the_projection():
-    model = make(model={"memory": False})
+    state = make(model={"memory": False})
     tokens = batch()["tokens"]
-    assert model.end_warm_up(tokens) == 0
-    wanted = model.forerunner(model.generator.text_encoder(tokens))
-    np.testing.assert_allclose(model.generator.read(tokens)["h_hat"], wanted, atol=1e-6)
+    assert stages.end_warm_up(state, tokens) == 0
+    wanted = state.texture_projection(state.generator.text_encoder(tokens))
+    np.testing.assert_allclose(state.generator.encode_text(tokens)["h_hat"], wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("fake", [0.0, 1.0])
 @pytest.mark.parametrize("mismatched", [0.0, 1.0])
 def test_the_negatives_of_d_t_are_switches(fake, mismatched):
-    model, data = make(loss={"D_T_fake": fake, "D_T_mismatched": mismatched}), batch()
-    generator, d_i, d_t = model.generator, model.d_i["fine"], model.d_t["fine"]
+    state, data = make(deviations={"D_T_fake": fake, "D_T_mismatched": mismatched}), batch()
+    generator, d_i, d_t = state.generator, state.d_i["fine"], state.d_t["fine"]
     painted = generator({"picture": data["picture"], "tokens": data["mismatched"]})
     judged = {
         name: d_t({"picture": picture, "tokens": data[tokens]})
@@ -117,36 +129,36 @@ def test_the_negatives_of_d_t_are_switches(fake, mismatched):
         )
     }
     expected = losses.L_D_reality(
-        d_i(data["picture"]), d_i(painted["images"]["fine"]), model.config.loss.reality
+        d_i(data["picture"]), d_i(painted["images"]["fine"]), state.config.deviations.reality
     ) + losses.L_D_text(judged["real"], judged["fake"], judged["false"], fake, mismatched)
-    logs = model.adversarial_step(data)  # as it was before the step
+    logs = stages.adversarial_step(state, data)  # as it was before the step
     np.testing.assert_allclose(logs["L_D_fine"], np.mean(expected), rtol=1e-4)
 
 
 def test_the_prior_closes_alpha_from_its_step_on():
-    model = make(loss={"alpha": 3.0}, train={"alpha_start": 5})
-    assert model._prior() == 0
-    model.step.assign(5)
-    assert model._prior() == 3
+    state = make(deviations={"alpha_prior": 3.0, "alpha_prior_start": 5})
+    assert stages._alpha_prior(state) == 0
+    state.step.assign(5)
+    assert stages._alpha_prior(state) == 3
 
 
 def test_losses_without_weight_have_no_part_in_the_gradient():
     """Without L_p and L_m, the reconstruction step does not depend on D_I."""
     weights = {"p": 0, "m": {"coarse": 0, "fine": 0}}
-    one, other = make(loss=weights), make(loss=weights)
-    for variable in other.d_i["fine"].trainable_variables:
+    first, second = make(loss=weights), make(loss=weights)
+    for variable in second.d_i["fine"].trainable_variables:
         variable.assign(variable + 1.0)
-    for model in (one, other):
-        logs = model.reconstruction_step(batch())
+    for state in (first, second):
+        logs = stages.reconstruction_step(state, batch())
         assert "L_m_fine" not in logs
-    for a, b in zip(one.generator.weights, other.generator.weights, strict=True):
+    for a, b in zip(first.generator.weights, second.generator.weights, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("clip", [None, 1.0])
 def test_a_gradient_that_is_not_finite_moves_nothing(clip):
-    model = make(optimizer={"clip_norm": clip})
-    variables = model.generator.trainable_variables
+    state = make()
+    variables = state.generator.trainable_variables
     before = values(variables)
 
     @tf.function
@@ -154,7 +166,8 @@ def test_a_gradient_that_is_not_finite_moves_nothing(clip):
         with tf.GradientTape() as tape:
             # The root of 0 is 0, and its slope is not finite.
             total = tf.sqrt(tf.reduce_sum(0.0 * variables[0].value))
-        model._update(model.generator_optimizer, tape, total, variables)
+        gradients = tape.gradient(total, variables)
+        update(state.generator_optimizer, gradients, variables, clip_norm=clip, replicas=1)
 
     with pytest.raises(tf.errors.InvalidArgumentError, match="gradient : Tensor had NaN"):
         step()
@@ -162,41 +175,39 @@ def test_a_gradient_that_is_not_finite_moves_nothing(clip):
 
 
 def test_l_m_reaches_the_memory_through_d_i():
-    options = {"rec": {"coarse": 0, "fine": 0}, "p": 0, "alpha": 0, "match": 0}
-    model = make(loss=options, train={"warm_up": 0})
-    before = values([model.generator.mtfg.memory])
-    model.reconstruction_step(batch())
-    assert moved(before, [model.generator.mtfg.memory]) == [True]
+    options = {"rec": {"coarse": 0, "fine": 0}, "p": 0}
+    state = make(loss=options, deviations={"match": 0, "warm_up": 0})
+    before = values([state.generator.mtfg.memory])
+    stages.reconstruction_step(state, batch())
+    assert moved(before, [state.generator.mtfg.memory]) == [True]
 
 
 def test_two_replicas_make_the_update_of_one():
     # L_m draws at random and L_match compares within a replica's batch, so neither is on.
-    options = {"warm_up": 0}
-    loss = {"m": {"coarse": 0, "fine": 0}, "match": 0}
+    config = tiny_config(
+        loss={"m": {"coarse": 0, "fine": 0}}, deviations={"match": 0, "warm_up": 0}
+    )
 
     def trained(strategy):
         with strategy.scope():
             keras.utils.set_random_seed(0)
-            model = MIMNet(
-                tiny_config(train=options, loss=loss),
-                VOCABULARY,
-                strategy.num_replicas_in_sync,
-            )
+            model = MIMNet(config, VOCABULARY, strategy.num_replicas_in_sync)
+            state = model.state
             # Adam divides by the gradient's size: it would turn rounding into whole steps.
-            model.generator_optimizer = keras.optimizers.SGD(0.1)
-            model.discriminator_optimizer = keras.optimizers.SGD(0.1)
-            model.generator_optimizer.build(model.generator.trainable_variables)
-            model.discriminator_optimizer.build(model.discriminator_variables)
+            state.generator_optimizer = keras.optimizers.SGD(0.1)
+            state.discriminator_optimizer = keras.optimizers.SGD(0.1)
+            state.generator_optimizer.build(state.generator.trainable_variables)
+            state.discriminator_optimizer.build(state.discriminator_variables)
 
         @tf.function
         def step(data):
-            strategy.run(model.train_step, args=(data, True, True))
-            model.after_step()
+            strategy.run(model.train_step, args=(data,))
+            state.after_step()
 
         whole = tf.data.Dataset.from_tensors(batch()).repeat(2).unbatch().batch(4, True)
         for data in strategy.experimental_distribute_dataset(whole):
             step(data)
-        return model
+        return state
 
     one = trained(tf.distribute.get_strategy())
     two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
@@ -205,25 +216,25 @@ def test_two_replicas_make_the_update_of_one():
 
 
 def test_the_average_follows_the_generator():
-    model = make()
-    start = np.array(model.generator.mtfg.memory)
-    model.reconstruction_step(batch())
-    model.after_step()
+    state = make()
+    start = np.array(state.generator.mtfg.memory)
+    stages.reconstruction_step(state, batch())
+    state.after_step()
     decay = 2 / 11  # (1 + step) / (10 + step) after the first step
-    expected = decay * start + (1 - decay) * np.array(model.generator.mtfg.memory)
-    np.testing.assert_allclose(model.averaged.mtfg.memory, expected, rtol=1e-5)
+    expected = decay * start + (1 - decay) * np.array(state.generator.mtfg.memory)
+    np.testing.assert_allclose(state.averaged.mtfg.memory, expected, rtol=1e-5)
 
 
-def recoloured(model, swapped):
+def recoloured(state, swapped):
     data = batch()
-    generator = model.generator
-    seen, words = generator.see(data["picture"]), generator.read(data["tokens"])
-    out = generator.draw(seen, words["h_hat"], words["mask"])
-    return data["picture"], model._recolour(seen, out, generator.read(swapped))
+    generator = state.generator
+    features, own = generator.encode_picture(data["picture"]), generator.encode_text(data["tokens"])
+    out = generator.draw(features, own["h_hat"], own["mask"])
+    return data["picture"], stages._recoloured(state, features, out, generator.encode_text(swapped))
 
 
 def test_the_share_that_is_recoloured():
-    before, after = recoloured(make(train={"perturb": 0.5}), batch(seed=1)["tokens"])
+    before, after = recoloured(make(deviations={"perturb": 0.5}), batch(seed=1)["tokens"])
     same = [np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
     assert same == [False, False, True, True]
 
@@ -235,22 +246,22 @@ def test_a_caption_that_says_the_same_recolours_nothing():
 
 def test_while_drawing_comes_first_alpha_is_not_asked():
     options = {"rec": {"coarse": 1, "fine": 1}, "p": 0, "m": {"coarse": 0, "fine": 0}}
-    model = make(loss=options, train={"warm_up": 0, "draw_first": 1})
-    refine = [*model.generator.fir.refine.trainable_variables]
+    state = make(loss=options, deviations={"warm_up": 0, "draw_first": 1})
+    refine = [*state.generator.fir.refine.trainable_variables]
     before = values(refine)
-    model.reconstruction_step(batch())
+    stages.reconstruction_step(state, batch())
     assert not any(moved(before, refine))
-    model.after_step()
-    model.reconstruction_step(batch())
+    state.after_step()
+    stages.reconstruction_step(state, batch())
     assert all(moved(before, refine))
 
 
 def test_learning_rates_decay_over_the_last_half_of_each_part():
-    model = make(train={"warm_up": 4, "steps": 12})
+    state = make(train={"steps": 12}, deviations={"warm_up": 4})
     warm_up, rest = [], []
     for step in (0, 2, 3, 4, 8, 10, 12):
-        model.set_progress(step, 12)
-        warm_up.append(float(model.warm_up_optimizer.learning_rate.numpy()))
-        rest.append(float(model.generator_optimizer.learning_rate.numpy()))
+        state.set_progress(step, 12)
+        warm_up.append(float(state.warm_up_optimizer.learning_rate.numpy()))
+        rest.append(float(state.generator_optimizer.learning_rate.numpy()))
     np.testing.assert_allclose(warm_up[:3], np.array([1, 1, 0.5]) * 4e-3, rtol=1e-5)
     np.testing.assert_allclose(rest, np.array([1, 1, 1, 1, 1, 0.5, 0]) * 1e-3, rtol=1e-5)

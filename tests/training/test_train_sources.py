@@ -30,7 +30,7 @@ def test_cub_from_records_alone_and_by_word_vectors_and_canny(samples, tmp_path)
     plain = config_file(tmp_path, source="cub", root=samples / "cub")
     assert prepare.main(["--config", str(plain), "--output", str(records)]) == 0
     manifest = json.loads((records / "manifest.json").read_text())
-    assert [manifest["splits"][one]["pictures"] for one in ("train", "test")] == [275, 266]
+    assert [manifest["splits"][split]["pictures"] for split in ("train", "test")] == [275, 266]
 
     run = trained(
         tmp_path, "--set", "model.boundary=canny", source="cub", records=records,
@@ -57,8 +57,9 @@ def test_cub_from_records_alone_and_by_word_vectors_and_canny(samples, tmp_path)
 def test_canny_and_sobel_are_two_definitions():
     squares = np.full((1, 32, 32, 3), -1, np.float32)
     squares[:, 8:24, 8:24] = 1
-    by_canny, by_sobel = (boundary_image(tf.constant(squares), one).numpy()
-                          for one in ("canny", "sobel"))  # fmt: skip
+    by_canny, by_sobel = (
+        boundary_image(tf.constant(squares), detector).numpy() for detector in ("canny", "sobel")
+    )
     assert by_canny.shape == by_sobel.shape == (1, 32, 32, 1)
     for edges in (by_canny > 0, by_sobel > 0.5):
         assert edges[0, 8, 16] or edges[0, 7, 16]

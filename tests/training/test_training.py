@@ -13,9 +13,10 @@ from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.run import Run
 from mim_tf.train import main
-from mim_tf.training import loop as trainer
-from mim_tf.training.loop import start_run, train
-from mim_tf.training.mimnet import MIMNet
+from mim_tf.training import loop
+from mim_tf.training.loop import train
+from mim_tf.training.start import open_or_start, start_run
+from mim_tf.training.state import TrainingState
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_resumed_equals_unbroken(tiny_run, source, tmp_path, monkeypatch):
     class StopError(Exception):
         pass
 
-    take_step = trainer._Loop._step
+    take_step = loop._Loop._step
 
     def stop(at, error):
         def step_or_stop(self, batch, step):
@@ -67,7 +68,7 @@ def test_resumed_equals_unbroken(tiny_run, source, tmp_path, monkeypatch):
                 raise error
             return take_step(self, batch, step)
 
-        monkeypatch.setattr(trainer._Loop, "_step", step_or_stop)
+        monkeypatch.setattr(loop._Loop, "_step", step_or_stop)
         with pytest.raises(error):
             train(Run.open(run.path), source)
         monkeypatch.undo()
@@ -96,14 +97,14 @@ def test_the_weights_file_holds_the_averaged_generator(tiny_run):
 
 def test_an_interrupted_run_keeps_its_last_step(source, tmp_path, monkeypatch):
     run = start_run(tmp_path / "interrupted", tiny_config(), source)
-    take_step = trainer._Loop._step
+    take_step = loop._Loop._step
 
     def interrupt(self, batch, step):
         if step == 1:
             raise KeyboardInterrupt
         return take_step(self, batch, step)
 
-    monkeypatch.setattr(trainer._Loop, "_step", interrupt)
+    monkeypatch.setattr(loop._Loop, "_step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train(run, source)
     name = "step/.ATTRIBUTES/VARIABLE_VALUE"
@@ -111,10 +112,14 @@ def test_an_interrupted_run_keeps_its_last_step(source, tmp_path, monkeypatch):
 
 
 def test_the_same_seed_gives_the_same_losses_and_another_does_not(tiny_run, source, tmp_path):
-    same = start_run(tmp_path / "same", tiny_config(train={"steps": 2, "warm_up": 1}), source)
+    same = start_run(
+        tmp_path / "same", tiny_config(train={"steps": 2}, deviations={"warm_up": 1}), source
+    )
     train(same, source)
     other = start_run(
-        tmp_path / "other", tiny_config(train={"steps": 2, "warm_up": 1, "seed": 1}), source
+        tmp_path / "other",
+        tiny_config(train={"steps": 2, "seed": 1}, deviations={"warm_up": 1}),
+        source,
     )
     train(other, source)
     first = rows(Run.open(tiny_run))[0]
@@ -122,16 +127,24 @@ def test_the_same_seed_gives_the_same_losses_and_another_does_not(tiny_run, sour
     assert rows(other)[0]["L_match"] != first["L_match"]
 
 
+def test_a_run_goes_on_with_other_settings_of_the_machine_but_no_others(tiny_run, source):
+    run = open_or_start(tiny_run, tiny_config(machine={"log_every": 7}), source)
+    assert run.config.machine.log_every == 7
+    assert Run.open(tiny_run).config.machine.log_every == 1
+    with pytest.raises(UserError, match="another configuration"):
+        open_or_start(tiny_run, tiny_config(loss={"p": 0.1}), source)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(source, tmp_path, monkeypatch):
-    run = start_run(tmp_path / "nan", tiny_config(train={"warm_up": 0}), source)
-    build = MIMNet.__init__
+    run = start_run(tmp_path / "nan", tiny_config(deviations={"warm_up": 0}), source)
+    build = TrainingState.__init__
 
     def spoiled(self, *args, **options):
         build(self, *args, **options)
         weights = self.generator.fir.decode_out.bias
         weights.assign(weights * np.nan)
 
-    monkeypatch.setattr(MIMNet, "__init__", spoiled)
+    monkeypatch.setattr(TrainingState, "__init__", spoiled)
     with pytest.raises(UserError, match=r"L_rec\w* is not finite at step 1"):
         train(run, source)
     assert not (run.path / "generator.weights.h5").exists()

@@ -1,0 +1,311 @@
+"""The stages of Sec. 3.5 on a batch: warm-up, reconstruction, adversarial.
+
+Each takes the state of training and a batch, moves the state's networks, and returns its losses
+under the paper's names, means over this replica's samples.
+
+Dimensions: B batch (of this replica), T words (padded), S a stage's size, F the fine size.
+A batch holds ``picture`` [B, F, F, 3] in [-1, 1] and captions [B, T]: ``tokens`` (the picture's
+own), ``mismatched`` (another picture's), ``swapped`` (its own made false: a hard negative) and
+``false`` (either of the two).
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from mim_tf.models.encoders import word_mask
+from mim_tf.models.layers import resize
+from mim_tf.training.losses import L_I, L_T, L_D_reality, L_D_text, L_m, L_match, L_p, L_rec
+from mim_tf.training.memory_start import memorise
+from mim_tf.training.state import TrainingState
+from mim_tf.training.updates import Losses
+
+# How much stronger than the model's own the change of colour is from which reconstruction starts:
+# what the model draws is an average of guesses, and paler than any of them.
+_EXAGGERATION = 2.0
+_RANDOM_MEMORY = 2  # the stream of random numbers that Eq. 16 draws from
+
+# Warm-up, before both stages. Deviation: the paper has none. ------------------------------------
+
+
+def warm_up_step(state: TrainingState, batch):
+    """L_match alone, on textures that need no memory yet (``h^ = W h``): Enc, the Bi-LSTM and
+    the word gates learn which places words speak of, and what is seen there."""
+    generator, losses = state.generator, Losses()
+    with tf.GradientTape() as tape:
+        features = generator.encode_picture(batch["picture"], training=True)
+        own, negative = (
+            {
+                "h_hat": state.texture_projection(
+                    generator.text_encoder(batch[name], training=True)
+                ),
+                "mask": word_mask(batch[name]),
+            }
+            for name in ("tokens", "swapped")
+        )
+        _add_match(state, losses, features, own, negative, weight=1.0)
+        total = losses.total(state.replicas)
+    state.update(state.warm_up_optimizer, tape, total, state.warm_up_variables)
+    return losses.means()
+
+
+def end_warm_up(state: TrainingState, tokens) -> float:
+    """Start the memory from the textures that the warm-up found for the words of some captions.
+
+    The discriminators' text encoders start from the generator's.
+
+    Args:
+        tokens: [K, T], of training captions.
+
+    Returns:
+        The share of the textures' variance that the memory misses.
+    """
+    generator, config = state.generator, state.config
+    h = generator.text_encoder(tokens)
+    textures = state.texture_projection(h).numpy()
+    words = word_mask(tokens).numpy() > 0
+    if generator.mtfg.without is not None:
+        generator.mtfg.without.set_weights(state.texture_projection.get_weights())
+        missed = 0.0
+    else:
+        memory, kernel, missed = memorise(
+            h.numpy()[words], textures[words], config.model.slots, config.train.seed
+        )
+        generator.mtfg.memory.assign(memory)
+        generator.mtfg.key.kernel.assign(kernel)
+    state.averaged.set_weights(generator.get_weights())
+    for d_t in state.d_t.values():
+        d_t.text_encoder.set_weights(generator.text_encoder.get_weights())
+    return missed
+
+
+# Reconstruction stage, Sec. 3.5.2: the only stage that updates the memory. ----------------------
+
+
+def reconstruction_step(state: TrainingState, batch, *, random_memory: bool = True):
+    """L_rec, L_p, L_m (Eq. 14 to 16, 20), L_match and the prior on alpha; updates the generator
+    and its memory.
+
+    Args:
+        random_memory: with L_m, for which D_I must have learned something.
+    """
+    generator, weights = state.generator, state.config.loss
+    losses, deviations = Losses(), state.config.deviations
+    with tf.GradientTape() as tape:
+        own = generator.encode_text(batch["tokens"], training=True)
+        features = generator.encode_picture(batch["picture"], training=True)
+        out = generator.draw(features, own["h_hat"], own["mask"], training=True)
+        negative = generator.encode_text(batch["swapped"], training=True)
+        with tape.stop_recording():
+            start = _recoloured(state, features, out, negative)
+        if deviations.fuse and deviations.perturb:
+            # Eq. 7 would bring v^i of the original, which shows the colours to be found.
+            features_in = generator.with_texture_of(features, start, training=True)
+            out = generator.draw(features_in, own["h_hat"], own["mask"], training=True)
+        out = generator.composed(out, start)
+        _add_reconstruction(state, losses, out, batch["picture"], start)
+        # L_p could also be lowered by smaller features: it must not train Enc.
+        v_i = tf.stop_gradient(features["v_i"])
+        losses.add("L_p", L_p(v_i, out["alpha"], out["h_bar"]), weights.p)
+        if deviations.word_gates and deviations.match:
+            _add_match(state, losses, features, own, negative, weight=deviations.match)
+        prior = _composing(state) * _alpha_prior(state)
+        losses.add("alpha", _mean_alpha(state, out), prior)
+        if random_memory and state.config.model.memory:
+            _add_random_memory(state, losses, features, own["mask"])
+        total = losses.total(state.replicas)
+    state.update(state.generator_optimizer, tape, total, generator.trainable_variables)
+    if state.config.model.memory:
+        losses.log("attention_entropy", _entropy(own["attention"], own["mask"]))
+    return losses.means()
+
+
+def _recoloured(state: TrainingState, features, out, negative):
+    """The pictures that reconstruction starts from, [B, F, F, 3].
+
+    Deviation: the paper starts from the picture itself, which copying reconstructs. Here the
+    first ``perturb`` share of the batch get the difference between the model's own drawings of a
+    false caption (``negative``) and of the true one (``out``): only what the words decide is
+    recoloured, and only the true caption can undo it.
+    """
+    picture, stage = features["picture"], state.stages[-1]
+    count = round(state.config.deviations.perturb * picture.shape[0])
+    if not count:
+        return picture
+    drawn = state.generator.draw(features, negative["h_hat"], negative["mask"])["drawn"][stage]
+    change = _EXAGGERATION * resize(drawn - out["drawn"][stage], picture.shape[1])
+    recoloured = tf.clip_by_value(picture + change, -1.0, 1.0)
+    return tf.stop_gradient(tf.concat([recoloured[:count], picture[count:]], axis=0))
+
+
+def _add_reconstruction(state: TrainingState, losses: Losses, out, picture, start) -> None:
+    """L_rec (Eq. 14) of each stage, between ``picture`` and the edit of ``start``.
+
+    Deviation: also between ``picture`` and what was drawn, before composition; there the places
+    that were recoloured count most.
+    """
+    weights, deviations = state.config.loss.rec, state.config.deviations
+    composing = _composing(state)
+    where = {
+        stage: _recoloured_places(resize(start - picture, size))
+        for stage, size in state.sizes.items()
+    }
+    for stage in state.stages:
+        image = out["images"][stage]
+        target = resize(picture, image.shape[1])
+        loss = L_rec(target, image, deviations.rec_norm)
+        losses.add(f"L_rec_{stage}", loss, composing * weights[stage])
+        if _draws(state):
+            drawn = out["drawn"][stage]
+            loss = L_rec(target, drawn, deviations.rec_norm, where[stage])
+            losses.add(f"L_rec_drawn_{stage}", loss, deviations.rec_drawn * weights[stage])
+
+
+def _recoloured_places(change):
+    """[B, S, S, 1] in [0.02, 1.02], the weights of pixels: how much each was recoloured, and a
+    little for all others."""
+    return tf.minimum(2 * tf.reduce_max(tf.abs(change), axis=-1, keepdims=True), 1.0) + 0.02
+
+
+def _draws(state: TrainingState) -> bool:
+    """Whether L_rec also looks at what is drawn, before composition."""
+    return state.generator.compose and state.config.deviations.rec_drawn > 0
+
+
+def _composing(state: TrainingState):
+    """0 while ``draw_first`` lasts and 1 later: the weight of what depends on alpha.
+
+    As long as the drawn pictures are poor, L_rec would close alpha for good.
+    """
+    deviations = state.config.deviations
+    first = deviations.warm_up + (deviations.draw_first if _draws(state) else 0)
+    return tf.cast(state.step >= first, tf.float32)
+
+
+def _alpha_prior(state: TrainingState):
+    """The weight of mean(alpha) at this step."""
+    deviations = state.config.deviations
+    started = tf.cast(state.step >= deviations.alpha_prior_start, tf.float32)
+    return deviations.alpha_prior * started
+
+
+def _mean_alpha(state: TrainingState, out):
+    """[B], of the last stage."""
+    return tf.reduce_mean(out["alphas"][state.stages[-1]], axis=[1, 2, 3])
+
+
+def _add_match(state: TrainingState, losses: Losses, features, own, negative, *, weight) -> None:
+    """L_match of the batch; ``own`` are the pictures' captions, ``negative`` made false."""
+    gate, v_b = state.generator.icm.gate, features["v_b"]
+    assert gate is not None  # checked by Deviations: L_match needs word gates
+    gates = gate.all_pairs(v_b, own["h_hat"])
+    hard = gate({"v_b": v_b, "h_hat": negative["h_hat"]}, training=True)
+    loss, right = L_match(
+        gates, features["v_i"], own["h_hat"], own["mask"],
+        hard, negative["h_hat"], negative["mask"],
+    )  # fmt: skip
+    losses.add("L_match", loss, weight)
+    losses.log("match_accuracy", right)
+
+
+def _add_random_memory(state: TrainingState, losses: Losses, features, mask) -> None:
+    """L_m (Eq. 16): D_I should call pictures real that are painted with random memories."""
+    weights = state.config.loss.m
+    if not any(weights[stage] for stage in state.stages):
+        return
+    texture = _random_texture(state, mask)
+    fake = state.generator.paint(features, texture, mask, training=True)
+    for stage in state.stages:
+        logit = state.d_i[stage](fake["images"][stage], training=True)
+        loss = L_m(logit, state.config.deviations.reality)
+        losses.add(f"L_m_{stage}", loss, weights[stage])
+
+
+def _random_texture(state: TrainingState, mask):
+    """Eq. 16's ``a~``: a uniformly random point of the simplex for each word, read from the
+    memory, [B, T, l]."""
+    shape = [mask.shape[0], mask.shape[1], state.config.model.slots]
+    uniform = tf.random.stateless_uniform(
+        shape, _seed(state, _RANDOM_MEMORY), minval=1e-7, maxval=1.0
+    )
+    exponential = -tf.math.log(uniform)
+    attention = exponential / tf.reduce_sum(exponential, axis=-1, keepdims=True)
+    return state.generator.mtfg.read(attention)
+
+
+def _seed(state: TrainingState, stream: int):
+    """A fresh random seed for each step, use and replica: resuming repeats nothing."""
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    base = tf.stack([tf.constant(state.config.train.seed, tf.int64), state.step])
+    base = tf.random.experimental.stateless_fold_in(base, stream)
+    return tf.random.experimental.stateless_fold_in(base, replica)
+
+
+def _entropy(attention, mask):
+    """[B], of Eq. 2's weights in nats, mean over a caption's words."""
+    attention = tf.maximum(attention, 1e-9)
+    entropy = -tf.reduce_sum(attention * tf.math.log(attention), axis=-1)
+    return tf.reduce_sum(entropy * mask, 1) / tf.reduce_sum(mask, 1)
+
+
+# Adversarial stage, Sec. 3.5.3: the memory is frozen. -------------------------------------------
+
+
+def adversarial_step(state: TrainingState, batch, *, update_generator: bool = True):
+    """First the discriminators (Eq. 17, 21), then the generator without its memory
+    (Eq. 18 to 20)."""
+    generator, weights = state.generator, state.config.loss
+    losses, reality = Losses(), state.config.deviations.reality
+    with tf.GradientTape() as tape:
+        text = generator.encode_text(batch["mismatched"], training=True)
+        features = generator.encode_picture(batch["picture"], training=True)
+        out = generator.paint(features, text["h_hat"], text["mask"], training=True)
+        fakes = out["images"]
+        with tape.stop_recording():
+            logs = discriminator_step(state, batch, fakes)
+        for stage in state.stages:
+            logit = state.d_i[stage](fakes[stage], training=True)
+            log_match = state.d_t[stage](
+                {"picture": fakes[stage], "tokens": batch["mismatched"]}, training=True
+            )
+            losses.add(f"L_I_{stage}", L_I(logit, reality), weights.I[stage])
+            losses.add(f"L_T_{stage}", L_T(log_match), weights.T[stage])
+        losses.add("alpha_edited", _mean_alpha(state, out), _alpha_prior(state))
+        total = losses.total(state.replicas)
+    if update_generator:
+        state.update(state.generator_optimizer, tape, total, state.adversarial_variables)
+    return logs | losses.means()
+
+
+def discriminator_step(state: TrainingState, batch, fakes):
+    """L_D (Eq. 17, 21) on ``fakes``, the edits of each stage by the mismatched captions; updates
+    D_I and D_T."""
+    losses, weights = Losses(), state.config.loss.beta
+    with tf.GradientTape() as tape:
+        for stage in state.stages:
+            fake = tf.stop_gradient(fakes[stage])
+            real = resize(batch["picture"], fake.shape[1])
+            d_i = state.d_i[stage]
+            reality = L_D_reality(
+                d_i(real, training=True),
+                d_i(fake, training=True),
+                state.config.deviations.reality,
+            )
+            text = _text_loss(state, losses, stage, batch, real, fake)
+            losses.add(f"L_D_{stage}", reality + text, weights[stage])
+        total = losses.total(state.replicas)
+    state.update(state.discriminator_optimizer, tape, total, state.discriminator_variables)
+    return losses.means()
+
+
+def _text_loss(state: TrainingState, losses: Losses, stage: str, batch, real, fake):
+    """The text terms of Eq. 17 for one stage; logs how often D_T prefers the true caption."""
+    deviations, d_t = state.config.deviations, state.d_t[stage]
+    feature = d_t.f(real, training=True)
+    log_real = d_t.judge(feature, batch["tokens"], training=True)
+    log_false = d_t.judge(feature, batch["false"], training=True)
+    losses.log(f"D_T_accuracy_{stage}", tf.cast(log_real > log_false, tf.float32))
+    log_fake = None
+    if deviations.D_T_fake:
+        log_fake = d_t({"picture": fake, "tokens": batch["mismatched"]}, training=True)
+    return L_D_text(log_real, log_fake, log_false, deviations.D_T_fake, deviations.D_T_mismatched)

@@ -1,0 +1,170 @@
+"""The state of training: networks, optimizers, the averaged generator, the step.
+
+Dimensions: T words (padded), S a stage's size.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from mim_tf.config import Config
+from mim_tf.models.discriminators import D_I, D_T
+from mim_tf.models.generator import make_generator
+from mim_tf.text import WordVectors
+from mim_tf.training.updates import update
+
+
+class TrainingState:
+    """Everything that training changes.
+
+    Args:
+        config: the run's.
+        vocabulary_size: number of token ids.
+        replicas: how many copies share the global batch.
+        vectors: pretrained word embeddings, if there are any.
+
+    Attributes:
+        generator, averaged: the generator that learns, and the average of its weights.
+        stages: ``("coarse", "fine")``, or the first alone: the i of Eq. 20 and 21.
+        sizes: S of each stage.
+        d_i, d_t: the discriminators of each stage.
+        texture_projection: the warm-up's ``h^ = W h``, while there is no memory to read.
+        step: steps done.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        vocabulary_size: int,
+        replicas: int = 1,
+        vectors: WordVectors | None = None,
+    ) -> None:
+        self.config, self.replicas = config, replicas
+        model = config.model
+        self.generator = make_generator(config, vocabulary_size, vectors)
+        self.averaged = make_generator(config, vocabulary_size)
+        self.averaged.set_weights(self.generator.get_weights())
+        self.averaged.trainable = False
+        self.stages = ("coarse", "fine") if model.fine else ("coarse",)
+        sizes = {"coarse": model.coarse_size, "fine": model.fine_size}
+        self.sizes = {stage: sizes[stage] for stage in self.stages}
+        self.d_i = {stage: D_I(model, size) for stage, size in self.sizes.items()}
+        self.d_t = {
+            stage: D_T(model, size, vocabulary_size, vectors) for stage, size in self.sizes.items()
+        }
+        self._build_discriminators()
+        # Both optimizers are built now, so that a checkpoint is complete from step 0.
+        options = config.optimizer
+        self.generator_optimizer = self._adam(options.learning_rate)
+        self.discriminator_optimizer = self._adam(options.discriminator_learning_rate)
+        self.generator_optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer.build(self.discriminator_variables)
+        # The warm-up's own: textures without a memory, and an optimizer of its few networks.
+        self.texture_projection = keras.layers.Dense(self.generator.enc.channels)
+        self.texture_projection.build((None, None, model.text_dim))
+        self.warm_up_optimizer = self._adam(options.warm_up_learning_rate)
+        self.warm_up_optimizer.build(self.warm_up_variables)
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+
+    def _build_discriminators(self) -> None:
+        """Call each once, which creates its weights."""
+        tokens = tf.ones([1, self.config.data.max_words], tf.int32)
+        for stage, size in self.sizes.items():
+            picture = tf.zeros([1, size, size, 3])
+            self.d_i[stage](picture)
+            self.d_t[stage]({"picture": picture, "tokens": tokens})
+
+    def _adam(self, learning_rate: float) -> keras.optimizers.Adam:
+        options = self.config.optimizer
+        return keras.optimizers.Adam(learning_rate, options.beta_1, options.beta_2)
+
+    # Which variables a stage moves.
+
+    @property
+    def discriminator_variables(self) -> list:
+        networks: list[keras.Model] = [*self.d_i.values(), *self.d_t.values()]
+        return [variable for network in networks for variable in network.trainable_variables]
+
+    @property
+    def warm_up_variables(self) -> list:
+        """What L_match reaches before there is a memory."""
+        generator = self.generator
+        networks = [generator.enc, generator.text_encoder, self.texture_projection]
+        if generator.icm.gate is not None:
+            networks.append(generator.icm.gate)
+        return [variable for network in networks for variable in network.trainable_variables]
+
+    @property
+    def adversarial_variables(self) -> list:
+        """What the adversarial stage may move: the generator without its memory (Sec. 3.5.3)."""
+        memory = self.generator.mtfg.memory
+        return [
+            variable for variable in self.generator.trainable_variables if variable is not memory
+        ]
+
+    # Updates.
+
+    def update(self, optimizer, tape: tf.GradientTape, total, variables) -> None:
+        """One step of an optimizer on ``total``, which ``tape`` has recorded; see
+        :func:`mim_tf.training.updates.update`."""
+        update(
+            optimizer, tape.gradient(total, variables), variables,
+            clip_norm=self.config.deviations.clip_norm, replicas=self.replicas,
+        )  # fmt: skip
+
+    def after_step(self) -> None:
+        """Count the step and average the generator (EMA); outside the replicas."""
+        self.step.assign_add(1)
+        step = tf.cast(self.step, tf.float32)
+        # Early on the average follows quickly, so that the initial weights soon leave it.
+        decay = tf.minimum(self.config.deviations.ema, (1 + step) / (10 + step))
+        for mean, current in zip(self.averaged.weights, self.generator.weights, strict=True):
+            mean.assign(mean.value + (1 - decay) * (current.value - mean.value))
+
+    # Learning rates.
+
+    def optimizer_of(self, step: int) -> keras.optimizers.Optimizer:
+        """The optimizer of the generator at a step: the warm-up has its own."""
+        warm = step < self.config.deviations.warm_up
+        return self.warm_up_optimizer if warm else self.generator_optimizer
+
+    def set_progress(self, step: int, last: int) -> None:
+        """Set the learning rates for a step of ``last``; the warm-up has a schedule of its own."""
+        options, warm_up = self.config.optimizer, self.config.deviations.warm_up
+        if step < warm_up:
+            rate = options.warm_up_learning_rate * self._decay(step / warm_up)
+            self.warm_up_optimizer.learning_rate.assign(rate)
+        factor = self._decay(max(0, step - warm_up) / max(1, last - warm_up))
+        self.generator_optimizer.learning_rate.assign(options.learning_rate * factor)
+        self.discriminator_optimizer.learning_rate.assign(
+            options.discriminator_learning_rate * factor
+        )
+
+    def _decay(self, progress: float) -> float:
+        decays = self.config.deviations.learning_rate_decay
+        return min(1.0, 2 * (1 - progress)) if decays else 1.0
+
+    # Checkpoints.
+
+    def checkpoint(self) -> tf.train.Checkpoint:
+        """All of the state: networks, average, optimizers, step.
+
+        Variables are listed singly: TensorFlow's own walk through Keras models silently passes
+        over layers that are kept in lists.
+        """
+        parts = {
+            "generator": self.generator.weights,
+            "averaged": self.averaged.weights,
+            "generator_optimizer": self.generator_optimizer.variables,
+            "discriminator_optimizer": self.discriminator_optimizer.variables,
+        }
+        for stage in self.stages:
+            parts[f"d_i_{stage}"] = self.d_i[stage].weights
+            parts[f"d_t_{stage}"] = self.d_t[stage].weights
+        if self.config.deviations.warm_up:
+            # "forerunner": the name of the texture projection in checkpoints from the beginning.
+            parts["forerunner"] = self.texture_projection.weights
+            parts["warm_up_optimizer"] = self.warm_up_optimizer.variables
+        variables = {name: [weight.value for weight in part] for name, part in parts.items()}
+        return tf.train.Checkpoint(step=self.step, **variables)
