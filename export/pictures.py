@@ -1,4 +1,4 @@
-"""Encoded pictures to the model's squares inside a graph: what `mim_tf.images` does with Pillow.
+"""Encoded pictures to the model's squares inside a graph: what `mim_tf.pictures` does with Pillow.
 
 The pixels are those of `files.decode` for PNG, JPEG and WebP of 8 bits a channel,
 transparency and the EXIF orientation of JPEG included.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from mim_tf.pictures import files, pixels
+from mim_tf.pictures import files, tensor_pixels
 
 # No format's header, as far as it is read here, is longer.
 _HEADER = 32
@@ -69,8 +69,8 @@ def squares(pictures, size: int):
     side = tf.minimum(shape[1], shape[2])
     y, x = (shape[1] - side) // 2, (shape[2] - side) // 2
     crops = pictures[:, y : y + side, x : x + side]
-    signed = pixels.to_signed(crops) if crops.dtype == tf.uint8 else crops
-    return pixels.resample(signed, size)
+    signed = tensor_pixels.to_signed(crops) if crops.dtype == tf.uint8 else crops
+    return tensor_pixels.resample(signed, size)
 
 
 def composites(files, model_input, edited, alpha):
@@ -91,7 +91,9 @@ def composites(files, model_input, edited, alpha):
         height, width = tf.shape(picture)[0], tf.shape(picture)[1]
         side = tf.minimum(height, width)
         y, x = (height - side) // 2, (width - side) // 2
-        square = pixels.add_change(picture[y : y + side, x : x + side], model_input, edited, alpha)
+        square = tensor_pixels.add_change(
+            picture[y : y + side, x : x + side], model_input, edited, alpha
+        )
         middle = tf.concat(
             [picture[y : y + side, :x], square, picture[y : y + side, x + side :]], 1
         )
@@ -103,7 +105,7 @@ def composites(files, model_input, edited, alpha):
 def encode_png(pictures):
     """``pictures`` [B, H, W, 3] in [-1, 1] -> PNG files [B]."""
     return tf.map_fn(
-        tf.io.encode_png, pixels.to_uint8_tensor(pictures), fn_output_signature=tf.string
+        tf.io.encode_png, tensor_pixels.to_uint8(pictures), fn_output_signature=tf.string
     )
 
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from export.exportable import check_exportable
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags
+from mim_tf.storage import replacing_folder
+
+from .exportable import check_exportable
 
 CAPTION = "caption"
 IMAGE_BYTES = "image_bytes"
@@ -66,11 +67,9 @@ def export(editor, base: Path) -> Path:
     try:
         base.mkdir(parents=True, exist_ok=True)
         version = _next_version(base)
-        # TensorFlow Serving looks at directories whose names are numbers alone.
-        with tempfile.TemporaryDirectory(dir=base, prefix=".partial.") as partial:
-            whole = Path(partial) / str(version)
-            _write(editor, whole, base.resolve().name)
-            whole.rename(base / str(version))
+        # TensorFlow Serving overlooks the unfinished folder: its name is no number.
+        with replacing_folder(base / str(version), existing="refuse") as partial:
+            _write(editor, partial, base.resolve().name)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(
@@ -105,8 +104,10 @@ def _endpoints(editor) -> tuple[dict[str, tuple[Any, list]], Any]:
     """Each signature's function and input specifications, and the tokenizer they share."""
     import tensorflow as tf
 
-    from export import pictures
-    from mim_tf.text import PAD, UNKNOWN, GraphTokenizer
+    from mim_tf.text import PAD, UNKNOWN
+
+    from . import pictures
+    from .tokenizer import GraphTokenizer
 
     data, size = editor.run.config.data, editor.size
     tokenizer = GraphTokenizer(editor.run.vocabulary, data.max_words)
@@ -241,7 +242,7 @@ def _write_warmup(editor, file: Path, name: str) -> None:
     import tensorflow as tf
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 
-    from export.serving.messages import predict_request
+    from .serving.messages import predict_request
 
     file.parent.mkdir(parents=True)
     one = example_inputs(editor, 1)

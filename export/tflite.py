@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from export.exportable import check_exportable
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags
+from mim_tf.storage import replacing_folder
+
+from .exportable import check_exportable
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 METADATA = "metadata.json"
@@ -95,13 +97,8 @@ def export(editor, output: Path) -> dict[str, Any]:
         raise UserError(f"--output {output} is not an earlier export; name an empty folder")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".partial.") as partial:
-            whole = Path(partial) / "export"
-            whole.mkdir()
-            files = _write(editor, whole)
-            if output.exists():
-                output.rename(Path(partial) / "earlier")
-            whole.rename(output)
+        with replacing_folder(output) as folder:
+            files = _write(editor, folder)
     except OSError as error:
         raise UserError(
             f"--output {output}: cannot be written ({error.strerror or error})"
@@ -221,7 +218,7 @@ def convert(path: Path, variant: str, calibration: Callable | None = None) -> by
 
 
 def _check_gpu(model: bytes) -> None:
-    from export.gpu_operators import unsupported
+    from .gpu_operators import unsupported
 
     offences = unsupported(model)
     if offences:

@@ -81,7 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--output {arguments.output} already holds evaluators; choose another")
 
     from mim_tf.evaluators import folder as evaluators
-    from mim_tf.storage import replace_text, save_weights
+    from mim_tf.models.weights import save_weights
+    from mim_tf.storage import replace_text
     from mim_tf.text import Vocabulary
 
     vocabulary, text, picture = Vocabulary([]), None, None

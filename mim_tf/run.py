@@ -17,7 +17,8 @@ from mim_tf.config import Config
 from mim_tf.config_files import dump_config, parse_config
 from mim_tf.errors import UserError
 from mim_tf.models.generator import Generator, make_generator
-from mim_tf.storage import load_weights, replace_text, save_weights
+from mim_tf.models.weights import load_weights, save_weights
+from mim_tf.storage import replace_text
 from mim_tf.text import Vocabulary
 from mim_tf.training.mimnet import MIMNet
 

@@ -25,9 +25,9 @@ from mim_tf.errors import UserError
 from mim_tf.evaluators.classifier import Classifier
 from mim_tf.evaluators.config import PretrainConfig
 from mim_tf.evaluators.damsm import DAMSM
-from mim_tf.pictures import pixels
+from mim_tf.models.weights import load_weights
+from mim_tf.pictures import pixels, tensor_pixels
 from mim_tf.run import PRESETS
-from mim_tf.storage import load_weights
 from mim_tf.text import UNKNOWN, Vocabulary, tokenize
 
 CONFIG, VOCABULARY, CLASSES, SCORES = (
@@ -166,7 +166,7 @@ class Evaluators:
         parts = []
         for start in range(0, len(pictures), _BATCH):
             signed = pixels.to_signed(pictures[start : start + _BATCH])
-            parts.append(function(pixels.resample(signed, size)).numpy())
+            parts.append(function(tensor_pixels.resample(signed, size)).numpy())
         return np.concatenate(parts)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from mim_tf.data.sources import load_source
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
-from mim_tf.pictures import pixels, sheets
+from mim_tf.pictures import pixels, sheets, tensor_pixels
 from mim_tf.text import tokenize
 
 _TOP = 3  # slots named for each word
@@ -75,14 +75,16 @@ def paint_memories(editor: Editor, pictures: Sequence[np.ndarray]) -> np.ndarray
     memory = _memory(editor)
     generator = editor.generator
     squares = [pixels.to_signed(pixels.square_crop(one))[None] for one in pictures]
-    seen = generator.see(tf.concat([pixels.resample(one, editor.size) for one in squares], axis=0))
+    seen = generator.see(
+        tf.concat([tensor_pixels.resample(one, editor.size) for one in squares], axis=0)
+    )
     slots, count = memory.shape[0], len(pictures)
     painted = []
     for slot in range(slots):
         a = tf.one_hot(tf.fill([count, 1], slot), slots)  # the one word reads this slot
         out = generator.paint(seen, generator.mtfg.read(a), tf.ones([count, 1]))
         picture = list(out["images"].values())[-1]
-        painted.append(pixels.to_uint8(pixels.resample(picture, editor.size)))
+        painted.append(pixels.to_uint8(tensor_pixels.resample(picture, editor.size)))
     return np.stack(painted)
 
 
@@ -95,7 +97,7 @@ def sheet(editor: Editor, pictures: Sequence[np.ndarray], readings: Sequence[Rea
     painted = paint_memories(editor, pictures)
     inputs = [
         pixels.to_uint8(
-            pixels.resample(pixels.to_signed(pixels.square_crop(one))[None], editor.size)
+            tensor_pixels.resample(pixels.to_signed(pixels.square_crop(one))[None], editor.size)
         )[0]
         for one in pictures
     ]

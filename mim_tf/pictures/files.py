@@ -5,7 +5,6 @@
 
 import io
 import os
-import secrets
 import struct
 import warnings
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 
 from mim_tf.errors import UserError
 from mim_tf.pictures.pixels import check_picture
+from mim_tf.storage import replacing_file
 
 MAX_PIXELS = 64_000_000
 """Largest picture decoded by default, in pixels."""
@@ -193,15 +193,10 @@ def _encode(picture: np.ndarray, form: str, options: dict[str, Any]) -> bytes:
 
 
 def _replace_file(path: Path, data: bytes) -> None:
-    # Not `tempfile`: its files are readable by their owner alone, and the rename would keep that.
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing_file(path) as temporary:
             temporary.write_bytes(data)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path}: cannot be written ({_reason(error)}); choose another place"

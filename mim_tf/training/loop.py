@@ -22,7 +22,7 @@ from mim_tf.data.pipeline import Sampler, training_batches
 from mim_tf.data.sources import Source, bird_seed, load_source
 from mim_tf.errors import UserError
 from mim_tf.models.boundary import boundary_image
-from mim_tf.pictures import files, pixels, sheets
+from mim_tf.pictures import files, pixels, sheets, tensor_pixels
 from mim_tf.run import CONFIG, Run
 from mim_tf.storage import replace_text
 from mim_tf.text import Vocabulary, word_vectors
@@ -196,7 +196,7 @@ class _Loop:
             model, strategy = self.model, self.strategy
 
             def replica(batch):
-                signed = pixels.to_signed(batch["picture"])
+                signed = tensor_pixels.to_signed(batch["picture"])
                 return getattr(model, method)({**batch, "picture": signed}, *flags)
 
             @tf.function
@@ -242,10 +242,10 @@ class _Loop:
         columns = {
             "input": pixels.to_uint8(pictures),
             "boundary": boundary_image(pictures, self.config.model.boundary).numpy(),
-            "alpha": pixels.resample(out["alphas"][self.model.stages[-1]], size).numpy(),
+            "alpha": tensor_pixels.resample(out["alphas"][self.model.stages[-1]], size).numpy(),
         }
         for stage, painted in out["images"].items():
-            columns[stage] = pixels.to_uint8(pixels.resample(painted, size))
+            columns[stage] = pixels.to_uint8(tensor_pixels.resample(painted, size))
         rows = [[column[index] for column in columns.values()] for index in range(len(captions))]
         sheet = sheets.labelled_grid(rows, list(columns), captions)
         files.write(self.run_directory.path / "samples" / f"step-{step:07d}.png", sheet)
