@@ -27,7 +27,9 @@ WARMUP = Path("assets.extra", "tf_serving_warmup_requests")
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m export.saved_model", description="Export a SavedModel for TF Serving."
+        prog="python -m export.saved_model",
+        description="Export a SavedModel for TF Serving.",
+        epilog="example: python -m export.saved_model --preset birds-64 --output models/mim",
     )
     add_model_flags(parser)
     parser.add_argument(

@@ -2,13 +2,14 @@
 
 ``python -m export.tflite --run RUN --output models/mobile`` writes ``text.tflite`` (token ids to
 ``h^``, which an app may keep) and ``image.tflite`` (picture, ``h^`` and word mask to the edit) in
-float32 and smaller, with ``vocabulary.json`` and ``metadata.json``. ``litert_edit.py`` shows an
-app's developer how to use them.
+float32 and smaller, with ``vocabulary.json`` and ``metadata.json``. ``mim_tf.load`` edits with
+them; `mim_tf.backends.litert` shows an app's developer how.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import tempfile
@@ -19,14 +20,15 @@ from typing import Any
 
 import numpy as np
 
+from mim_tf.backends.litert import METADATA, OUTPUTS, file_name
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags
+from mim_tf.places import WEIGHTS
 from mim_tf.storage import replacing_folder
 
 from .exportable import check_exportable
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
-METADATA = "metadata.json"
 _CALIBRATION, _MEASURED = 64, 8  # training pictures
 # Largest error of any pixel, of the range: more means that the conversion is broken.
 _LIMITS = {"float32": 1e-4, "float16": 2e-2}
@@ -51,10 +53,19 @@ class Examples:
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m export.tflite", description="Export LiteRT files for phones."
+        prog="python -m export.tflite",
+        description="Export LiteRT files for phones, and for edits without TensorFlow.",
+        epilog="example: python -m export.tflite --preset birds-64 --output models/mobile",
     )
     add_model_flags(parser)
     parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="a folder")
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        choices=VARIANTS,
+        default=VARIANTS,
+        help="which precisions to write (default: all)",
+    )
     return parser.parse_args(argv)
 
 
@@ -66,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.run import Run
 
     run = Run.chosen(arguments.run, arguments.preset)
-    for name, figures in export(Editor(run), arguments.output).items():
+    for name, figures in export(Editor(run), arguments.output, arguments.variants).items():
         error = figures["error"]
         largest = ", ".join(f"{what} {one:.1e}" for what, one in error["by_output"].items())
         print(
@@ -76,12 +87,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def export(editor, output: Path) -> dict[str, Any]:
+def export(editor, output: Path, variants: Sequence[str] = VARIANTS) -> dict[str, Any]:
     """Write all files into a folder, whole or not at all.
 
     Args:
         editor: the :class:`mim_tf.editor.Editor` to export.
         output: replaced if it holds an earlier export.
+        variants: some of VARIANTS.
 
     Returns:
         ``files`` of the metadata: name -> size, inputs, outputs, error.
@@ -98,7 +110,7 @@ def export(editor, output: Path) -> dict[str, Any]:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(output) as folder:
-            files = _write(editor, folder)
+            files = _write(editor, folder, variants)
     except OSError as error:
         raise UserError(
             f"--output {output}: cannot be written ({error.strerror or error})"
@@ -106,7 +118,7 @@ def export(editor, output: Path) -> dict[str, Any]:
     return files
 
 
-def _write(editor, folder: Path) -> dict[str, Any]:
+def _write(editor, folder: Path, variants: Sequence[str]) -> dict[str, Any]:
     examples = _examples(editor)
     measured = examples.squares[-_MEASURED:], examples.tokens[-_MEASURED:]
     texture = _texture(editor, examples.tokens)
@@ -124,7 +136,7 @@ def _write(editor, folder: Path) -> dict[str, Any]:
                     "mask": texture["mask"][index : index + 1],
                 }
 
-        for variant in VARIANTS:
+        for variant in variants:
             calibrated = examples.of_training and len(examples.squares) > _MEASURED
             if variant == "int8" and not calibrated:
                 print(f"no int8: it needs more than {_MEASURED} training pictures", file=sys.stderr)
@@ -156,14 +168,9 @@ def _write(editor, folder: Path) -> dict[str, Any]:
     return files
 
 
-_OUTPUTS = {"text": ("h_hat", "mask"), "image": ("coarse", "fine", "alpha")}
+_OUTPUTS = {"text": ("h_hat", "mask"), "image": OUTPUTS}
 # Width of each output's range; h^ has none of its own and is measured in its own spread.
-_WIDTH = {"coarse": 2.0, "fine": 2.0, "alpha": 1.0, "mask": 1.0}
-
-
-def file_name(kind: str, variant: str) -> str:
-    """``image.tflite`` in float32, ``image_float16.tflite``, ..."""
-    return f"{kind}.tflite" if variant == "float32" else f"{kind}_{variant}.tflite"
+_WIDTH = {"coarse": 2.0, "fine": 2.0, "alpha": 1.0, "boundary": 1.0, "mask": 1.0}
 
 
 def text_function(editor) -> tuple[Callable, list]:
@@ -180,8 +187,7 @@ def image_function(editor) -> tuple[Callable, list]:
     import tensorflow as tf
 
     def paint(image, h_hat, mask):
-        edited, alpha, coarse, _ = editor.paint(image, h_hat, mask)
-        return {"coarse": coarse, "fine": edited, "alpha": alpha}
+        return dict(zip(OUTPUTS, editor.paint(image, h_hat, mask), strict=True))
 
     words, size = editor.run.config.data.max_words, editor.size
     return paint, [
@@ -257,13 +263,8 @@ def _texture(editor, tokens: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _expected(editor, squares: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:
-    edited, alpha, coarse, _ = editor.graph(squares, tokens)
-    return {
-        "coarse": np.array(coarse),
-        "fine": np.array(edited),
-        "alpha": np.array(alpha),
-        **_texture(editor, tokens),
-    }
+    edit = zip(OUTPUTS, editor.graph(squares, tokens), strict=True)
+    return {**{name: np.array(value) for name, value in edit}, **_texture(editor, tokens)}
 
 
 def _inputs(kind: str, squares, tokens, texture) -> dict[str, np.ndarray]:
@@ -328,6 +329,8 @@ def _metadata(editor, files: dict[str, Any]) -> dict[str, Any]:
     config = editor.run.config
     return {
         "files": files,
+        # Tells whether the files still belong to the run that they lie in.
+        "weights_sha256": hashlib.sha256((editor.run.path / WEIGHTS).read_bytes()).hexdigest(),
         "size": editor.size,
         "coarse_size": config.model.coarse_size,
         "max_words": config.data.max_words,
@@ -337,6 +340,7 @@ def _metadata(editor, files: dict[str, Any]) -> dict[str, Any]:
             "coarse": [-1, 1],
             "fine": [-1, 1],
             "alpha": [0, 1],
+            "boundary": [0, 1],
             "mask": [0, 1],
         },
         "preprocessing": {

@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from mim_tf.data.sources import bird_seed, load_source
     from mim_tf.editor import Editor
-    from mim_tf.run import PRESETS, Run
+    from mim_tf.places import PRESETS
+    from mim_tf.run import Run
     from mim_tf.training.loop import open_or_start, train
 
     source = load_source(config, "train")

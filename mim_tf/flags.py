@@ -1,10 +1,29 @@
-"""The flags that several commands share: one name for one thing everywhere."""
+"""What commands share: how their parsers are made, and the flags that several of them have."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 from typing import Any
+
+
+def command_parser(name: str, description: str, *examples: str) -> argparse.ArgumentParser:
+    """The parser of a command, still without its flags.
+
+    Args:
+        name: of the module, ``train`` for ``python -m mim_tf.train``.
+        description: what the command does, in one or a few sentences.
+        examples: the arguments of calls that work, without the command itself; the help ends with
+            them. A long one may go over several lines, each but the last ending in a backslash.
+    """
+    program = f"python -m mim_tf.{name}"
+    lines = "".join(f"\n  {program} {example}" for example in examples)
+    return argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog=f"{'example' if len(examples) == 1 else 'examples'}:{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def add_config_flags(parser: argparse.ArgumentParser, **options: Any) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from mim_tf import config as configuration
 from mim_tf.config_files import (
-    CONFIG_FOLDER,
     dump_config,
     known_keys,
     load_config,
@@ -19,18 +18,19 @@ from mim_tf.config_files import (
 )
 from mim_tf.errors import UserError
 from mim_tf.evaluators.config import PretrainConfig
+from mim_tf.places import CONFIGS
 
 PACKAGE = Path(configuration.__file__).parent
 
 
-@pytest.mark.parametrize("path", sorted(CONFIG_FOLDER.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
 def test_shipped_configs_are_valid(path):
     layers = ["birds.yaml", path] if path.name == "paper.yaml" else [path]
     load_config(*layers)
 
 
 @pytest.mark.parametrize(
-    "path", sorted((CONFIG_FOLDER / "evaluators").glob("*.yaml")), ids=lambda path: path.name
+    "path", sorted((CONFIGS / "evaluators").glob("*.yaml")), ids=lambda path: path.name
 )
 def test_shipped_configs_of_evaluators_are_valid(path):
     load_kind(PretrainConfig, path)
@@ -51,11 +51,7 @@ def test_layers_go_over_each_other_key_by_key():
 
 def test_a_name_is_looked_up_in_configs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert (
-        load_config("birds.yaml")
-        == load_config("birds")
-        == load_config(CONFIG_FOLDER / "birds.yaml")
-    )
+    assert load_config("birds.yaml") == load_config("birds") == load_config(CONFIGS / "birds.yaml")
 
 
 def test_a_dumped_config_reads_back_equal():

@@ -12,7 +12,7 @@ import yaml
 from conftest import TINY
 
 from mim_tf import ablate, evaluate, report
-from mim_tf.run import PRESETS
+from mim_tf.places import PRESETS
 
 
 class Page(HTMLParser):
