@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from mim_tf.backends.litert import OUTPUTS
+
 
 def text_function(editor) -> tuple[Callable, list]:
     """Token ids to word features: the function, and the specifications of its arguments.
@@ -27,13 +29,12 @@ def image_function(editor) -> tuple[Callable, list]:
     """Picture and word features to the edit: the function, and the specifications of its arguments.
 
     The function maps ``image`` [1, S, S, 3] in [-1, 1] and what :func:`text_function` gives to
-    ``coarse`` and ``fine`` pictures in [-1, 1] and ``alpha`` in [0, 1].
+    ``coarse`` and ``fine`` pictures in [-1, 1], ``alpha`` and ``boundary`` in [0, 1].
     """
     import tensorflow as tf
 
     def paint(image, h_hat, mask):
-        edited, alpha, coarse, _ = editor.paint(image, h_hat, mask)
-        return {"coarse": coarse, "fine": edited, "alpha": alpha}
+        return dict(zip(OUTPUTS, editor.paint(image, h_hat, mask), strict=True))
 
     words, size = editor.run.config.data.max_words, editor.size
     return paint, [

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from mim_tf.pictures import files, pixels
+from mim_tf.pictures import files, tensor_pixels
 
 # Bytes at the beginning of a file that hold the format and, except in JPEG, the size.
 _HEADER = 32
@@ -74,8 +74,8 @@ def squares(pictures, size: int):
     side = tf.minimum(shape[1], shape[2])
     y, x = (shape[1] - side) // 2, (shape[2] - side) // 2
     crops = pictures[:, y : y + side, x : x + side]
-    signed = pixels.to_signed(crops) if crops.dtype == tf.uint8 else crops
-    return pixels.resample(signed, size)
+    signed = tensor_pixels.to_signed(crops) if crops.dtype == tf.uint8 else crops
+    return tensor_pixels.resample(signed, size)
 
 
 def composites(files, model_input, edited, alpha):
@@ -96,7 +96,9 @@ def composites(files, model_input, edited, alpha):
         height, width = tf.shape(picture)[0], tf.shape(picture)[1]
         side = tf.minimum(height, width)
         y, x = (height - side) // 2, (width - side) // 2
-        square = pixels.add_change(picture[y : y + side, x : x + side], model_input, edited, alpha)
+        square = tensor_pixels.add_change(
+            picture[y : y + side, x : x + side], model_input, edited, alpha
+        )
         middle = tf.concat(
             [picture[y : y + side, :x], square, picture[y : y + side, x + side :]], 1
         )
@@ -109,7 +111,7 @@ def composites(files, model_input, edited, alpha):
 def encode_png(pictures):
     """Pictures [B, H, W, 3] in [-1, 1] to PNG files [B]."""
     return tf.map_fn(
-        tf.io.encode_png, pixels.to_uint8_tensor(pictures), fn_output_signature=tf.string
+        tf.io.encode_png, tensor_pixels.to_uint8(pictures), fn_output_signature=tf.string
     )
 
 

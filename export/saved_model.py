@@ -11,21 +11,24 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from export.exportable import check_exportable
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags
+from mim_tf.storage import replacing_folder
+
+from .exportable import check_exportable
 
 WARMUP = Path("assets.extra", "tf_serving_warmup_requests")
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m export.saved_model", description="Export a SavedModel for TF Serving."
+        prog="python -m export.saved_model",
+        description="Export a SavedModel for TF Serving.",
+        epilog="example: python -m export.saved_model --preset birds-64 --output models/mim",
     )
     add_model_flags(parser)
     parser.add_argument(
@@ -65,11 +68,9 @@ def export(editor, base: Path) -> Path:
     try:
         base.mkdir(parents=True, exist_ok=True)
         version = _next_version(base)
-        # TensorFlow Serving looks at directories whose names are numbers alone.
-        with tempfile.TemporaryDirectory(dir=base, prefix=".partial.") as partial:
-            whole = Path(partial) / str(version)
-            _write(editor, whole, base.resolve().name)
-            whole.rename(base / str(version))
+        # TensorFlow Serving overlooks the unfinished folder: its name is no number.
+        with replacing_folder(base / str(version), existing="refuse") as partial:
+            _write(editor, partial, base.resolve().name)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(
@@ -149,8 +150,7 @@ def _write_warmup(editor, file: Path, name: str) -> None:
     import tensorflow as tf
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 
-    from export.serving.messages import predict_request
-
+    from .serving.messages import predict_request
     from .signatures import CAPTION
 
     file.parent.mkdir(parents=True)

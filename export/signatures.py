@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from mim_tf.text import PAD, UNKNOWN, GraphTokenizer
+from mim_tf.text import PAD, UNKNOWN
 
 from . import pictures
+from .tokenizer import GraphTokenizer
 
 CAPTION = "caption"
 IMAGE_BYTES = "image_bytes"

@@ -3,12 +3,14 @@
 ``python -m export.tflite --run RUN --output models/mobile`` writes ``text.tflite`` (token ids to
 ``h^``, which an app can keep for further pictures) and ``image.tflite`` (picture, ``h^`` and word
 mask to the edit), each in float32 and in smaller variants, and ``vocabulary.json`` and
-``metadata.json``. ``litert_edit.py`` shows how an app uses them.
+``metadata.json``. ``mim_tf.load`` edits with them; ``mim_tf/backends/litert.py`` shows how an app
+uses them.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import tempfile
@@ -19,16 +21,18 @@ from typing import Any
 
 import numpy as np
 
-from export.exportable import check_exportable
+from mim_tf.backends.litert import METADATA, OUTPUTS, file_name
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags
+from mim_tf.places import WEIGHTS
+from mim_tf.storage import replacing_folder
 
+from .exportable import check_exportable
 from .litert_accuracy import measure, signature
 from .litert_conversion import convert, image_function, save_function, text_function
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
-METADATA = "metadata.json"
-_OUTPUTS = {"text": ("h_hat", "mask"), "image": ("coarse", "fine", "alpha")}
+_OUTPUTS = {"text": ("h_hat", "mask"), "image": OUTPUTS}
 _CALIBRATION, _MEASURED = 64, 8  # number of training pictures for each
 # Above this largest error, relative to the output's range, the conversion must be broken.
 _LIMITS = {"float32": 1e-4, "float16": 2e-2}
@@ -54,10 +58,19 @@ class Examples:
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m export.tflite", description="Export LiteRT files for phones."
+        prog="python -m export.tflite",
+        description="Export LiteRT files for phones, and for edits without TensorFlow.",
+        epilog="example: python -m export.tflite --preset birds-64 --output models/mobile",
     )
     add_model_flags(parser)
     parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="a folder")
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        choices=VARIANTS,
+        default=VARIANTS,
+        help="which precisions to write (default: all)",
+    )
     return parser.parse_args(argv)
 
 
@@ -69,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.run import Run
 
     run = Run.chosen(arguments.run, arguments.preset)
-    for name, figures in export(Editor(run), arguments.output).items():
+    for name, figures in export(Editor(run), arguments.output, arguments.variants).items():
         error = figures["error"]
         largest = ", ".join(f"{what} {value:.1e}" for what, value in error["by_output"].items())
         print(
@@ -79,12 +92,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def export(editor, output: Path) -> dict[str, Any]:
+def export(editor, output: Path, variants: Sequence[str] = VARIANTS) -> dict[str, Any]:
     """Write all files into a folder; it appears whole or not at all.
 
     Args:
         editor: the :class:`mim_tf.editor.Editor` to export.
         output: replaced if it holds an earlier export.
+        variants: some of VARIANTS.
 
     Returns:
         File name -> size, inputs, outputs and error, as ``files`` in the metadata.
@@ -100,13 +114,8 @@ def export(editor, output: Path) -> dict[str, Any]:
         raise UserError(f"--output {output} is not an earlier export; name an empty folder")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".partial.") as partial:
-            whole = Path(partial) / "export"
-            whole.mkdir()
-            files = _write(editor, whole)
-            if output.exists():
-                output.rename(Path(partial) / "earlier")
-            whole.rename(output)
+        with replacing_folder(output) as folder:
+            files = _write(editor, folder, variants)
     except OSError as error:
         raise UserError(
             f"--output {output}: cannot be written ({error.strerror or error})"
@@ -114,7 +123,7 @@ def export(editor, output: Path) -> dict[str, Any]:
     return files
 
 
-def _write(editor, folder: Path) -> dict[str, Any]:
+def _write(editor, folder: Path, variants: Sequence[str]) -> dict[str, Any]:
     """Write the files of all variants, the vocabulary and the metadata; returns ``files``."""
     examples = _examples(editor)
     words = _word_features(editor, examples.tokens)
@@ -140,7 +149,7 @@ def _write(editor, folder: Path) -> dict[str, Any]:
                     "mask": words["mask"][index : index + 1],
                 }
 
-        for variant in VARIANTS:
+        for variant in variants:
             can_calibrate = examples.of_training and len(examples.squares) > _MEASURED
             if variant == "int8" and not can_calibrate:
                 print(f"no int8: it needs more than {_MEASURED} training pictures", file=sys.stderr)
@@ -184,14 +193,9 @@ def _is_usable(kind: str, variant: str, error: dict[str, Any]) -> bool:
     return True
 
 
-def file_name(kind: str, variant: str) -> str:
-    """The name of a file: ``image.tflite`` in float32, ``image_float16.tflite``, ..."""
-    return f"{kind}.tflite" if variant == "float32" else f"{kind}_{variant}.tflite"
-
-
 def _check_gpu(model: bytes) -> None:
     """Raise UserError where an operator of a LiteRT file does not run on the GPU delegate."""
-    from export.gpu_operators import unsupported
+    from .gpu_operators import unsupported
 
     offences = unsupported(model)
     if offences:
@@ -229,11 +233,9 @@ def _word_features(editor, tokens: np.ndarray) -> dict[str, np.ndarray]:
 
 def _expected(editor, squares: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:
     """All outputs of the two files, as the Editor computes them."""
-    edited, alpha, coarse, _ = editor.graph(squares, tokens)
+    edit = zip(OUTPUTS, editor.backend.graph(squares, tokens), strict=True)
     return {
-        "coarse": np.array(coarse),
-        "fine": np.array(edited),
-        "alpha": np.array(alpha),
+        **{name: np.array(value) for name, value in edit},
         **_word_features(editor, tokens),
     }
 
@@ -243,6 +245,8 @@ def _metadata(editor, files: dict[str, Any]) -> dict[str, Any]:
     config = editor.run.config
     return {
         "files": files,
+        # Tells whether the files still belong to the run that they lie in.
+        "weights_sha256": hashlib.sha256((editor.run.path / WEIGHTS).read_bytes()).hexdigest(),
         "size": editor.size,
         "coarse_size": config.model.coarse_size,
         "max_words": config.data.max_words,
@@ -252,6 +256,7 @@ def _metadata(editor, files: dict[str, Any]) -> dict[str, Any]:
             "coarse": [-1, 1],
             "fine": [-1, 1],
             "alpha": [0, 1],
+            "boundary": [0, 1],
             "mask": [0, 1],
         },
         "preprocessing": {

@@ -19,8 +19,7 @@ from pydantic import BaseModel, ValidationError
 from mim_tf.config import NO_DEVIATIONS, Config, DataConfig, Deviations, Section
 from mim_tf.data.sources import find_set, set_names
 from mim_tf.errors import UserError
-
-CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "configs"
+from mim_tf.places import CONFIGS
 
 # Keys of former versions and their present names. The configuration that a run or a preset keeps
 # may use either (:func:`parse_stored`); in a file or an override that a user gives, the former is
@@ -74,11 +73,11 @@ def known_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[
 def find_config(name: str | Path) -> Path:
     """The file as given, else in ``configs/``, with or without ``.yaml``."""
     given = Path(name)
-    for path in (given, CONFIG_FOLDER / given, CONFIG_FOLDER / f"{given}.yaml"):
+    for path in (given, CONFIGS / given, CONFIGS / f"{given}.yaml"):
         if path.is_file():
             return path
-    choices = ", ".join(sorted(path.name for path in CONFIG_FOLDER.glob("*.yaml")))
-    raise UserError(f"no config {given}, neither here nor in {CONFIG_FOLDER}; there are: {choices}")
+    choices = ", ".join(sorted(path.name for path in CONFIGS.glob("*.yaml")))
+    raise UserError(f"no config {given}, neither here nor in {CONFIGS}; there are: {choices}")
 
 
 def load_config(*names: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -107,6 +106,12 @@ def load_kind(kind: type[Kind], *names: str | Path, overrides: Sequence[str] = (
         _spell_out(tree)
     given = [str(path) for path in paths] + [f"--set {override}" for override in overrides]
     return parse_kind(kind, tree, " + ".join(given))
+
+
+def load_saved(kind: type[Kind], path: Path) -> Kind:
+    """Read and check the configuration that lies in a folder of ours, as :func:`dump_config`
+    wrote it; errors as of :func:`load_kind`."""
+    return parse_stored(kind, _read(path), str(path))
 
 
 def _read(path: Path) -> dict[str, Any]:

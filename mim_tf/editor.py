@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
-import tensorflow as tf
+from PIL import Image
 
-from mim_tf.models.boundary import boundary_image
-from mim_tf.models.layers import resize
-from mim_tf.pictures import pixels
-from mim_tf.run import Run
+from mim_tf.backends.litert import LiteRTBackend, find_files
+from mim_tf.errors import UserError, explain_missing_package
+from mim_tf.pictures import files, pixels
+from mim_tf.places import DEFAULT_PRESET, LITERT, find_model
+from mim_tf.text import Vocabulary
+
+if TYPE_CHECKING:
+    from mim_tf.run import Run
+
+Picture = str | os.PathLike[str] | Image.Image | np.ndarray
+"""A file's path, a PIL image, or a uint8 array: grey [H, W], RGB or RGBA [H, W, 3 or 4]."""
+
+BACKENDS = ("litert", "tensorflow")
+
+
+class Backend(Protocol):
+    """What computes an edit; see :class:`mim_tf.backends.litert.LiteRTBackend`."""
+
+    size: int
+    max_words: int
+    vocabulary: Vocabulary
+
+    def __call__(self, squares: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, ...]: ...
+    def resample(self, batch: np.ndarray, size: int) -> Any: ...
+    def add_change(
+        self, square: np.ndarray, model_input: np.ndarray, edited: np.ndarray, alpha: np.ndarray
+    ) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -19,102 +44,174 @@ class Edit:
     """One edited picture.
 
     Attributes:
-        picture: uint8 [H, W, 3]: F x F, or the original's size with ``keep_size``.
+        picture: uint8 [H, W, 3], of the original's size, or F x F at the model's own.
         alpha: float32 [F, F, 1] in [0, 1], how much of each pixel is newly drawn.
         coarse: uint8 [C, C, 3], the first stage's picture.
         boundary: float32 [F, F, 1] in [0, 1], the structure the model saw.
+        warnings: what about the caption may not come out as meant, one line each.
     """
 
     picture: np.ndarray
     alpha: np.ndarray
     coarse: np.ndarray
     boundary: np.ndarray
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def image(self) -> Image.Image:
+        """``picture`` as a PIL image."""
+        return Image.fromarray(self.picture)
+
+
+def load(
+    model: str | os.PathLike[str] = DEFAULT_PRESET,
+    backend: Literal["litert", "tensorflow"] | None = None,
+) -> Editor:
+    """The editor of a preset or a run.
+
+    Args:
+        model: a preset's name, or the folder of a preset, a run, or a LiteRT export.
+        backend: what computes. By default LiteRT where the folder has its files, else TensorFlow:
+            LiteRT needs a fraction of the time and memory to start, and gives the same picture to
+            within 2 of 255 levels.
+
+    Raises:
+        UserError: there is no such model, its files are broken, the backend has no files there,
+            or a package that the backend needs is not installed.
+    """
+    if backend is not None and backend not in BACKENDS:
+        raise UserError(f"backend={backend!r}: choose one of {', '.join(BACKENDS)}, or None")
+    folder = find_model(model)
+    if backend != "tensorflow" and (found := find_files(folder)) is not None:
+        return Editor(LiteRTBackend(found))
+    if backend == "litert":
+        raise UserError(
+            f"{folder} has no LiteRT files; make them with python -m mim_tf export tflite "
+            f"--run {folder} --output {folder / LITERT}, or choose the backend tensorflow"
+        )
+    try:
+        from mim_tf.run import Run
+
+        return Editor(Run.open(folder))
+    except ModuleNotFoundError as error:
+        raise explain_missing_package(error) from None
 
 
 class Editor:
-    """Edits pictures with the averaged generator of a run or a preset.
+    """Edits pictures by captions.
+
+    ``editor("bird.png", "a bird with red wings")`` gives an :class:`Edit`; see :meth:`__call__`.
 
     Args:
-        run: whose generator, vocabulary and sizes to use.
+        model: a run or preset, whose generator TensorFlow runs, or the files of a LiteRT export.
 
     Attributes:
-        size: side of the squares that the generator takes and gives.
+        backend: what computes.
+        size: side F of the square that the model takes and gives.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.generator = run.load_generator()
-        self.size = run.config.model.fine_size
-        self._stage = "fine" if run.config.model.fine else "coarse"
-        self._forward = tf.function(self.graph, reduce_retracing=True)
+    def __init__(self, model: Run | LiteRTBackend) -> None:
+        self.backend: Any
+        if isinstance(model, LiteRTBackend):
+            self.backend = model
+        else:
+            from mim_tf.backends.tensorflow import TensorFlowBackend
 
-    def graph(self, picture, tokens):
-        """The edit as TensorFlow operations, which exports trace.
+            self.backend = TensorFlowBackend(model)
+        self.size: int = self.backend.size
+
+    @overload
+    def __call__(self, picture: Picture, text: str, *, keep_size: bool = True) -> Edit: ...
+    @overload
+    def __call__(
+        self,
+        picture: list[Picture] | tuple[Picture, ...],
+        text: str | Sequence[str],
+        *,
+        keep_size: bool = True,
+    ) -> list[Edit]: ...
+    def __call__(self, picture, text, *, keep_size=True):
+        """Edit a picture, or a list of them; the largest centred square is what the model sees.
 
         Args:
-            picture: [B, F, F, 3] in [-1, 1].
-            tokens: int32 [B, T], at least one word in each row.
+            picture: a path, a PIL image or a uint8 array (see :data:`Picture`), or a list of them.
+            text: the caption, or a list of as many captions as pictures.
+            keep_size: give the picture back at its own size, the change put into it; False gives
+                the square of the model's own size.
 
         Returns:
-            edited [B, F, F, 3] and coarse [B, C, C, 3] in [-1, 1], alpha and boundary [B, F, F, 1]
-            in [0, 1], in the order edited, alpha, coarse, boundary.
-        """
-        words = self.generator.encode_text(tokens, training=False)
-        return self.paint(picture, words["h_hat"], words["mask"])
-
-    def paint(self, picture, h_hat, mask):
-        """:meth:`graph` from the texture ``h_hat`` [B, T, l] and ``mask`` [B, T] of a caption."""
-        seen = self.generator.encode_picture(picture, training=False)
-        out = self.generator.paint(seen, h_hat, mask, training=False)
-        # Only enlarges, where the fine stage is off: layers.resize, which every GPU has.
-        edited = resize(out["images"][self._stage], self.size)
-        alpha = resize(out["alphas"][self._stage], self.size)
-        if not self.generator.compose:
-            alpha = tf.ones_like(alpha)  # without composition every pixel is newly drawn
-        boundary = boundary_image(picture, self.generator.boundary)
-        return edited, alpha, out["images"]["coarse"], boundary
-
-    def edit(self, picture: np.ndarray, caption: str, keep_size: bool = False) -> Edit:
-        """Edit one picture of any size: its largest centred square is what the model sees.
-
-        Args:
-            picture: uint8 [H, W, 3].
-            caption: what it should look like.
-            keep_size: put the change back into the original at its own resolution.
+            An :class:`Edit`, or a list of them for a list of pictures.
 
         Raises:
-            UserError: the caption is empty or has no known word.
+            UserError: a picture that cannot be read or is no uint8 array, a caption that is empty
+                or has no known word, or not as many captions as pictures.
         """
+        if not isinstance(picture, list | tuple):
+            if not isinstance(text, str):
+                raise UserError("one picture takes one caption; give a list of pictures for more")
+            return self.edit_many([files.to_rgb(picture)], [text], keep_size)[0]
+        captions = [text] * len(picture) if isinstance(text, str) else list(text)
+        if len(captions) != len(picture):
+            raise UserError(
+                f"{len(captions)} captions for {len(picture)} pictures; give one caption for all, "
+                "or one for each"
+            )
+        pictures = [
+            files.to_rgb(item, f"picture {number}") for number, item in enumerate(picture, start=1)
+        ]
+        return self.edit_many(pictures, captions, keep_size)
+
+    def edit(self, picture: np.ndarray, caption: str, keep_size: bool = False) -> Edit:
+        """Edit one uint8 picture [H, W, 3]; see :meth:`edit_many`."""
         return self.edit_many([picture], [caption], keep_size)[0]
 
     def edit_many(
         self, pictures: Sequence[np.ndarray], captions: Sequence[str], keep_size: bool = False
     ) -> list[Edit]:
-        """Edit several pictures, each by its caption; see :meth:`edit`."""
+        """Edit several pictures in one batch: what evaluation and the other commands call.
+
+        Args:
+            pictures: uint8 [H, W, 3] each, of any sizes.
+            captions: one for each.
+            keep_size: as in :meth:`__call__`; by default the model's own size, which is scored.
+
+        Raises:
+            UserError: a caption is empty or has no known word.
+        """
+        if not pictures:
+            return []
         tokens = self.tokens(captions)
         crops = [pixels.fit(picture) for picture in pictures]
-        squares = tf.concat(
+        squares = np.concatenate(
             [
-                pixels.resample(
+                self.backend.resample(
                     pixels.to_signed(pixels.square_crop(picture, crop))[None], self.size
                 )
                 for picture, crop in zip(pictures, crops, strict=True)
-            ],
-            axis=0,
+            ]
         )
-        edited, alpha, coarse, boundary = (
-            one.numpy() for one in self._forward(squares, tf.constant(tokens))
-        )
+        edited, alpha, coarse, boundary = self.backend(squares, tokens)
         results = []
         for index, picture in enumerate(pictures):
             if keep_size:
                 result = pixels.same_size_composite(
-                    picture, squares[index].numpy(), edited[index], alpha[index], crops[index]
+                    picture,
+                    squares[index],
+                    edited[index],
+                    alpha[index],
+                    crops[index],
+                    add=self.backend.add_change,
                 )
             else:
                 result = pixels.to_uint8(edited[index])
             results.append(
-                Edit(result, alpha[index], pixels.to_uint8(coarse[index]), boundary[index])
+                Edit(
+                    result,
+                    alpha[index],
+                    pixels.to_uint8(coarse[index]),
+                    boundary[index],
+                    self.warnings(captions[index]),
+                )
             )
         return results
 
@@ -123,9 +220,36 @@ class Editor:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Edit uint8 pictures [B, F, F, 3]; gives them and alpha [B, F, F, 1], for scoring."""
         edits = self.edit_many(list(pictures), captions)
-        return np.stack([one.picture for one in edits]), np.stack([one.alpha for one in edits])
+        return np.stack([edit.picture for edit in edits]), np.stack([edit.alpha for edit in edits])
 
     def tokens(self, captions: Sequence[str]) -> np.ndarray:
-        """Token ids int32 [B, T] of captions that somebody typed."""
-        words = self.run.config.data.max_words
-        return np.stack([self.run.vocabulary.encode_request(one, words) for one in captions])
+        """Token ids int32 [B, T] of captions that somebody typed.
+
+        Raises:
+            UserError: a caption is empty or has no known word.
+        """
+        encode = self.backend.vocabulary.encode_request
+        return np.stack([encode(caption, self.backend.max_words) for caption in captions])
+
+    def warnings(self, caption: str) -> tuple[str, ...]:
+        """What about a caption may not come out as meant, one line each."""
+        unknown = self.backend.vocabulary.unknown(caption)
+        return (f"the model does not know {', '.join(unknown)}",) if unknown else ()
+
+    # What the TensorFlow backend alone has: for evaluation, exports and the memory sheet.
+
+    @property
+    def run(self) -> Run:
+        return self.backend.run
+
+    @property
+    def generator(self) -> Any:
+        return self.backend.generator
+
+    @property
+    def graph(self) -> Any:
+        return self.backend.graph
+
+    @property
+    def paint(self) -> Any:
+        return self.backend.paint

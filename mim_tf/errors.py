@@ -1,6 +1,7 @@
 """Mistakes of the user's, and how every command reports them."""
 
 import functools
+import importlib.util
 import sys
 from collections.abc import Callable
 from typing import ParamSpec
@@ -9,6 +10,28 @@ EXIT_USER_ERROR = 1
 EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by SIGINT
 
 Arguments = ParamSpec("Arguments")
+
+# Packages that the base installation does not have: what a user calls them, and their extra.
+_EXTRAS = {
+    "tensorflow": ("TensorFlow", "train"),
+    "keras": ("Keras", "train"),
+    "tensorflow_text": ("tensorflow-text", "train"),
+    "h5py": ("h5py", "train"),
+    "scipy": ("SciPy", "train"),
+    "cv2": ("OpenCV", "train"),
+    "pydantic": ("pydantic", "train"),
+    "yaml": ("PyYAML", "train"),
+    "tqdm": ("tqdm", "train"),
+    "tensorboard": ("TensorBoard", "train"),
+    "tensorflow_serving": ("tensorflow-serving-api", "serve"),
+    "grpc": ("grpcio", "serve"),
+    "requests": ("requests", "serve"),
+    "starlette": ("Starlette", "serve"),
+    "uvicorn": ("Uvicorn", "serve"),
+    "krippendorff": ("krippendorff", "study"),
+    "jinja2": ("Jinja2", "train"),
+    "torch": ("PyTorch", "import"),
+}
 
 
 class UserError(Exception):
@@ -22,12 +45,29 @@ class UserError(Exception):
         super().__init__(" ".join(str(message).splitlines()))
 
 
+def explain_missing_package(error: ModuleNotFoundError) -> Exception:
+    """One line that says which extra to install, for a package of :data:`_EXTRAS`; else the
+    error itself, which is a defect of the program."""
+    package = (error.name or "").partition(".")[0]
+    if package not in _EXTRAS:
+        return error
+    if package == "tensorflow_text" and sys.platform == "win32":
+        return UserError(
+            "this needs tensorflow-text, which has no Windows package: use WSL, Linux or macOS"
+        )
+    name, extra = _EXTRAS[package]
+    # Of the many that training needs, the first one that is missed says little.
+    if extra == "train":
+        name = "TensorFlow" if importlib.util.find_spec("tensorflow") is None else name
+    return UserError(f'this needs {name}: pip install "mim-tf[{extra}]"')
+
+
 def entry_point(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
     """Wrap a command's `main(argv) -> exit code` so that all commands end alike.
 
     A `UserError` becomes `error: ...` on stderr and exit code 1, and so does a file or folder that
-    the system refuses; Ctrl-C becomes `interrupted` and 130. Anything else is a defect of the
-    program and propagates with its traceback.
+    the system refuses, or a package that is not installed; Ctrl-C becomes `interrupted` and 130.
+    Anything else is a defect of the program and propagates with its traceback.
     """
 
     @functools.wraps(main)
@@ -42,6 +82,12 @@ def entry_point(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
                 raise
             reason = error.strerror or type(error).__name__
             print(f"error: {error.filename}: {reason}; check the path", file=sys.stderr)
+            return EXIT_USER_ERROR
+        except ModuleNotFoundError as missing:
+            explained = explain_missing_package(missing)
+            if explained is missing:
+                raise
+            print(f"error: {explained}", file=sys.stderr)
             return EXIT_USER_ERROR
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)

@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-import yaml
 
 from mim_tf.config import Config
-from mim_tf.config_files import dump_config, parse_stored
+from mim_tf.config_files import dump_config, load_saved
 from mim_tf.errors import UserError
 from mim_tf.models.generator import Generator, make_generator
-from mim_tf.storage import load_weights, replace_text, save_weights
+from mim_tf.models.weights import load_weights, save_weights
+from mim_tf.places import CONFIG, VOCABULARY, WEIGHTS, find_model
+from mim_tf.storage import replace_text
 from mim_tf.text import Vocabulary
-
-PRESETS = Path(__file__).resolve().parent.parent / "presets"
-CONFIG, VOCABULARY, WEIGHTS = "config.yaml", "vocabulary.json", "generator.weights.h5"
 
 
 class Run:
@@ -70,13 +68,7 @@ class Run:
         file = path / CONFIG
         if not file.is_file():
             raise UserError(f"{path} is no run directory: it has no {CONFIG}")
-        try:
-            tree = yaml.safe_load(file.read_text("utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError):
-            raise UserError(f"{file} cannot be read as YAML") from None
-        if not isinstance(tree, dict):
-            raise UserError(f"{file} holds no sections")
-        return cls(path, parse_stored(Config, tree, str(file)), Vocabulary.load(path / VOCABULARY))
+        return cls(path, load_saved(Config, file), Vocabulary.load(path / VOCABULARY))
 
     @classmethod
     def chosen(cls, path: Path | None, preset: str | None) -> Run:
@@ -88,16 +80,12 @@ class Run:
 
     @classmethod
     def preset(cls, name: str) -> Run:
-        """Open a preset that ships with the project.
+        """Open a preset, by its name or its folder.
 
         Raises:
-            UserError: there is none of that name; the message lists them.
+            UserError: there is none; the message lists those that ship.
         """
-        path = PRESETS / name
-        if not (path / CONFIG).is_file():
-            names = ", ".join(sorted(one.parent.name for one in PRESETS.glob(f"*/{CONFIG}")))
-            raise UserError(f"no preset {name}; there are: {names or 'none'}")
-        return cls.open(path)
+        return cls.open(find_model(name))
 
     # Checkpoints: everything that training needs to go on as if it had never stopped.
 

@@ -1,67 +1,98 @@
-"""Files of our own that appear whole or not at all: text and networks' weights."""
+"""Files and folders of our own that appear whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
-
-import h5py
-import keras
-import numpy as np
-
-from mim_tf.errors import UserError
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    with _replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def save_weights(network: keras.Model, file: Path, rounded: bool = False) -> None:
-    """Write a network's weights (``*.weights.h5``) whole or not at all.
-
-    Args:
-        network, file: what to write, and where.
-        rounded: to values that half precision has too, so that an export in float16 loses less.
-    """
-    with _replacing(file) as temporary:
-        network.save_weights(temporary)
-        if rounded:
-            with h5py.File(temporary, "r+") as weights:
-                weights.visititems(_round)
-
-
-def _round(_: str, entry: h5py.Group | h5py.Dataset) -> None:
-    if isinstance(entry, h5py.Dataset) and entry.dtype == np.float32:
-        with np.errstate(over="ignore"):
-            half = entry[()].astype(np.float16)
-        if np.isfinite(half).all():
-            entry[()] = half
+from typing import Literal
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file to write beside ``path``: it takes its place, or is gone where writing fails."""
-    temporary = path.with_name(f".partial.{path.name}")
+def replacing_file(path: Path) -> Iterator[Path]:
+    """Write a file whole or not at all.
+
+    The body writes the path that it is given, a new name beside ``path`` with the same suffix.
+    When the body ends, the file takes the place of ``path``, which survives a loss of power as
+    either the old content or the new; when the body raises, it is deleted and ``path`` stays.
+
+    Raises:
+        OSError: the place cannot be written.
+    """
+    temporary = _beside(path)
     try:
         yield temporary
+        _flush(temporary)
         temporary.replace(path)
+        _flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def load_weights(network: keras.Model, file: Path) -> None:
-    """Read what :func:`save_weights` wrote.
+@contextlib.contextmanager
+def replacing_folder(
+    path: Path, existing: Literal["replace", "keep", "refuse"] = "replace"
+) -> Iterator[Path]:
+    """:func:`replacing_file` for a folder: the body fills the empty folder that it is given.
+
+    Args:
+        path: the folder to be; its parent is made where it is missing.
+        existing: what to do about a folder that is at ``path`` when the body ends: ``replace``
+            it, ``keep`` it and drop the new one (another process was faster), or ``refuse`` to
+            touch it and raise FileExistsError.
 
     Raises:
-        UserError: the file is broken, or was made for another configuration or vocabulary.
+        OSError: the place cannot be written.
     """
+    temporary = _beside(path)
+    temporary.mkdir(parents=True)
     try:
-        network.load_weights(file)
-    except (ValueError, OSError, KeyError) as error:
-        raise UserError(
-            f"{file} does not fit the configuration and the vocabulary beside it: "
-            f"{' '.join(str(error).split())[:200]}; restore the files that were made together"
-        ) from None
+        yield temporary
+        # One call for the whole system: a data set's folder may hold 200,000 files.
+        if hasattr(os, "sync"):
+            os.sync()
+        if path.exists() and existing == "replace":
+            earlier = _beside(path)
+            path.rename(earlier)
+            temporary.rename(path)
+            shutil.rmtree(earlier)
+        elif path.exists() and existing == "refuse":
+            raise FileExistsError(17, "another process has made it in the meantime", str(path))
+        elif not path.exists():
+            temporary.rename(path)
+        _flush_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file, UTF-8, whole or not at all."""
+    with replacing_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _beside(path: Path) -> Path:
+    """A name in the same folder that nothing has, ending as ``path`` does.
+
+    Not made by ``tempfile``, whose files only their owner may read.
+    """
+    return path.with_name(f".partial.{secrets.token_hex(8)}.{path.name[-32:]}")
+
+
+def _flush(file: Path) -> None:
+    """Wait until a file's content is on the disk, not only in the system's memory."""
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """The same for the names in a folder; Windows has no such call, and needs none."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

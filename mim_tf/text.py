@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from mim_tf.errors import UserError
 from mim_tf.storage import replace_text
@@ -110,41 +109,6 @@ class Vocabulary:
             raise UserError(f"no vocabulary at {path}; is this a run directory?") from None
         except (ValueError, KeyError, TypeError):
             raise UserError(f"{path} is no vocabulary file (JSON with a list 'words')") from None
-
-
-class GraphTokenizer(tf.Module):
-    """:meth:`Vocabulary.encode` as TensorFlow operations, for exported models.
-
-    The ids are the same, except for words with letters that Unicode added after version 13:
-    TensorFlow does not know their lower case.
-
-    Args:
-        vocabulary: the known words.
-        max_words: T, the number of ids for each caption.
-    """
-
-    def __init__(self, vocabulary: Vocabulary, max_words: int) -> None:
-        super().__init__()
-        self.max_words = max_words
-        words = tf.constant([word.encode() for word in vocabulary.words], tf.string)
-        ids = tf.range(UNKNOWN + 1, len(vocabulary), dtype=tf.int32)
-        self.table = tf.lookup.StaticHashTable(
-            tf.lookup.KeyValueTensorInitializer(words, ids), UNKNOWN
-        )
-
-    def __call__(self, captions):
-        """UTF-8 ``captions`` [B] to ids [B, T] int32, cut at the end or padded with 0."""
-        # Imported here because it takes half a second, and only exports need it.
-        import tensorflow_text as tf_text
-
-        # ICU, which TensorFlow uses below, would end a string at its first null character.
-        text = tf.strings.regex_replace(captions, r"\x00", " ")
-        # Bytes that are not UTF-8 become U+FFFD, which is not a letter and so separates words.
-        text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
-        text = tf.strings.lower(text, encoding="utf-8")
-        words = tf_text.regex_split(text, r"[^\p{L}\p{N}_]+")
-        ids = self.table.lookup(words)
-        return ids.to_tensor(PAD, shape=[None, self.max_words])
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import yaml
 from mim_tf import config as configuration
 from mim_tf.config import Config, Deviations
 from mim_tf.config_files import (
-    CONFIG_FOLDER,
     DROPPED,
     MOVED,
     dump_config,
@@ -28,19 +27,20 @@ from mim_tf.config_files import (
 from mim_tf.data.sources import find_set, set_names
 from mim_tf.errors import UserError
 from mim_tf.evaluators.config import PretrainConfig
+from mim_tf.places import CONFIGS
 from mim_tf.run import Run
 
 PACKAGE = Path(configuration.__file__).parent
 
 
-@pytest.mark.parametrize("path", sorted(CONFIG_FOLDER.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
 def test_shipped_configs_are_valid(path):
     layers = ["birds.yaml", path] if path.name == "paper.yaml" else [path]
     load_config(*layers)
 
 
 @pytest.mark.parametrize(
-    "path", sorted((CONFIG_FOLDER / "evaluators").glob("*.yaml")), ids=lambda path: path.name
+    "path", sorted((CONFIGS / "evaluators").glob("*.yaml")), ids=lambda path: path.name
 )
 def test_shipped_configs_of_evaluators_are_valid(path):
     load_kind(PretrainConfig, path)
@@ -102,11 +102,7 @@ def test_every_moved_key_leads_to_one_that_exists():
 
 def test_a_name_is_looked_up_in_configs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert (
-        load_config("birds.yaml")
-        == load_config("birds")
-        == load_config(CONFIG_FOLDER / "birds.yaml")
-    )
+    assert load_config("birds.yaml") == load_config("birds") == load_config(CONFIGS / "birds.yaml")
 
 
 def test_a_dumped_config_reads_back_equal():
@@ -233,7 +229,7 @@ print([name for name in ("tensorflow", "keras", "cv2", "scipy", "h5py") if name 
 
 
 def test_reading_a_configuration_imports_nothing_heavy():
-    names = [str(path) for path in CONFIG_FOLDER.glob("*.yaml") if path.stem in set_names()]
+    names = [str(path) for path in CONFIGS.glob("*.yaml") if path.stem in set_names()]
     done = subprocess.run(
         [sys.executable, "-c", HEAVY, *names], capture_output=True, text=True, check=True
     )

@@ -35,7 +35,8 @@ def run(*arguments) -> int:
 
 def test_one_picture_to_one_file(tiny_run, photo, tmp_path, capsys):
     output = tmp_path / "out" / "edited.jpg"
-    assert run("--run", tiny_run, "--image", photo, "--text", TEXT, "--output", output) == 0
+    given = ["--run", tiny_run, "--image", photo, "--text", TEXT, "--output", output]
+    assert run(*given, "--model-size") == 0
     assert files.read(output).shape == (32, 32, 3)
     assert capsys.readouterr().out.split() == [str(output)]
 
@@ -55,10 +56,32 @@ def test_the_picture_itself_is_not_replaced(tiny_run, photo, capsys):
     assert "is the picture itself" in capsys.readouterr().err and photo.read_bytes() == before
 
 
-def test_keep_size_and_alpha(tiny_run, photo, tmp_path):
+def test_picture_and_caption_by_position(photo, tmp_path, monkeypatch, capsys):
+    """With the default preset, into the present folder."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert run(photo, "Red wings!") == 0
+    assert capsys.readouterr().out == "photo-red-wings.png\n"
+    assert files.read(here / "photo-red-wings.png").shape == files.read(photo).shape
+    for bad in ([], [photo], [photo, "red", "--text", "blue"], ["--image", photo]):
+        assert run(*bad) == 1
+        assert "give" in capsys.readouterr().err
+
+
+def test_an_edit_does_not_replace_another_of_the_pictures(tiny_run, photo, tmp_path, capsys):
+    clash = photo.with_name("photo-red.png")
+    clash.write_bytes(photo.read_bytes())
+    given = ["--run", tiny_run, "--image", photo, clash, "--text", "red", "--output", tmp_path]
+    assert run(*given) == 1
+    assert "is the picture itself" in capsys.readouterr().err
+    assert clash.read_bytes() == photo.read_bytes()
+
+
+def test_own_size_by_default_and_alpha(tiny_run, photo, tmp_path):
     output = tmp_path / "edited.png"
     assert run("--run", tiny_run, "--image", photo, "--text", TEXT, "--output", output,
-               "--keep-size", "--show-alpha") == 0  # fmt: skip
+               "--show-alpha") == 0  # fmt: skip
     edited, original = files.read(output), files.read(photo)
     assert edited.shape == original.shape
     # Only the centred square can change.

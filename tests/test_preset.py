@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
-from export import litert_edit, saved_model, tflite
+from export import saved_model, tflite
 from mim_tf import edit, metrics
+from mim_tf.backends.litert import LiteRTBackend
 from mim_tf.config_files import load_config
 from mim_tf.data.birds import scenes
 from mim_tf.data.sources import load_source
@@ -16,7 +16,8 @@ from mim_tf.editor import Editor
 from mim_tf.evaluation import truth
 from mim_tf.evaluators.folder import Evaluators
 from mim_tf.pictures import files
-from mim_tf.run import PRESETS, Run
+from mim_tf.places import PRESETS
+from mim_tf.run import Run
 
 NAME = "birds-64"
 
@@ -33,6 +34,8 @@ def unseen():
 
 
 def test_it_is_small():
+    litert = sum(file.stat().st_size for file in (PRESETS / NAME / "litert").iterdir())
+    assert litert < 1e6
     assert sum(one.stat().st_size for one in (PRESETS / NAME).rglob("*") if one.is_file()) < 10e6
 
 
@@ -104,9 +107,8 @@ def test_its_exports_draw_what_it_draws(editor, tmp_path):
     out = served(image_bytes=file, caption=tf.constant([caption]))["image_bytes"]
     drawn = {"SavedModel": tf.io.decode_png(out.numpy()[0]).numpy()}
     for variant in ("float32", "float16", "dynamic"):
-        model = litert_edit.Model(tmp_path / "mobile", variant)
-        edited = model.edit(Image.fromarray(scene.render()), caption)["fine"]
-        drawn[f"LiteRT {variant}"] = np.asarray(litert_edit.to_picture(edited))
+        light = Editor(LiteRTBackend(tmp_path / "mobile", variant))
+        drawn[f"LiteRT {variant}"] = light.edit(scene.render(), caption).picture
     colours = {**scene.colours, "wings": "yellow"}
     for form, picture in drawn.items():
         assert scene.read_colour("wings", picture, colours) == "yellow", form

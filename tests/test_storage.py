@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from mim_tf.storage import load_weights, replace_text, save_weights
+from mim_tf.models.weights import load_weights, save_weights
+from mim_tf.storage import replace_text, replacing_folder
 
 
 class Network:
@@ -30,6 +31,47 @@ def test_what_fails_leaves_the_old_file_alone(tmp_path):
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "a.json": "old", "a.weights.h5": "old"
     }  # fmt: skip
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file below a folder: path -> text."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_text() for path in files}
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    place = tmp_path / "new" / "folder"
+    with replacing_folder(place) as partial:
+        (partial / "inner").mkdir()
+        (partial / "inner" / "a").write_text("1")
+        assert not place.exists()
+    assert contents(tmp_path) == {"new/folder/inner/a": "1"}
+    with pytest.raises(OSError, match="full"), replacing_folder(place) as partial:
+        (partial / "b").write_text("half")
+        raise OSError("the disk is full")
+    assert contents(tmp_path) == {"new/folder/inner/a": "1"}
+    with replacing_folder(place) as partial:
+        (partial / "b").write_text("2")
+    assert contents(tmp_path) == {"new/folder/b": "2"}
+
+
+def test_a_folder_that_another_process_made_first(tmp_path):
+    place = tmp_path / "folder"
+
+    def fill(existing):
+        with replacing_folder(place, existing=existing) as partial:
+            (partial / "a").write_text("ours")
+            if not place.exists():
+                place.mkdir()
+                (place / "a").write_text("theirs")
+
+    fill("keep")
+    assert contents(tmp_path) == {"folder/a": "theirs"}
+    with pytest.raises(FileExistsError):
+        fill("refuse")
+    assert contents(tmp_path) == {"folder/a": "theirs"}
+    fill("replace")
+    assert contents(tmp_path) == {"folder/a": "ours"}
 
 
 def test_rounded_weights_are_those_of_half_precision(tmp_path):

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from export.tokenizer import GraphTokenizer
 from mim_tf.config import ModelConfig
 from mim_tf.errors import UserError
 from mim_tf.models.encoders import TextEncoder
-from mim_tf.text import GraphTokenizer, Vocabulary, WordVectors, tokenize, word_vectors
+from mim_tf.text import Vocabulary, WordVectors, tokenize, word_vectors
 
 
 def test_tokens_are_lower_case_words_and_u_fffd_counts_as_a_blank():

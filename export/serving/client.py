@@ -21,6 +21,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from mim_tf.errors import UserError, entry_point
+from mim_tf.storage import replacing_file
 
 SIGNATURES = {False: "serving_default", True: "edit_keep_size"}
 _BUSY = (502, 503, 504)  # HTTP statuses after which a request is sent again
@@ -118,7 +119,7 @@ class GrpcClient:
         import grpc
         import tensorflow as tf
 
-        from export.serving.messages import predict_request
+        from .messages import predict_request
 
         inputs = {"image_bytes": list(files), "caption": [text.encode() for text in captions]}
         request = predict_request(self.model, SIGNATURES[keep_size], inputs)
@@ -194,9 +195,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     [edited] = client.edit([picture], [arguments.text], keep_size=arguments.keep_size)
     try:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        partial = arguments.output.with_name(f".partial.{arguments.output.name}")
-        partial.write_bytes(edited)
-        partial.replace(arguments.output)
+        with replacing_file(arguments.output) as partial:
+            partial.write_bytes(edited)
     except OSError as error:
         raise UserError(f"--output {arguments.output}: {error.strerror}") from None
     print(arguments.output)

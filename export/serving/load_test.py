@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from export.serving.client import connect
 from mim_tf.errors import UserError, entry_point
+
+from .client import connect
 
 _MAX_SECONDS = 600.0
 

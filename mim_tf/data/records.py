@@ -26,7 +26,7 @@ from mim_tf.data.formats.photographs import Photographs, resize_square
 from mim_tf.data.source import SPLITS, Source, Split
 from mim_tf.data.sources import find_set
 from mim_tf.errors import UserError
-from mim_tf.storage import replace_text
+from mim_tf.storage import replace_text, replacing_file
 
 SETTINGS, MANIFEST = "settings.json", "manifest.json"
 SHARD_SIZE = 256
@@ -129,31 +129,30 @@ def write_shard(folder: Path, name: str, source: Source, numbers: range, size: i
         UserError: the disk is full, or the folder cannot be written.
     """
     file = folder / f"{name}.tfrecord"
-    temporary = file.with_name(f".partial.{file.name}")
     rows: list[dict[str, Any]] = []
     broken: list[list[str]] = []
     try:
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
-            end = 0
-            for number in numbers:
-                try:
-                    picture = source.picture(number, size)
-                except UserError as error:
-                    broken.append([source.ids[number], str(error)])
-                    continue
-                row = {
-                    "id": source.ids[number],
-                    "class": source.classes[number],
-                    "captions": list(source.captions[number]),
-                }
-                pixels = picture.tobytes()
-                data = _example(row, pixels)
-                writer.write(data)
-                rows.append({**row, "at": end + _HEADER + data.index(pixels)})
-                end += _HEADER + len(data) + _FOOTER
-        if temporary.stat().st_size != end:
-            raise OSError(0, "the disk is full")
-        temporary.replace(file)
+        with replacing_file(file) as temporary:
+            with tf.io.TFRecordWriter(str(temporary)) as writer:
+                end = 0
+                for number in numbers:
+                    try:
+                        picture = source.picture(number, size)
+                    except UserError as error:
+                        broken.append([source.ids[number], str(error)])
+                        continue
+                    row = {
+                        "id": source.ids[number],
+                        "class": source.classes[number],
+                        "captions": list(source.captions[number]),
+                    }
+                    pixels = picture.tobytes()
+                    data = _example(row, pixels)
+                    writer.write(data)
+                    rows.append({**row, "at": end + _HEADER + data.index(pixels)})
+                    end += _HEADER + len(data) + _FOOTER
+            if temporary.stat().st_size != end:
+                raise OSError(0, "the disk is full")
         write_json(
             folder / f"{name}.json",
             {
@@ -170,8 +169,6 @@ def write_shard(folder: Path, name: str, source: Source, numbers: range, size: i
             f"{file}: cannot be written ({reason}); make room, or choose another --output, and "
             "run it again: what is finished is kept"
         ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _example(row: dict[str, Any], pixels: bytes) -> bytes:

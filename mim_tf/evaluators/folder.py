@@ -17,17 +17,16 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import yaml
 
 from mim_tf import metrics
-from mim_tf.config_files import parse_stored
+from mim_tf.config_files import load_saved
 from mim_tf.errors import UserError
 from mim_tf.evaluators.classifier import Classifier
 from mim_tf.evaluators.config import PretrainConfig
 from mim_tf.evaluators.damsm import DAMSM
-from mim_tf.pictures import pixels
-from mim_tf.run import PRESETS
-from mim_tf.storage import load_weights
+from mim_tf.models.weights import load_weights
+from mim_tf.pictures import pixels, tensor_pixels
+from mim_tf.places import PRESETS
 from mim_tf.text import UNKNOWN, Vocabulary, tokenize
 
 CONFIG, VOCABULARY, CLASSES, SCORES = (
@@ -186,7 +185,7 @@ class Evaluators:
         parts = []
         for start in range(0, len(pictures), _BATCH):
             signed = pixels.to_signed(pictures[start : start + _BATCH])
-            parts.append(function(pixels.resample(signed, size)).numpy())
+            parts.append(function(tensor_pixels.resample(signed, size)).numpy())
         return np.concatenate(parts)
 
 
@@ -197,18 +196,12 @@ def read_config(path: Path) -> PretrainConfig:
         UserError: it is none.
     """
     file = path / CONFIG
-    try:
-        tree = yaml.safe_load(file.read_text("utf-8"))
-    except FileNotFoundError:
+    if not file.is_file():
         raise UserError(
             f"{path} holds no evaluators: it has no {CONFIG}; make them with "
             "python -m mim_tf.pretrain --config evaluators/birds.yaml"
-        ) from None
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
-        raise UserError(f"{file} cannot be read as YAML") from None
-    if not isinstance(tree, dict):
-        raise UserError(f"{file} holds no sections")
-    return parse_stored(PretrainConfig, tree, str(file))
+        )
+    return load_saved(PretrainConfig, file)
 
 
 def read_classes(path: Path) -> list[str]:

@@ -34,7 +34,8 @@ from mim_tf.evaluators.folder import (
     make_damsm,
 )
 from mim_tf.evaluators.inception import conv_names, set_conv
-from mim_tf.storage import replace_text, save_weights
+from mim_tf.models.weights import save_weights
+from mim_tf.storage import replace_text
 from mim_tf.text import Vocabulary
 
 

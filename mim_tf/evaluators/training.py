@@ -31,8 +31,9 @@ from mim_tf.evaluators.folder import (
     SCORES,
     VOCABULARY,
 )
+from mim_tf.models.weights import save_weights
 from mim_tf.pictures.pixels import to_signed
-from mim_tf.storage import replace_text, save_weights
+from mim_tf.storage import replace_text
 from mim_tf.text import Vocabulary
 
 _HELD_OUT = 10  # every tenth picture is held out, for the classifier's own score

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from mim_tf.pictures.pixels import to_uint8_tensor
+from mim_tf.pictures import tensor_pixels
 
 BOUNDARY_HALF = 0.1
 """The gradient magnitude that `boundary` maps to 1/2; a step of 2 (black to white) has 1."""
@@ -64,7 +64,7 @@ def canny(pictures: tf.Tensor) -> tf.Tensor:
         found = [cv2.Canny(picture, *_CANNY_THRESHOLDS) for picture in batch]
         return (np.stack(found)[..., None] > 0).astype(np.float32)
 
-    drawn = tf.numpy_function(edges, [to_uint8_tensor(pictures)], tf.float32, stateful=False)
+    drawn = tf.numpy_function(edges, [tensor_pixels.to_uint8(pictures)], tf.float32, stateful=False)
     drawn.set_shape([*pictures.shape[:3], 1])
     return tf.stop_gradient(drawn)
 

@@ -14,7 +14,7 @@ from keras import ops
 from mim_tf.config import ModelConfig
 from mim_tf.errors import UserError
 from mim_tf.models.layers import Norm, Residual, activate, conv, resize
-from mim_tf.pictures.pixels import from_signed
+from mim_tf.pictures.tensor_pixels import from_signed
 from mim_tf.text import WordVectors
 
 # Means of ImageNet's channels (BGR) that keras.applications' VGG weights expect subtracted.

@@ -20,7 +20,8 @@ from mim_tf.errors import UserError
 from mim_tf.evaluation import truth
 from mim_tf.pages.templates import render
 from mim_tf.pictures import files, sheets
-from mim_tf.run import PRESETS, Run
+from mim_tf.places import PRESETS
+from mim_tf.run import Run
 from mim_tf.storage import replace_text
 from mim_tf.training.loop import train
 from mim_tf.training.start import open_or_start

@@ -13,7 +13,7 @@ import tensorflow as tf
 from mim_tf.data.sources import load_source
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
-from mim_tf.pictures import files, pixels, sheets
+from mim_tf.pictures import files, pixels, sheets, tensor_pixels
 from mim_tf.run import Run
 from mim_tf.text import tokenize
 
@@ -119,7 +119,7 @@ def paint_memories(editor: Editor, pictures: Sequence[np.ndarray]) -> np.ndarray
         attention = tf.one_hot(tf.fill([count, 1], slot), slots)
         out = generator.paint(seen, generator.mtfg.read(attention), tf.ones([count, 1]))
         picture = list(out["images"].values())[-1]
-        painted.append(pixels.to_uint8(pixels.resample(picture, editor.size)))
+        painted.append(pixels.to_uint8(tensor_pixels.resample(picture, editor.size)))
     return np.stack(painted)
 
 
@@ -152,7 +152,7 @@ def sheet(
 def _input(picture: np.ndarray, size: int) -> tf.Tensor:
     """What the generator sees of a uint8 picture: its centred square, [1, size, size, 3] in
     [-1, 1]."""
-    return pixels.resample(pixels.to_signed(pixels.square_crop(picture))[None], size)
+    return tensor_pixels.resample(pixels.to_signed(pixels.square_crop(picture))[None], size)
 
 
 def _stack(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -5,7 +5,6 @@
 
 import io
 import os
-import secrets
 import struct
 import warnings
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 
 from mim_tf.errors import UserError
 from mim_tf.pictures.pixels import check_picture
+from mim_tf.storage import replacing_file
 
 MAX_PIXELS = 64_000_000
 """Largest picture decoded by default, in pixels."""
@@ -93,6 +93,42 @@ def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.ndarr
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise UserError(f"{path}: cannot be read ({_reason(error)})") from error
     return decode(data, str(path), max_pixels)
+
+
+def to_rgb(picture: Any, name: str = "the picture") -> np.ndarray:
+    """A picture as a caller of the Python interface may give it, as uint8 `[H, W, 3]`.
+
+    Args:
+        picture: a path; a PIL image of any mode; or a uint8 array, grey `[H, W]` or `[H, W, 1]`,
+            RGB `[H, W, 3]` or RGBA `[H, W, 4]`. Transparency and orientation as in `decode`.
+        name: what to call it in an error.
+
+    Raises:
+        UserError: what `read` raises; an array of another type or shape; anything else.
+    """
+    if isinstance(picture, str | os.PathLike):
+        return read(picture)
+    if isinstance(picture, Image.Image):
+        return np.array(_to_rgb(_upright(picture)), dtype=np.uint8)
+    if not isinstance(picture, np.ndarray):
+        raise UserError(
+            f"{name}: a {type(picture).__name__} is no picture; give a path, a PIL image or a "
+            "uint8 NumPy array"
+        )
+    if picture.dtype != np.uint8:
+        # Which range its values have is not written in an array, and a wrong guess paints black.
+        raise UserError(
+            f"{name}: an array of {picture.dtype}; give uint8 levels from 0 to 255: of values in "
+            "[0, 1] they are (array * 255).round().astype('uint8')"
+        )
+    shape = picture.shape
+    if not picture.size or len(shape) < 2 or shape[2:] not in ((), (1,), (3,), (4,)):
+        raise UserError(
+            f"{name}: an array of shape {list(shape)}; give [H, W] (grey), [H, W, 3] (RGB) or "
+            "[H, W, 4] (RGBA), and several pictures as a list"
+        )
+    grey = picture[..., 0] if shape[2:] == (1,) else picture
+    return np.array(_to_rgb(Image.fromarray(np.ascontiguousarray(grey))), dtype=np.uint8)
 
 
 def encode_png(picture: np.ndarray) -> bytes:
@@ -193,15 +229,10 @@ def _encode(picture: np.ndarray, form: str, options: dict[str, Any]) -> bytes:
 
 
 def _replace_file(path: Path, data: bytes) -> None:
-    # Not `tempfile`: its files are readable by their owner alone, and the rename would keep that.
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing_file(path) as temporary:
             temporary.write_bytes(data)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path}: cannot be written ({_reason(error)}); choose another place"

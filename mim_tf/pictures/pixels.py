@@ -1,17 +1,24 @@
-"""Pixels: value ranges, crops, resampling, and the composite at a picture's own resolution.
+"""Pixels in NumPy: value ranges, crops, resampling, and the composite at a picture's own size.
 
-TensorFlow resamples, so that an exported graph can hold the very same operations.
+`tensor_pixels` has the same operations on tensors, for training and for exported graphs; tests
+hold the two equal. This module needs NumPy and Pillow alone, so that an edit by LiteRT does
+without TensorFlow.
 
 Dimensions: `B` batch, `H` height, `W` width, `C` channels, `S` the side of the model's square.
 "Picture" means a NumPy array, uint8 `[H, W, 3]`, RGB; "signed" means float32 in [-1, 1].
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+from PIL import Image
 
-_HALF_RANGE = 127.5
+HALF_RANGE = 127.5
+"""Half of 0..255: a level is `(signed + 1) * HALF_RANGE`."""
+
+ALPHA_TOUCHED = 1.0 / 255.0
+"""An alpha below this changes a pixel by at most one level: it counts as not edited at all."""
 
 
 def check_picture(picture: np.ndarray) -> None:
@@ -22,44 +29,28 @@ def check_picture(picture: np.ndarray) -> None:
         )
 
 
-def to_signed(x: Any) -> Any:
-    """Map 0..255 (uint8 or float, any shape) to float32 [-1, 1].
-
-    A NumPy array gives a NumPy array, a tensor a tensor, in a graph too. The same values.
-    """
-    if isinstance(x, np.ndarray):
-        signed = np.divide(x, np.float32(_HALF_RANGE), dtype=np.float32)
-        return np.subtract(signed, np.float32(1.0), out=signed if signed.ndim else None)
-    return tf.cast(x, tf.float32) / _HALF_RANGE - 1.0
+def to_signed(levels: np.ndarray) -> np.ndarray:
+    """Map 0..255 (uint8 or float, any shape) to float32 [-1, 1]."""
+    signed = np.divide(levels, np.float32(HALF_RANGE), dtype=np.float32)
+    return np.subtract(signed, np.float32(1.0), out=signed if signed.ndim else None)
 
 
-def from_signed(x: tf.Tensor) -> tf.Tensor:
-    """Map [-1, 1] back to 0..255, in floats: what ImageNet's networks subtract their means from."""
-    return (x + 1.0) * _HALF_RANGE
-
-
-def to_uint8(x: Any) -> np.ndarray:
+def to_uint8(signed: Any) -> np.ndarray:
     """Map [-1, 1] (array or eager tensor, any shape) to a NumPy uint8 array; halves go to even.
 
-    What lies outside the range is clipped. In a graph use `to_uint8_tensor`, which rounds alike.
+    What lies outside the range is clipped.
 
     Raises:
         ValueError: a value that is not finite.
     """
-    levels = (np.asarray(x, dtype=np.float32) + np.float32(1.0)) * np.float32(_HALF_RANGE)
+    levels = (np.asarray(signed, dtype=np.float32) + np.float32(1.0)) * np.float32(HALF_RANGE)
     if np.isnan(levels).any():
         raise ValueError("the picture holds values that are not finite")
     return np.rint(np.clip(levels, 0.0, 255.0)).astype(np.uint8)
 
 
-def to_uint8_tensor(x: tf.Tensor) -> tf.Tensor:
-    """`to_uint8` for graphs: a float tensor in [-1, 1] to a uint8 tensor, with the same values."""
-    levels = (tf.cast(x, tf.float32) + 1.0) * _HALF_RANGE
-    return tf.cast(tf.round(tf.clip_by_value(levels, 0.0, 255.0)), tf.uint8)
-
-
 def as_picture(cell: np.ndarray) -> np.ndarray:
-    """A picture as it is; a map as a grey picture."""
+    """A picture as it is; a map [H, W] or [H, W, 1], float in [0, 1] or uint8, in grey."""
     cell = np.asarray(cell)
     if cell.ndim == 2:
         cell = cell[:, :, None]
@@ -71,19 +62,28 @@ def as_picture(cell: np.ndarray) -> np.ndarray:
     return cell
 
 
-def resample(batch: Any, size: int | tuple[int, int]) -> tf.Tensor:
-    """Resize float pictures `[B, H, W, C]` to `[B, *size, C]`, bilinear, antialiased; float32.
+def resample(batch: np.ndarray, size: int) -> np.ndarray:
+    """Resize float arrays `[B, H, W, C]` to `[B, size, size, C]`, bilinear, antialiased; float32.
 
     A batch that has the size already comes back with the same values.
-
-    Args:
-        size: (height, width), or one number for both.
     """
-    batch = tf.cast(batch, tf.float32)
-    target = (size, size) if isinstance(size, int) else (size[0], size[1])
-    if tuple(batch.shape[1:3]) == target:
+    batch = np.asarray(batch, np.float32)
+    if batch.shape[1:3] == (size, size):
         return batch
-    return tf.image.resize(batch, target, method="bilinear", antialias=True)
+    return np.stack([_resize(item, size, Image.Resampling.BILINEAR) for item in batch])
+
+
+def _resize(item: np.ndarray, size: int, method: Image.Resampling) -> np.ndarray:
+    """`[H, W, C]` to `[size, size, C]`, float32.
+
+    On channels of floats, Pillow's filters are those of `tf.image.resize` with `antialias=True`,
+    the same kernels over the same pixel centres; on bytes it would round to whole levels.
+    """
+    channels = [
+        Image.fromarray(np.ascontiguousarray(item[..., channel])).resize((size, size), method)
+        for channel in range(item.shape[-1])
+    ]
+    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
 
 
 def fit(picture: np.ndarray) -> tuple[int, int, int]:
@@ -99,12 +99,35 @@ def square_crop(picture: np.ndarray, crop: tuple[int, int, int] | None = None) -
     return picture[y : y + side, x : x + side]
 
 
+def add_change(
+    square: np.ndarray, model_input: np.ndarray, edited: np.ndarray, alpha: np.ndarray
+) -> np.ndarray:
+    """The square of `same_size_composite`.
+
+    Args:
+        square: uint8 `[side, side, 3]`, the crop of the original.
+        model_input, edited, alpha: as for `same_size_composite`.
+
+    Returns:
+        uint8 `[side, side, 3]`.
+    """
+    side = square.shape[0]
+    change = (np.asarray(edited, np.float32) - np.asarray(model_input, np.float32)) * np.float32(
+        HALF_RANGE
+    )
+    change = _resize(change, side, Image.Resampling.BICUBIC)
+    alpha = _resize(np.asarray(alpha, np.float32), side, Image.Resampling.BILINEAR)
+    levels = np.clip(square.astype(np.float32) + change, 0.0, 255.0)
+    return np.where(alpha >= ALPHA_TOUCHED, np.rint(levels).astype(np.uint8), square)
+
+
 def same_size_composite(
     original: np.ndarray,
     model_input: np.ndarray,
     edited: np.ndarray,
     alpha: np.ndarray,
     crop: tuple[int, int, int],
+    add: Callable[..., Any] = add_change,
 ) -> np.ndarray:
     """Put the model's change, not its pixels, back into the picture at its own resolution.
 
@@ -119,6 +142,7 @@ def same_size_composite(
         edited: `[S, S, 3]` in [-1, 1].
         alpha: `[S, S, 1]` in [0, 1].
         crop: (y, x, side), where the model's square lies in the original.
+        add: `add_change`, or `tensor_pixels.add_change` for the very pixels of an exported graph.
 
     Returns:
         uint8 `[H, W, 3]`. Outside the crop, and where the upsampled alpha is below 1/255 (a change
@@ -131,28 +155,5 @@ def same_size_composite(
         raise ValueError(f"crop {crop} does not lie in a picture of {height}x{width}")
     result = original.copy()
     inside = square_crop(result, crop)  # a view: writing to it writes to the result
-    inside[:] = add_change(inside, model_input, edited, alpha).numpy()
+    inside[:] = add(inside, model_input, edited, alpha)
     return result
-
-
-def add_change(square: Any, model_input: Any, edited: Any, alpha: Any) -> tf.Tensor:
-    """The square of `same_size_composite`, for graphs too.
-
-    Args:
-        square: uint8 `[side, side, 3]`, the crop of the original.
-        model_input, edited, alpha: as for `same_size_composite`.
-
-    Returns:
-        uint8 `[side, side, 3]`.
-    """
-    side = tf.shape(square)[:2]
-    change = (tf.cast(edited, tf.float32) - tf.cast(model_input, tf.float32)) * _HALF_RANGE
-    change = _resample_square(change, side, "bicubic")
-    touched = _resample_square(tf.cast(alpha, tf.float32), side, "bilinear") >= 1.0 / 255.0
-    levels = tf.clip_by_value(tf.cast(square, tf.float32) + change, 0.0, 255.0)
-    return tf.where(touched, tf.cast(tf.round(levels), tf.uint8), square)
-
-
-def _resample_square(square: tf.Tensor, side: tf.Tensor, method: str) -> tf.Tensor:
-    """`[S, S, C]` to `[*side, C]`, float32."""
-    return tf.image.resize(square[None], side, method=method, antialias=True)[0]

@@ -21,7 +21,7 @@ from mim_tf.data.pipeline import Sampler, training_batches
 from mim_tf.data.source import Source
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
-from mim_tf.pictures import pixels
+from mim_tf.pictures import tensor_pixels
 from mim_tf.run import CONFIG, Run
 from mim_tf.training import stages
 from mim_tf.training.mimnet import MIMNet
@@ -213,7 +213,7 @@ class _Loop:
             strategy, state = self.strategy, self.state
 
             def replica(batch):
-                signed = pixels.to_signed(batch["picture"])
+                signed = tensor_pixels.to_signed(batch["picture"])
                 return take_step({**batch, "picture": signed}, **options)
 
             @tf.function

@@ -11,7 +11,7 @@ from mim_tf.data.source import Source
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.models.boundary import boundary_image
-from mim_tf.pictures import files, pixels, sheets
+from mim_tf.pictures import files, pixels, sheets, tensor_pixels
 from mim_tf.run import Run
 from mim_tf.training.mimnet import MIMNet
 
@@ -42,10 +42,10 @@ class Samples:
         columns = {
             "input": pixels.to_uint8(self.pictures),
             "boundary": boundary_image(self.pictures, model.boundary).numpy(),
-            "alpha": pixels.resample(alpha, model.fine_size).numpy(),
+            "alpha": tensor_pixels.resample(alpha, model.fine_size).numpy(),
         }
         for stage, painted in out["images"].items():
-            columns[stage] = pixels.to_uint8(pixels.resample(painted, model.fine_size))
+            columns[stage] = pixels.to_uint8(tensor_pixels.resample(painted, model.fine_size))
         rows = [
             [column[index] for column in columns.values()] for index in range(len(self.captions))
         ]

@@ -11,7 +11,7 @@ from crafted_pictures import bomb
 from PIL import Image
 
 from export import pictures
-from mim_tf.pictures import files, pixels
+from mim_tf.pictures import files, pixels, tensor_pixels
 
 SIZE = 16
 
@@ -73,7 +73,7 @@ def test_every_kind_of_file_gives_the_pixels_of_pillow(squares):
     found = squares(tf.constant(list(FILES.values()))).numpy()
     for (name, data), square in zip(FILES.items(), found, strict=True):
         crop = pixels.square_crop(files.decode(data, name))
-        expected = pixels.resample(pixels.to_signed(crop)[None], SIZE)[0]
+        expected = tensor_pixels.resample(pixels.to_signed(crop)[None], SIZE)[0]
         np.testing.assert_array_equal(square, expected, err_msg=name)
 
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from export import saved_model as export_module
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
-from mim_tf.pictures import files, pixels
+from mim_tf.pictures import files, pixels, tensor_pixels
 from mim_tf.run import Run
 
 CAPTIONS = ["this bird has blue wings", "A RED bird, with a white belly!", "the green bird"]
@@ -90,11 +90,11 @@ def test_signatures_agree_with_each_other(model, editor):
     captions = tf.constant(CAPTIONS[:2])
     by_caption = model.signatures["edit_tensors"](images=tf.constant(pictures), caption=captions)
     by_floats = model.signatures["edit_floats"](
-        images=pixels.to_signed(tf.constant(pictures)), caption=captions
+        images=tensor_pixels.to_signed(tf.constant(pictures)), caption=captions
     )
     squares = tf.concat(
         [
-            pixels.resample(pixels.to_signed(pixels.square_crop(picture))[None], 32)
+            tensor_pixels.resample(pixels.to_signed(pixels.square_crop(picture))[None], 32)
             for picture in pictures
         ],
         0,

@@ -6,18 +6,18 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from export import litert_accuracy, litert_conversion, litert_edit, tflite
+from export import litert_accuracy, litert_conversion, tflite
 from export.gpu_operators import unsupported
+from mim_tf.backends.litert import LiteRTBackend
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
-from mim_tf.pictures import files, pixels
+from mim_tf.pictures import files, pixels, tensor_pixels
 
 CAPTION = "This bird has BLUE wings, and a zebra's belly!"
 
@@ -43,76 +43,59 @@ def photo(tmp_path):
 
 
 @pytest.mark.parametrize(("variant", "limit"), [("float32", 5e-5), ("float16", 4e-3)])
-def test_the_files_give_the_editors_pixels(mobile, editor, photo, variant, limit):
-    with Image.open(photo) as picture:
-        found = litert_edit.Model(mobile, variant).edit(picture, CAPTION)
+def test_the_edit_is_the_editors(mobile, editor, photo, variant, limit):
+    light = Editor(LiteRTBackend(mobile, variant))
     picture = files.read(photo)
-    square = pixels.resample(pixels.to_signed(pixels.square_crop(picture))[None], 32)
-    edited, alpha, coarse, _ = editor.graph(square, editor.tokens([CAPTION]))
-    for name, expected, width in (("fine", edited, 2), ("alpha", alpha, 1), ("coarse", coarse, 2)):
-        assert found[name].shape == expected.shape[1:]
-        assert np.abs(found[name] - expected[0]).max() <= limit * width
-    if variant == "float32":
-        expected = editor.edit(picture, CAPTION).picture.astype(int)
-        difference = np.abs(np.asarray(litert_edit.to_picture(found["fine"])) - expected)
-        assert difference.max() <= 1 and difference.mean() < 1e-2
-
-
-def test_the_picture_is_prepared_as_the_editor_prepares_it(mobile, tmp_path):
-    model = litert_edit.Model(mobile)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    rng = np.random.default_rng(0)
-    for name, mode, options in (("a.jpg", "RGB", {"exif": exif}), ("b.png", "RGBA", {})):
-        channels = len(mode)
-        array = rng.integers(0, 256, (50, 71, channels)).astype(np.uint8)
-        path = tmp_path / name
-        Image.fromarray(array, mode=None).save(path, **options)
-        expected = pixels.to_signed(pixels.square_crop(files.read(path)))[None]
-        with Image.open(path) as picture:
-            np.testing.assert_allclose(
-                model.square(picture), pixels.resample(expected, 32), atol=1e-5
-            )
-
-
-def test_grey_of_16_bits_is_not_clipped(mobile, tmp_path):
-    wide = np.linspace(0, 65535, 40 * 40).reshape(40, 40).astype(np.uint16)
-    path = tmp_path / "wide.png"
-    Image.fromarray(wide).save(path)
-    expected = pixels.resample(pixels.to_signed(files.read(path))[None], 32)
-    with Image.open(path) as picture:
-        found = litert_edit.Model(mobile).square(picture)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    square = pixels.to_signed(pixels.square_crop(picture))[None]
+    found = light.backend(light.backend.resample(square, 32), light.tokens([CAPTION]))
+    expected = editor.graph(tensor_pixels.resample(square, 32), editor.tokens([CAPTION]))
+    widths = (2, 1, 2, 1)  # of the ranges of edit, alpha, coarse and boundary
+    for array, wanted, width in zip(found, expected, widths, strict=True):
+        assert array.shape == wanted.shape
+        assert np.abs(array - wanted).max() <= limit * width
+    for keep_size in (True, False):
+        edit, full = (side.edit(picture, CAPTION, keep_size) for side in (light, editor))
+        assert edit.picture.shape == full.picture.shape and edit.warnings == full.warnings
+        difference = np.abs(edit.picture.astype(int) - full.picture)
+        assert difference.max() <= (1 if variant == "float32" else 2)
+        assert variant != "float32" or difference.mean() < 1e-2
 
 
 def test_a_missing_variant_is_refused(mobile, tmp_path):
     folder = shutil.copytree(mobile, tmp_path / "mobile")
     (folder / "image_float16.tflite").unlink()
-    with pytest.raises(ValueError, match=r"has no image_float16\.tflite"):
-        litert_edit.Model(folder, "float16")
+    with pytest.raises(UserError, match=r"has no image_float16\.tflite"):
+        LiteRTBackend(folder, "float16")
+    assert LiteRTBackend(folder).size == 32  # by default another one is taken
+    (folder / "image.tflite").write_bytes(b"no model")
+    with pytest.raises(UserError, match=r"image\.tflite is no LiteRT file"):
+        LiteRTBackend(folder)
+    (folder / "metadata.json").write_text("{}")
+    with pytest.raises(UserError, match="has no 'size'"):
+        LiteRTBackend(folder)
 
 
-def test_token_ids_are_those_of_the_editor(mobile, editor):
-    model = litert_edit.Model(mobile)
-    for caption in (CAPTION, "a " * 40 + "red", "red\ufffdblue É"):
-        np.testing.assert_array_equal(model.tokens(caption), editor.tokens([caption]))
-    with pytest.raises(ValueError, match="no word that the model knows"):
-        model.tokens("...")
+def test_tokens_are_the_vocabularys(mobile, editor):
+    light = Editor(LiteRTBackend(mobile))
+    for caption in (CAPTION, "a " * 12 + "red", "red\ufffdblue É"):
+        np.testing.assert_array_equal(light.tokens([caption]), editor.tokens([caption]))
+    with pytest.raises(UserError, match="has no words"):
+        light.tokens(["..."])
 
 
 def test_a_process_without_tensorflow_edits(mobile, photo, tmp_path):
-    script = Path(litert_edit.__file__)
-    blocked = "import sys, runpy\n" + "".join(
-        f"sys.modules[{name!r}] = None\n" for name in ("tensorflow", "keras", "mim_tf", "export")
+    blocked = "import sys\n" + "".join(
+        f"sys.modules[{name!r}] = None\n"
+        for name in ("tensorflow", "keras", "scipy", "cv2", "pydantic", "yaml", "h5py", "export")
     )
-    run = f"{blocked}sys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+    command = f"{blocked}from mim_tf.edit import main\nsys.exit(main(sys.argv[1:]))"
     output = tmp_path / "edited.png"
-    arguments = ["--model", mobile, "--image", photo, "--text", CAPTION, "--output", output]
-    subprocess.run([sys.executable, "-c", run, script, *arguments], check=True, cwd=tmp_path)
-    assert files.read(output).shape == (32, 32, 3)
+    arguments = ["--preset", mobile, "--image", photo, "--text", CAPTION, "--output", output]
+    subprocess.run([sys.executable, "-c", command, *arguments], check=True)
+    assert files.read(output).shape == files.read(photo).shape
     arguments[arguments.index(CAPTION)] = "?"
     done = subprocess.run(
-        [sys.executable, "-c", run, script, *arguments], capture_output=True, text=True
+        [sys.executable, "-c", command, *arguments], capture_output=True, text=True
     )
     assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("error: the caption")
 
@@ -177,7 +160,7 @@ def test_a_network_that_the_gpu_does_not_run_is_refused(editor, tmp_path, monkey
     def with_reverse(picture, h_hat, mask):
         return paint(tf.reverse(picture, [2]), h_hat, mask)
 
-    monkeypatch.setattr(editor, "paint", with_reverse)
+    monkeypatch.setattr(editor.backend, "paint", with_reverse)
     with pytest.raises(UserError, match="cannot run on a phone's GPU: REVERSE_V2 of"):
         tflite.export(editor, tmp_path / "mobile")
     assert list(tmp_path.iterdir()) == []
@@ -185,7 +168,7 @@ def test_a_network_that_the_gpu_does_not_run_is_refused(editor, tmp_path, monkey
 
 def test_only_an_earlier_export_is_replaced(editor, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        tflite, "_write", lambda editor, folder: (folder / "metadata.json").write_text("new") and {}
+        tflite, "_write", lambda _, folder, __: (folder / "metadata.json").write_text("new") and {}
     )
     earlier, other = tmp_path / "earlier", tmp_path / "other"
     for folder, name in ((earlier, "metadata.json"), (other, "thesis.txt")):

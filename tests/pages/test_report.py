@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 from mim_tf import evaluate, report
 from mim_tf.pages.templates import render
-from mim_tf.run import PRESETS
+from mim_tf.places import PRESETS
 
 
 class Page(HTMLParser):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mim_tf.errors import UserError, entry_point
 from mim_tf.models.boundary import boundary
-from mim_tf.pictures import files, pixels
+from mim_tf.pictures import files, pixels, tensor_pixels
 
 RED = (200, 30, 10)
 
@@ -304,16 +304,16 @@ def test_every_level_survives_the_round_trip():
     signed = pixels.to_signed(levels)
     assert signed.dtype == np.float32 and signed[0] == -1.0 and signed[-1] == 1.0
     np.testing.assert_array_equal(pixels.to_uint8(signed), levels)
-    as_tensor = pixels.to_signed(tf.constant(levels))
+    as_tensor = tensor_pixels.to_signed(tf.constant(levels))
     np.testing.assert_array_equal(as_tensor, signed)
-    np.testing.assert_array_equal(pixels.to_uint8_tensor(as_tensor), levels)
+    np.testing.assert_array_equal(tensor_pixels.to_uint8(as_tensor), levels)
     np.testing.assert_array_equal(pixels.to_signed(levels.astype(np.float64)), signed)
 
 
 def test_to_uint8_clips_and_rounds_alike_in_graph():
     x = np.concatenate([np.linspace(-1.5, 1.5, 5001), np.arange(256) / 127.5 - 1 + 0.5 / 127.5])
     x = x.astype(np.float32)
-    graph = tf.function(pixels.to_uint8_tensor)
+    graph = tf.function(tensor_pixels.to_uint8)
     np.testing.assert_array_equal(pixels.to_uint8(x), graph(x))
     assert list(pixels.to_uint8(np.array([-9.0, 0.0, 9.0, np.inf]))) == [0, 128, 255, 255]
     with pytest.raises(ValueError, match="not finite"):
@@ -325,18 +325,40 @@ def test_to_uint8_clips_and_rounds_alike_in_graph():
 
 def test_resize():
     batch = np.random.default_rng(0).uniform(-1, 1, (2, 12, 8, 3)).astype(np.float32)
-    np.testing.assert_array_equal(pixels.resample(batch, (12, 8)), batch)
-    assert pixels.resample(batch, 4).shape == (2, 4, 4, 3)
-    assert pixels.resample(batch, (6, 16)).shape == (2, 6, 16, 3)
+    np.testing.assert_array_equal(tensor_pixels.resample(batch, (12, 8)), batch)
+    assert tensor_pixels.resample(batch, 4).shape == (2, 4, 4, 3)
+    assert tensor_pixels.resample(batch, (6, 16)).shape == (2, 6, 16, 3)
+    square = batch[:, :8]
+    np.testing.assert_array_equal(pixels.resample(square, 8), square)
     checks = np.indices((16, 16)).sum(0)[None, :, :, None] % 2 * 2.0 - 1
-    inner = pixels.resample(checks, 4)[:, 1:-1, 1:-1]
-    assert np.abs(inner).max() < 0.05  # antialiased: the pattern averages out
+    for resample in (pixels.resample, tensor_pixels.resample):
+        inner = resample(checks, 4)[:, 1:-1, 1:-1]
+        assert np.abs(inner).max() < 0.05  # antialiased: the pattern averages out
+
+
+@pytest.mark.parametrize("side", [5, 31, 64, 65, 200, 1111])
+def test_numpy_and_tensors_resample_alike(side):
+    batch = np.random.default_rng(side).uniform(-1, 1, (2, side, side, 3)).astype(np.float32)
+    expected = tensor_pixels.resample(batch, 64)
+    np.testing.assert_allclose(pixels.resample(batch, 64), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("side", [5, 31, 64, 65, 200, 1111])
+def test_numpy_and_tensors_add_the_same_change(side):
+    rng = np.random.default_rng(side)
+    square = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+    before, after = rng.uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
+    alpha = np.where(rng.random((32, 32, 1)) < 0.5, 0, rng.random((32, 32, 1)))
+    found = pixels.add_change(square, before, after, alpha).astype(int)
+    expected = tensor_pixels.add_change(square, before, after, alpha).numpy()
+    # Where a value lies within rounding of a half or of alpha's limit, the two may part.
+    assert np.mean(found != expected) < 1e-3
 
 
 def test_resize_to_the_same_size_when_the_size_is_unknown():
     batch = np.random.default_rng(0).uniform(-1, 1, (1, 9, 7, 3)).astype(np.float32)
     graph = tf.function(
-        lambda x: pixels.resample(x, (9, 7)),
+        lambda x: tensor_pixels.resample(x, (9, 7)),
         input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)],
     )
     np.testing.assert_array_equal(graph(batch), batch)

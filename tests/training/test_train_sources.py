@@ -15,12 +15,12 @@ from data_writers import write_folder
 from short_training import config_file, trained
 
 from mim_tf import prepare, train
-from mim_tf.config_files import CONFIG_FOLDER
 from mim_tf.data.sets.on_disk import FolderOptions
 from mim_tf.data.sources import find_set, set_names
 from mim_tf.editor import Editor
 from mim_tf.models.boundary import boundary_image, canny
 from mim_tf.pictures import files
+from mim_tf.places import CONFIGS
 
 
 def test_cub_from_records_alone_and_by_word_vectors_and_canny(samples, tmp_path):
@@ -83,7 +83,7 @@ def test_a_broken_photograph_in_training_is_one_line(tmp_path, capsys):
 DOWNLOADED = [
     name for name in set_names()
     if issubclass(find_set(name).Options, FolderOptions)
-    and (CONFIG_FOLDER / f"{name}.yaml").is_file()
+    and (CONFIGS / f"{name}.yaml").is_file()
 ]  # fmt: skip
 
 

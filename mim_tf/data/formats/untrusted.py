@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import os
 import pickle
-import secrets
 import shutil
 import sys
 import tarfile
@@ -19,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from mim_tf.errors import UserError
+from mim_tf.storage import replacing_folder
 
 # What gzip, tarfile and zipfile raise on a truncated or damaged file.
 _BROKEN_ARCHIVE = (
@@ -97,18 +97,18 @@ def find_or_unpack(root: Path, folder: str, archive: str) -> Path | None:
     if not packed.is_file():
         return None
     print(f"unpacking {packed}, once", file=sys.stderr)
-    temporary = root / f".{folder}.{secrets.token_hex(4)}.tmp"
     try:
-        for name, content in _members(packed):
-            if name.parts[0] == folder:  # CUB's archive has another file beside its folder
-                path = temporary / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("wb") as file:
-                    shutil.copyfileobj(content, file)
-        if not (temporary / folder).is_dir():
-            raise UserError(f"{packed}: holds no folder {folder}; get it from its publisher again")
-        if not target.is_dir():  # another process may have unpacked it meanwhile
-            (temporary / folder).rename(target)
+        with replacing_folder(target, existing="keep") as temporary:
+            for name, content in _members(packed):
+                if name.parts[0] == folder:  # CUB's archive has another file beside its folder
+                    path = temporary.joinpath(*name.parts[1:])
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with path.open("wb") as file:
+                        shutil.copyfileobj(content, file)
+            if not any(temporary.iterdir()):
+                raise UserError(
+                    f"{packed}: holds no folder {folder}; get it from its publisher again"
+                )
     except _BROKEN_ARCHIVE as error:
         raise UserError(
             f"{packed}: broken or incomplete ({error or type(error).__name__}); download it again"
@@ -121,8 +121,6 @@ def find_or_unpack(root: Path, folder: str, archive: str) -> Path | None:
             f"{packed}: cannot be unpacked beside itself ({error.strerror}); make room, or unpack "
             "it elsewhere and set data.root to that place"
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 
