@@ -88,9 +88,9 @@ def test_the_command_takes_it_by_name(tmp_path):
 
 def test_its_exports_draw_what_it_draws(editor, tmp_path):
     saved_model.export(editor, tmp_path / "mim")
-    files = tflite.export(editor, tmp_path / "mobile")
-    assert files["image.tflite"]["error"]["largest"] <= 1e-4
-    by_output = files["image_float16.tflite"]["error"]["by_output"]
+    exported = tflite.export(editor, tmp_path / "mobile")
+    assert exported["image.tflite"]["error"]["largest"] <= 1e-4
+    by_output = exported["image_float16.tflite"]["error"]["by_output"]
     assert by_output["fine"] <= 4e-3 and by_output["alpha"] <= 8e-3
     scene = scenes.scene(99, 3, 64)
     caption = "a bird with yellow wings"
