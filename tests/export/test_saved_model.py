@@ -187,7 +187,7 @@ def test_assets_and_weights_are_in_the_export(saved_model, editor):
 
 
 def test_the_next_export_is_the_next_version(random_run, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(export_module, "_write", lambda editor, path, name: path.mkdir())
+    monkeypatch.setattr(export_module, "_write", lambda editor, path, name: None)
     base = tmp_path / "models" / "bird"
     (base / "7").mkdir(parents=True)
     (base / "notes").mkdir()
