@@ -160,8 +160,10 @@ class TrainConfig(Section):
     """The length of training."""
 
     batch_size: Annotated[int, Field(ge=2)] = 32
-    steps: Count | None = Field(None, description="all steps, warm-up included; or give epochs")
-    epochs: Count | None = Field(None, description="passes over the training pictures")
+    steps: Count | None = Field(None, description="steps after the warm-up; or give epochs")
+    epochs: Count | None = Field(
+        None, description="passes over the training pictures, after the warm-up"
+    )
     seed: Index = 0
 
     @model_validator(mode="after")
@@ -242,7 +244,14 @@ class Deviations(Section):
     warm_up: Index = _deviation(
         1500,
         paper=0,
-        description="steps, before all others, of L_match alone; the memory starts from them",
+        description="at most so many steps, before all others, of L_match alone; the memory starts "
+        "from them, and all other steps count from their end",
+    )
+    warm_up_until: Share = _deviation(
+        0.3,
+        paper=0.0,
+        description="the warm-up ends once L_match is below this share of what it is at chance; "
+        "0: after warm_up steps",
     )
     perturb: Share = _deviation(
         1.0,
@@ -259,15 +268,17 @@ class Deviations(Section):
     alpha_prior_start: Index = _deviation(
         0,
         paper=0,
-        description="step from which alpha_prior counts: what is drawn must be worth showing first",
+        description="step after the warm-up from which alpha_prior counts: what is drawn must be "
+        "worth showing first",
     )
     adversarial_start: Index = _deviation(
-        0, paper=0, description="step from which the generator learns from D_I and D_T"
+        0,
+        paper=0,
+        description="step after the warm-up from which the generator learns from D_I and D_T",
     )
     adversarial_every: Count = _deviation(
         1, paper=1, description="the adversarial stage takes part in every so many steps"
     )
-    # Optimization.
     clip_norm: Annotated[float, BeforeValidator(as_number), Field(gt=0)] | None = _deviation(
         1.0, paper=None, description="global norm at which gradients are clipped; null: never"
     )
@@ -326,18 +337,13 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Config:
-        model, train, deviations = self.model, self.train, self.deviations
+        model, deviations = self.model, self.deviations
         if model.fine_size < model.coarse_size:
             raise ValueError("model.fine_size is smaller than model.coarse_size")
         if not (deviations.fuse or (deviations.compose and model.tlu)):
             raise ValueError(
                 "with deviations.fuse off, deviations.compose and model.tlu must be on: nothing "
                 "else brings the picture's background back"
-            )
-        if train.steps is not None and train.steps <= deviations.warm_up:
-            raise ValueError(
-                f"train.steps={train.steps} ends within deviations.warm_up={deviations.warm_up}, "
-                "before anything is drawn"
             )
         self.data.check_size("model.fine_size", model.fine_size)
         return self

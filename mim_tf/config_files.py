@@ -46,6 +46,7 @@ MOVED = {
     "loss.D_T_fake": "deviations.D_T_fake",
     "loss.D_T_mismatched": "deviations.D_T_mismatched",
     "train.warm_up": "deviations.warm_up",
+    "train.warm_up_until": "deviations.warm_up_until",
     "train.perturb": "deviations.perturb",
     "train.draw_first": "deviations.draw_first",
     "train.alpha_start": "deviations.alpha_prior_start",
@@ -177,6 +178,8 @@ def parse_stored(kind: type[Kind], tree: dict[str, Any], origin: str) -> Kind:
     """
     tree = copy.deepcopy(tree)
     _spell_out(tree)
+    if _holds(tree, "train.warm_up"):
+        _count_from_the_end_of_the_warm_up(tree)
     known = set(known_keys(kind))
     for old, new in MOVED.items():
         if _holds(tree, old):
@@ -193,6 +196,15 @@ def parse_stored(kind: type[Kind], tree: dict[str, Any], origin: str) -> Kind:
                     "the version that wrote it"
                 )
     return parse_kind(kind, drop_keys_of_other_sets(tree, origin), origin)
+
+
+def _count_from_the_end_of_the_warm_up(tree: dict[str, Any]) -> None:
+    """Former versions counted all steps from the very start, after a warm-up of a fixed length."""
+    train = tree["train"]
+    for key in ("steps", "adversarial_start", "alpha_start"):
+        if isinstance(train.get(key), int):
+            train[key] = max(0, train[key] - train["warm_up"])
+    train["warm_up_until"] = 0.0
 
 
 def _holds(tree: dict[str, Any], key: str) -> bool:

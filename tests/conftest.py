@@ -35,7 +35,7 @@ TINY = {
              "swap_words": ["red", "blue", "green", "white", "black"]},
     "model": {"coarse_size": 16, "fine_size": 32, "channels": 8, "word_dim": 8, "text_dim": 8,
               "slots": 6, "decoder_channels": 4, "discriminator_channels": 4},
-    "train": {"batch_size": 4, "steps": 4},
+    "train": {"batch_size": 4, "steps": 2},
     "deviations": {"warm_up": 2},
     "machine": {"workers": 1, "log_every": 1, "sample_every": 2, "checkpoint_every": 2},
 }  # fmt: skip

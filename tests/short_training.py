@@ -15,7 +15,7 @@ from mim_tf.run import Run
 SHORT = {
     "model": {**TINY["model"], "fine": False},
     "train": {
-        **TINY["train"], "batch_size": 2, "steps": 2,
+        **TINY["train"], "batch_size": 2, "steps": 1,
     },
     "deviations": {"warm_up": 1, "adversarial_every": 9},
 }  # fmt: skip

@@ -146,7 +146,7 @@ def test_scientific_notation_in_a_file_is_a_number(tmp_path):
         (["data.crop_to_box=false"], "data.crop_to_box is an option of data.source=cub only"),
         (["data.count=0"], "data.count: input should be greater"),
         (["data=3"], "data: input should be a valid dictionary"),
-        (["train.steps=2000"], "ends within deviations.warm_up=2500"),
+        (["train.steps=0"], "train.steps: "),
         (["model.fine_size=512"], "model.fine_size=512: procedural birds are drawn at 32 to 256"),
         (["nonsense"], "expected section.key=value"),
         (["train=[1"], "is not a YAML value"),

@@ -20,7 +20,7 @@ LAYERS = [
     {"backends/litert", "models", "data"},
     {"config_files", "training/losses", "training/memory_start", "training/updates"},
     {"training/state"},
-    {"training/stages"},  # they change the state, which does not know them
+    {"training/stages", "training/warm_up"},  # they change the state, which does not know them
     {"training/mimnet"},
     {"run"},
     {"backends/tensorflow", "training/start", "training/samples"},

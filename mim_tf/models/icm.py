@@ -53,7 +53,8 @@ class WordGate(keras.Model):
 
     Deviation: the paper's ICM is given the average ``h-`` alone, which does not say which colour
     belongs to which part. A word speaks of few places only, so the gates start almost closed: then
-    a gate divided by its sum over the picture behaves like a softmax over the places.
+    a gate divided by its sum over the picture behaves like a softmax over the places. Where all
+    gates of a word are fully open or fully closed, they tell no place from another.
 
     Args:
         channels: l.
@@ -66,17 +67,24 @@ class WordGate(keras.Model):
 
     def call(self, inputs, training=False):
         """``v_b`` [B, N, M, l] and ``h_hat`` [B, T, l] -> gates in 0..1, [B, NM, T]."""
-        words = ops.transpose(inputs["h_hat"], (0, 2, 1))
-        return ops.sigmoid(ops.matmul(self._queries(inputs["v_b"]), words) - _GATE_OFFSET)
+        return self.gates(self.logits(inputs["v_b"], inputs["h_hat"]))
 
-    def all_pairs(self, v_b, h_hat):
+    @staticmethod
+    def gates(logits):
+        """Gates in 0..1 of their logits, of any shape."""
+        return ops.sigmoid(logits - _GATE_OFFSET)
+
+    def logits(self, v_b, h_hat):
+        """``v_b`` [B, N, M, l] and ``h_hat`` [B, T, l] -> [B, NM, T], before the offset."""
+        return ops.matmul(self._queries(v_b), ops.transpose(h_hat, (0, 2, 1)))
+
+    def logits_of_all_pairs(self, v_b, h_hat):
         """Every picture against every caption: [B, N, M, l] and [J, T, l] -> [B, NM, J, T]."""
         captions, words, channels = h_hat.shape
         logits = ops.matmul(
             self._queries(v_b), ops.transpose(ops.reshape(h_hat, (captions * words, channels)))
         )
-        places = logits.shape[1]
-        return ops.sigmoid(ops.reshape(logits, (-1, places, captions, words)) - _GATE_OFFSET)
+        return ops.reshape(logits, (-1, logits.shape[1], captions, words))
 
     def _queries(self, v_b):
         """[B, N, M, l] -> [B, NM, l], to be multiplied with words."""

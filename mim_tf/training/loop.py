@@ -23,7 +23,7 @@ from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.pictures import tensor_pixels
 from mim_tf.run import CONFIG, Run
-from mim_tf.training import stages
+from mim_tf.training import stages, warm_up
 from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.samples import Samples
 from mim_tf.training.start import check_vocabulary, read_word_vectors, start_run
@@ -64,7 +64,7 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
             that does not fit.
     """
     config = run.config
-    last = total_steps(config, len(source))
+    steps = steps_after_warm_up(config, len(source))
     strategy = strategy or _strategy()
     _check_devices(config, strategy)
 
@@ -81,45 +81,42 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
     # Where it stopped last time.
     manager = run.checkpoints(model.state.checkpoint())
     run.restore(manager)
-    first = int(model.state.step.numpy())
+    state = model.state
+    first = int(state.step.numpy())
+    # The warm-up may end early: so many steps there are at most.
+    last = steps + (config.deviations.warm_up if state.in_warm_up else int(state.warm_up_end))
     run.trim_log(first)
     if first >= last:
-        run.save_generator(model.state.averaged)  # it may have stopped between the two files
+        run.save_generator(state.averaged)  # it may have stopped between the two files
         print(f"{run.path}: all {last} steps are done", file=sys.stderr)
         return
 
     # The steps that are left.
-    print(f"{run.path}: steps {first + 1} to {last} on {_devices(strategy)}", file=sys.stderr)
+    at_most = "at most " if state.in_warm_up else ""
+    print(
+        f"{run.path}: steps {first + 1} to {at_most}{last} on {_devices(strategy)}",
+        file=sys.stderr,
+    )
     batches = strategy.distribute_datasets_from_function(
         lambda context: training_batches(sampler, first, last, context)
     )
     tokens = sampler.tokens[sampler.starts[:_MEMORISED]]
     loop = _Loop(run, model, strategy, manager, Samples(run, source, model), tokens)
     try:
-        loop.run(batches, first, last, len(source))
+        loop.run(batches, first, steps, len(source))
     except tf.errors.OpError:
         if sampler.problem is None:
             raise
         raise sampler.problem from None
 
 
-def total_steps(config: Config, pictures: int) -> int:
-    """Steps of the whole training, warm-up included.
-
-    Raises:
-        UserError: so many epochs end within the warm-up.
-    """
-    train, warm_up = config.train, config.deviations.warm_up
+def steps_after_warm_up(config: Config, pictures: int) -> int:
+    """How many steps follow the warm-up."""
+    train = config.train
     if train.steps is not None:
         return train.steps
     assert train.epochs is not None  # checked by Config
-    steps = max(1, train.epochs * pictures // train.batch_size)
-    if steps <= warm_up:
-        raise UserError(
-            f"train.epochs={train.epochs} are {steps} steps of this data, which end within "
-            f"deviations.warm_up={warm_up}, before anything is drawn"
-        )
-    return steps
+    return max(1, train.epochs * pictures // train.batch_size)
 
 
 def _strategy() -> tf.distribute.Strategy:
@@ -161,18 +158,23 @@ class _Loop:
         self._graphs: dict[str, Callable] = {}
         self._values: dict[str, list[float]] = {}  # of each loss, since the last row of the log
 
-    def run(self, batches, first: int, last: int, pictures: int) -> None:
-        """Take the steps from ``first`` to ``last``, one of each of ``batches``.
+    def run(self, batches, first: int, steps: int, pictures: int) -> None:
+        """Take the steps that are left, one of each of ``batches``.
 
         Args:
+            first: how many steps were taken before.
+            steps: how many follow the warm-up in all.
             pictures: how many an epoch has.
         """
         machine, batch_size = self.config.machine, self.config.train.batch_size
-        bar = tqdm(total=last, initial=first, unit="step", dynamic_ncols=True, file=sys.stderr)
+        bar = tqdm(initial=first, unit="step", dynamic_ncols=True, file=sys.stderr)
         step = first
         try:
             for batch in batches:
-                self.state.set_progress(step, last)
+                if self.state.in_warm_up:
+                    self._look_at_warm_up()
+                bar.total = last = self._warm_up_steps() + steps
+                self.state.set_progress(step, steps)
                 self._collect(self._step(batch, step))
                 step += 1
                 bar.update()
@@ -182,6 +184,8 @@ class _Loop:
                     self._draw_samples(step)
                 if step % machine.checkpoint_every == 0 or step == last:
                     self._save(step)
+                if step == last:
+                    break
         except tf.errors.InvalidArgumentError as error:
             raise self._not_finite(error, step + 1) from None
         except KeyboardInterrupt:
@@ -191,17 +195,39 @@ class _Loop:
             bar.close()
             self.writer.close()
 
+    # The warm-up's end.
+
+    def _warm_up_steps(self) -> int:
+        """How many steps the warm-up took, or has at most."""
+        state = self.state
+        return self.config.deviations.warm_up if state.in_warm_up else int(state.warm_up_end)
+
+    def _look_at_warm_up(self) -> None:
+        """Before a step: end the warm-up where it is done, begin it again where it stands still."""
+        state = self.state
+        figures = (
+            f"L_match {float(state.match_mean):.2f} ({state.match_at_chance:.2f} at chance) "
+            f"after {int(state.step)} steps of warm-up"
+        )
+        if warm_up.stands_still(state):
+            print(f"{figures}: it learns nothing; begun again, other weights", file=sys.stderr)
+            warm_up.begin_again(state)
+        elif warm_up.is_over(state):
+            missed = stages.end_warm_up(state, self.captions)
+            print(
+                f"{figures}, which ends; the memory misses {missed:.1%} of its textures",
+                file=sys.stderr,
+            )
+
     # A step, of the warm-up or of both stages.
 
     def _step(self, batch, step: int) -> dict[str, tf.Tensor]:
         deviations = self.config.deviations
-        if step < deviations.warm_up:
+        if self.state.in_warm_up:
             return self._graph("warm_up", self.model.warm_up_step)(batch)
-        if step == deviations.warm_up > 0:
-            missed = stages.end_warm_up(self.state, self.captions)
-            print(f"the memory misses {missed:.1%} of the warm-up's textures", file=sys.stderr)
-        discriminate = step % deviations.adversarial_every == 0
-        adversary = discriminate and step >= deviations.adversarial_start
+        after_warm_up = step - self._warm_up_steps()
+        discriminate = after_warm_up % deviations.adversarial_every == 0
+        adversary = discriminate and after_warm_up >= deviations.adversarial_start
         return self._graph(
             f"{discriminate=}, {adversary=}", self.model.train_step,
             discriminate=discriminate, adversary=adversary,
@@ -219,9 +245,10 @@ class _Loop:
             @tf.function
             def step(batch):
                 logs = strategy.run(replica, args=(batch,))
-                state.after_step()
                 mean = tf.distribute.ReduceOp.MEAN
-                return {key: strategy.reduce(mean, value, axis=None) for key, value in logs.items()}
+                logs = {key: strategy.reduce(mean, value, axis=None) for key, value in logs.items()}
+                state.after_step(logs.get("L_match"))
+                return logs
 
             self._graphs[name] = step
         return self._graphs[name]

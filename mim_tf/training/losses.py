@@ -83,6 +83,28 @@ def L_match(gates, v_i, h_hat, mask, hard_gates, hard_h_hat, hard_mask):  # noqa
     return of_captions + of_pictures - 2 * own, ops.cast(own > hard, "float32")
 
 
+def match_at_chance(batch: int) -> float:
+    """:func:`L_match` of scores that say nothing, for a batch of so many pictures."""
+    return math.log(batch) + math.log(batch + 1)
+
+
+def L_level(levels, mask):  # noqa: N802
+    """Keep the word gates where they can tell places apart (no part of the paper).
+
+    L_match compares places with each other, so it does not depend on what the logits of a word have
+    in common at all places. Nothing else holds that level during the warm-up: left alone, it drifts
+    until the gates are open, or closed, everywhere, and no gradient is left.
+
+    Args:
+        levels: [B, J, T], the mean over a picture's places of the logits of each caption's words.
+        mask: [J, T].
+
+    Returns:
+        The mean square of the words' levels, [B].
+    """
+    return ops.sum(ops.square(levels) * mask, axis=(1, 2)) / ops.sum(mask)
+
+
 def _fit(gates, products, mask):
     """How well captions fit: gates and products [B, NM, ..., T], mask [..., T] -> [B, ...]."""
     # A word whose gates are all closed (such as "a") gets about 0 for every picture, thanks to the

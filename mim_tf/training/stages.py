@@ -14,8 +14,19 @@ from __future__ import annotations
 import tensorflow as tf
 
 from mim_tf.models.encoders import word_mask
+from mim_tf.models.icm import WordGate
 from mim_tf.models.layers import resize
-from mim_tf.training.losses import L_I, L_T, L_D_reality, L_D_text, L_m, L_match, L_p, L_rec
+from mim_tf.training.losses import (
+    L_I,
+    L_T,
+    L_D_reality,
+    L_D_text,
+    L_level,
+    L_m,
+    L_match,
+    L_p,
+    L_rec,
+)
 from mim_tf.training.memory_start import memorise
 from mim_tf.training.state import TrainingState
 from mim_tf.training.updates import Losses
@@ -23,14 +34,20 @@ from mim_tf.training.updates import Losses
 # How much stronger than the model's own the change of colour is from which reconstruction starts:
 # what the model draws is an average of guesses, and paler than any of them.
 _EXAGGERATION = 2.0
+_LEVEL = 0.02  # weight of L_level in the warm-up
 _RANDOM_MEMORY = 2  # the stream of random numbers that Eq. 16 draws from
 
 # Warm-up, before both stages. Deviation: the paper has none. ------------------------------------
 
 
 def warm_up_step(state: TrainingState, batch):
-    """L_match alone, on textures that need no memory yet (``h^ = W h``): Enc, the Bi-LSTM and
-    the word gates learn which places words speak of, and what is seen there."""
+    """L_match on textures that need no memory yet (``h^ = W h``): Enc, the Bi-LSTM and the word
+    gates learn which places words speak of, and what is seen there.
+
+    The gates' logits are taken less their mean over the picture, on which L_match does not depend
+    as long as the gates are neither all open nor all closed. L_level keeps that mean near zero, so
+    that these are the gates that the later stages use.
+    """
     generator, losses = state.generator, Losses()
     with tf.GradientTape() as tape:
         features = generator.encode_picture(batch["picture"], training=True)
@@ -43,7 +60,12 @@ def warm_up_step(state: TrainingState, batch):
             }
             for name in ("tokens", "swapped")
         )
-        _add_match(state, losses, features, own, negative, weight=1.0)
+        logits, hard_logits = _gate_logits(state, features, own, negative)
+        levels = tf.reduce_mean(logits, axis=1, keepdims=True)
+        hard_logits -= tf.reduce_mean(hard_logits, axis=1, keepdims=True)
+        logits_of = (logits - levels, hard_logits)
+        _add_match(losses, features, own, negative, logits_of, weight=1.0)
+        losses.add("L_level", L_level(levels[:, 0], own["mask"]), _LEVEL)
         total = losses.total(state.replicas)
     state.update(state.warm_up_optimizer, tape, total, state.warm_up_variables)
     return losses.means()
@@ -76,6 +98,7 @@ def end_warm_up(state: TrainingState, tokens) -> float:
     state.averaged.set_weights(generator.get_weights())
     for d_t in state.d_t.values():
         d_t.text_encoder.set_weights(generator.text_encoder.get_weights())
+    state.warm_up_end.assign(state.step)  # last: who is stopped before this does all of it again
     return missed
 
 
@@ -108,7 +131,9 @@ def reconstruction_step(state: TrainingState, batch, *, random_memory: bool = Tr
         v_i = tf.stop_gradient(features["v_i"])
         losses.add("L_p", L_p(v_i, out["alpha"], out["h_bar"]), weights.p)
         if deviations.word_gates and deviations.match:
-            _add_match(state, losses, features, own, negative, weight=deviations.match)
+            logits_of = _gate_logits(state, features, own, negative)
+            weight = deviations.match
+            _add_match(losses, features, own, negative, logits_of, weight=weight)
         prior = _composing(state) * _alpha_prior(state)
         losses.add("alpha", _mean_alpha(state, out), prior)
         if random_memory and state.config.model.memory:
@@ -178,14 +203,14 @@ def _composing(state: TrainingState):
     As long as the drawn pictures are poor, L_rec would close alpha for good.
     """
     deviations = state.config.deviations
-    first = deviations.warm_up + (deviations.draw_first if _draws(state) else 0)
-    return tf.cast(state.step >= first, tf.float32)
+    first = deviations.draw_first if _draws(state) else 0
+    return tf.cast(state.steps_after_warm_up() >= first, tf.float32)
 
 
 def _alpha_prior(state: TrainingState):
     """The weight of mean(alpha) at this step."""
     deviations = state.config.deviations
-    started = tf.cast(state.step >= deviations.alpha_prior_start, tf.float32)
+    started = tf.cast(state.steps_after_warm_up() >= deviations.alpha_prior_start, tf.float32)
     return deviations.alpha_prior * started
 
 
@@ -194,12 +219,22 @@ def _mean_alpha(state: TrainingState, out):
     return tf.reduce_mean(out["alphas"][state.stages[-1]], axis=[1, 2, 3])
 
 
-def _add_match(state: TrainingState, losses: Losses, features, own, negative, *, weight) -> None:
-    """L_match of the batch; ``own`` are the pictures' captions, ``negative`` made false."""
+def _gate_logits(state: TrainingState, features, own, negative):
+    """Of the word gates: every picture with every own caption [B, NM, B, T], and each picture with
+    its hard negative [B, NM, T]."""
     gate, v_b = state.generator.icm.gate, features["v_b"]
     assert gate is not None  # checked by Deviations: L_match needs word gates
-    gates = gate.all_pairs(v_b, own["h_hat"])
-    hard = gate({"v_b": v_b, "h_hat": negative["h_hat"]}, training=True)
+    return gate.logits_of_all_pairs(v_b, own["h_hat"]), gate.logits(v_b, negative["h_hat"])
+
+
+def _add_match(losses: Losses, features, own, negative, logits_of, *, weight) -> None:
+    """L_match of the batch.
+
+    Args:
+        own, negative: ``h_hat`` and ``mask`` of the pictures' captions, and of those made false.
+        logits_of: the gates' logits, as :func:`_gate_logits` gives them.
+    """
+    gates, hard = map(WordGate.gates, logits_of)
     loss, right = L_match(
         gates, features["v_i"], own["h_hat"], own["mask"],
         hard, negative["h_hat"], negative["mask"],

@@ -12,7 +12,10 @@ from mim_tf.config import Config
 from mim_tf.models.discriminators import D_I, D_T
 from mim_tf.models.generator import make_generator
 from mim_tf.text import WordVectors
+from mim_tf.training.losses import match_at_chance
 from mim_tf.training.updates import update
+
+_RECENT = 0.98  # decay of the running mean of L_match: about the last 50 steps
 
 
 class TrainingState:
@@ -31,6 +34,9 @@ class TrainingState:
         d_i, d_t: the discriminators of each stage.
         texture_projection: the warm-up's ``h^ = W h``, while there is no memory to read.
         step: steps done.
+        match_at_chance: L_match of a batch about which nothing is known.
+        match_mean: running mean of L_match, by which the warm-up ends.
+        warm_up_end: the steps that the warm-up took; -1 while it goes on.
     """
 
     def __init__(
@@ -41,6 +47,7 @@ class TrainingState:
         vectors: WordVectors | None = None,
     ) -> None:
         self.config, self.replicas = config, replicas
+        self.vocabulary_size, self.vectors = vocabulary_size, vectors
         model = config.model
         self.generator = make_generator(config, vocabulary_size, vectors)
         self.averaged = make_generator(config, vocabulary_size)
@@ -66,6 +73,12 @@ class TrainingState:
         self.warm_up_optimizer = self._adam(options.warm_up_learning_rate)
         self.warm_up_optimizer.build(self.warm_up_variables)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.match_at_chance = match_at_chance(config.train.batch_size // replicas)
+        self.match_mean = tf.Variable(self.match_at_chance, trainable=False, name="match_mean")
+        self.warm_up_end = tf.Variable(
+            -1 if config.deviations.warm_up else 0,
+            dtype=tf.int64, trainable=False, name="warm_up_end",
+        )  # fmt: skip
 
     def _build_discriminators(self) -> None:
         """Call each once, which creates its weights."""
@@ -113,29 +126,50 @@ class TrainingState:
             clip_norm=self.config.deviations.clip_norm, replicas=self.replicas,
         )  # fmt: skip
 
-    def after_step(self) -> None:
-        """Count the step and average the generator (EMA); outside the replicas."""
+    def after_step(self, match=None) -> None:
+        """Count the step, average the generator (EMA) and L_match; outside the replicas.
+
+        Args:
+            match: L_match of the step, where there was one.
+        """
         self.step.assign_add(1)
+        if match is not None:
+            self.match_mean.assign_add((1 - _RECENT) * (match - self.match_mean))
         step = tf.cast(self.step, tf.float32)
         # Early on the average follows quickly, so that the initial weights soon leave it.
         decay = tf.minimum(self.config.deviations.ema, (1 + step) / (10 + step))
         for mean, current in zip(self.averaged.weights, self.generator.weights, strict=True):
             mean.assign(mean.value + (1 - decay) * (current.value - mean.value))
 
-    # Learning rates.
+    # Progress: the schedule of all that follows the warm-up counts from its end.
+
+    @property
+    def in_warm_up(self) -> bool:
+        """Whether the warm-up still goes on."""
+        return int(self.warm_up_end.numpy()) < 0
+
+    def steps_after_warm_up(self):
+        """How many of the steps done came after the warm-up; for graphs."""
+        return self.step - tf.maximum(self.warm_up_end, 0)
 
     def optimizer_of(self, step: int) -> keras.optimizers.Optimizer:
-        """The optimizer of the generator at a step: the warm-up has its own."""
-        warm = step < self.config.deviations.warm_up
+        """The optimizer of the generator at a step that was taken: the warm-up has its own."""
+        warm = self.in_warm_up or step < int(self.warm_up_end.numpy())
         return self.warm_up_optimizer if warm else self.generator_optimizer
 
-    def set_progress(self, step: int, last: int) -> None:
-        """Set the learning rates for a step of ``last``; the warm-up has a schedule of its own."""
-        options, warm_up = self.config.optimizer, self.config.deviations.warm_up
-        if step < warm_up:
-            rate = options.warm_up_learning_rate * self._decay(step / warm_up)
+    def set_progress(self, step: int, steps: int) -> None:
+        """Set the learning rates for a step; the warm-up has a schedule of its own.
+
+        Args:
+            step: counted from the very start.
+            steps: how many there are after the warm-up.
+        """
+        options, end = self.config.optimizer, int(self.warm_up_end.numpy())
+        if end < 0:
+            progress = step / self.config.deviations.warm_up
+            rate = options.warm_up_learning_rate * self._decay(progress)
             self.warm_up_optimizer.learning_rate.assign(rate)
-        factor = self._decay(max(0, step - warm_up) / max(1, last - warm_up))
+        factor = self._decay((step - end) / steps if end >= 0 else 0)
         self.generator_optimizer.learning_rate.assign(options.learning_rate * factor)
         self.discriminator_optimizer.learning_rate.assign(
             options.discriminator_learning_rate * factor
@@ -167,4 +201,6 @@ class TrainingState:
             parts["forerunner"] = self.texture_projection.weights
             parts["warm_up_optimizer"] = self.warm_up_optimizer.variables
         variables = {name: [weight.value for weight in part] for name, part in parts.items()}
-        return tf.train.Checkpoint(step=self.step, **variables)
+        return tf.train.Checkpoint(
+            step=self.step, match_mean=self.match_mean, warm_up_end=self.warm_up_end, **variables
+        )

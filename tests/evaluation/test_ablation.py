@@ -22,8 +22,12 @@ def test_an_ablation_of_no_row_is_refused(capsys):
 
 def test_the_ablation_trains_measures_and_goes_on(tmp_path, capsys, monkeypatch):
     base = tmp_path / "base.yaml"
-    train = {**TINY["train"], "steps": 1, "warm_up": 0, "discriminator_start": 9}
-    tree = {**TINY, "train": train, "loss": {"p": 0}}
+    tree = {
+        **TINY,
+        "train": {**TINY["train"], "steps": 1},
+        "deviations": {"warm_up": 1, "adversarial_every": 9},
+        "loss": {"p": 0},
+    }
     base.write_text(yaml.safe_dump(tree))
     output = tmp_path / "ablation"
     rows = ["full", "without-L_p", "coarse-only"]

@@ -93,3 +93,18 @@ def test_l_match_against_a_plain_loop():
     loss, better = losses.L_match(*(tf.constant(one, tf.float32) for one in arrays))
     np.testing.assert_allclose(loss, captions + pictures, rtol=1e-4)
     np.testing.assert_array_equal(better, own > hard)
+
+
+def test_scores_that_say_nothing_are_at_chance():
+    gates, nothing = tf.ones([3, 4, 3, 2]), tf.zeros([3, 2, 2, 5])
+    loss, _ = losses.L_match(
+        gates, nothing, tf.ones([3, 2, 5]), tf.ones([3, 2]),
+        gates[:, :, 0], tf.ones([3, 2, 5]), tf.ones([3, 2]),
+    )  # fmt: skip
+    close(loss, [losses.match_at_chance(3)] * 3)
+
+
+def test_l_level_is_the_mean_square_over_captions_and_words():
+    levels = tf.constant([[[1.0, 9.0], [2.0, -3.0]]])  # [1 picture, 2 captions, 2 words]
+    mask = tf.constant([[1.0, 0.0], [1.0, 1.0]])
+    close(losses.L_level(levels, mask), [(1 + 4 + 9) / 3])

@@ -137,8 +137,10 @@ def test_the_negatives_of_d_t_are_switches(fake, mismatched):
 
 def test_the_prior_closes_alpha_from_its_step_on():
     state = make(deviations={"alpha_prior": 3.0, "alpha_prior_start": 5})
+    state.warm_up_end.assign(4)
+    state.step.assign(8)
     assert stages._alpha_prior(state) == 0
-    state.step.assign(5)
+    state.step.assign(9)
     assert stages._alpha_prior(state) == 3
 
 
@@ -257,10 +259,12 @@ def test_while_drawing_comes_first_alpha_is_not_asked():
 
 
 def test_learning_rates_decay_over_the_last_half_of_each_part():
-    state = make(train={"steps": 12}, deviations={"warm_up": 4})
+    state = make(train={"steps": 8}, deviations={"warm_up": 4})
     warm_up, rest = [], []
     for step in (0, 2, 3, 4, 8, 10, 12):
-        state.set_progress(step, 12)
+        if step == 4:
+            state.warm_up_end.assign(4)
+        state.set_progress(step, 8)
         warm_up.append(float(state.warm_up_optimizer.learning_rate.numpy()))
         rest.append(float(state.generator_optimizer.learning_rate.numpy()))
     np.testing.assert_allclose(warm_up[:3], np.array([1, 1, 0.5]) * 4e-3, rtol=1e-5)
