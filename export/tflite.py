@@ -1,9 +1,9 @@
 """Export LiteRT files for phones: the text on the CPU, the picture on the GPU.
 
 ``python -m export.tflite --run RUN --output models/mobile`` writes ``text.tflite`` (token ids to
-``h^``, which an app may keep) and ``image.tflite`` (picture, ``h^`` and word mask to the edit) in
-float32 and smaller, with ``vocabulary.json`` and ``metadata.json``. ``litert_edit.py`` shows an
-app's developer how to use them.
+``h^``, which an app may keep, and to the attention of Eq. 2) and ``image.tflite`` (picture, ``h^``
+and word mask to the edit) in float32 and smaller, with ``vocabulary.json``, ``metadata.json`` and
+``memories.bin``, the table of Eq. 1. ``litert_edit.py`` shows an app's developer how to use them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
-METADATA = "metadata.json"
+METADATA, MEMORIES = "metadata.json", "memories.bin"
 _CALIBRATION, _MEASURED = 64, 8  # training pictures
 # Largest error of any pixel, of the range: more means that the conversion is broken.
 _LIMITS = {"float32": 1e-4, "float16": 2e-2}
@@ -155,13 +155,16 @@ def _write(editor, folder: Path) -> dict[str, Any]:
                 (folder / name).write_bytes(data)
                 files[name] = {"bytes": len(data), **signature(data), "error": error}
     editor.run.vocabulary.save(folder / "vocabulary.json")
+    memory = editor.generator.mtfg.memory
+    if memory is not None:
+        (folder / MEMORIES).write_bytes(np.asarray(memory, "<f4").tobytes())
     (folder / METADATA).write_text(json.dumps(_metadata(editor, files), indent=2) + "\n")
     return files
 
 
-_OUTPUTS = {"text": ("h_hat", "mask"), "image": ("coarse", "fine", "alpha")}
+_OUTPUTS = {"text": ("h_hat", "mask", "attention"), "image": ("coarse", "fine", "alpha")}
 # Width of each output's range; h^ has none of its own and is measured in its own spread.
-_WIDTH = {"coarse": 2.0, "fine": 2.0, "alpha": 1.0, "mask": 1.0}
+_WIDTH = {"coarse": 2.0, "fine": 2.0, "alpha": 1.0, "mask": 1.0, "attention": 1.0}
 
 
 def file_name(kind: str, variant: str) -> str:
@@ -173,8 +176,7 @@ def text_function(editor) -> tuple[Callable, list]:
     import tensorflow as tf
 
     def read(tokens):
-        words = editor.generator.read(tokens, training=False)
-        return {"h_hat": words["h_hat"], "mask": words["mask"]}
+        return editor.generator.read(tokens, training=False)
 
     return read, [tf.TensorSpec([1, editor.run.config.data.max_words], tf.int32, "tokens")]
 
@@ -256,7 +258,7 @@ def _examples(editor) -> Examples:
 
 def _texture(editor, tokens: np.ndarray) -> dict[str, np.ndarray]:
     words = editor.generator.read(tokens, training=False)
-    return {"h_hat": np.array(words["h_hat"]), "mask": np.array(words["mask"])}
+    return {name: np.array(words[name]) for name in _OUTPUTS["text"]}
 
 
 def _expected(editor, squares: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:
@@ -272,7 +274,8 @@ def _expected(editor, squares: np.ndarray, tokens: np.ndarray) -> dict[str, np.n
 def _inputs(kind: str, squares, tokens, texture) -> dict[str, np.ndarray]:
     if kind == "text":
         return {"tokens": tokens}
-    return {"image": squares, **{name: one[-_MEASURED:] for name, one in texture.items()}}
+    measured = {name: texture[name][-_MEASURED:] for name in ("h_hat", "mask")}
+    return {"image": squares, **measured}
 
 
 def measure(
@@ -329,18 +332,27 @@ def signature(model: bytes) -> dict[str, Any]:
 
 def _metadata(editor, files: dict[str, Any]) -> dict[str, Any]:
     config = editor.run.config
+    memory = editor.generator.mtfg.memory
+    known = set(editor.run.vocabulary.words)
     return {
         "files": files,
         "size": editor.size,
         "coarse_size": config.model.coarse_size,
         "max_words": config.data.max_words,
         "vocabulary": "vocabulary.json",
+        # What a caption says to change to; for the messages of mim_tf.captions.
+        "deciding_words": [word for word in config.data.swap_words if word in known],
+        # The table of Eq. 1, little-endian float32: which texture each memory holds.
+        "memories": None
+        if memory is None
+        else {"file": MEMORIES, "shape": [int(length) for length in memory.shape]},
         "ranges": {
             "image": [-1, 1],
             "coarse": [-1, 1],
             "fine": [-1, 1],
             "alpha": [0, 1],
             "mask": [0, 1],
+            "attention": [0, 1],
         },
         "preprocessing": {
             "picture": "upright, RGB over white, largest centred square, resized bilinearly with "

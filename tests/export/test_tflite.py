@@ -144,6 +144,22 @@ def test_metadata_tells_what_the_files_are(mobile, editor):
     assert metadata["files"]["text.tflite"]["inputs"]["tokens"]["shape"] == [1, 16]
     words = json.loads((mobile / "vocabulary.json").read_text())["words"]
     assert tuple(words) == editor.run.vocabulary.words
+    assert set(metadata["files"]["text.tflite"]["outputs"]) == {"h_hat", "mask", "attention"}
+    swap_words = editor.run.config.data.swap_words
+    assert metadata["deciding_words"] == [word for word in swap_words if word in words]
+
+
+def test_memories_and_attention_are_the_generators(mobile, editor):
+    memory = np.array(editor.generator.mtfg.memory)
+    metadata = json.loads((mobile / "metadata.json").read_text())["memories"]
+    assert metadata == {"file": "memories.bin", "shape": list(memory.shape)}
+    table = np.fromfile(mobile / "memories.bin", "<f4").reshape(memory.shape)
+    np.testing.assert_array_equal(table, memory)
+    model = litert_edit.Model(mobile)
+    read = model.text(tokens=model.tokens(CAPTION))
+    expected = editor.generator.read(editor.tokens([CAPTION]))["attention"]
+    np.testing.assert_allclose(read["attention"], expected, atol=1e-5)
+    np.testing.assert_allclose(read["attention"] @ table, read["h_hat"], atol=1e-4)
 
 
 def convert(function, *shapes):
@@ -226,10 +242,11 @@ def test_every_kind_of_network_runs_on_the_gpu(model, tmp_path):
     assert unsupported(model) == []
     squares = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
     tokens = editor.tokens(["a red bird", "red"])
-    texture = tflite._texture(editor, tokens)
+    read = tflite._texture(editor, tokens)
+    texture = {name: read[name] for name in ("h_hat", "mask")}
     wanted = {
         name: one
         for name, one in tflite._expected(editor, squares, tokens).items()
-        if name not in texture
+        if name not in read
     }
     assert tflite.measure(model, {"image": squares, **texture}, wanted)["largest"] < 1e-4
