@@ -14,7 +14,7 @@ PACKAGE = Path(mim_tf.__file__).parent
 # A room (a folder, or a single module) may import rooms of lower layers; a folder's own modules
 # may import each other.
 LAYERS = [
-    {"errors"},
+    {"errors", "captions"},
     {"config", "flags", "metrics", "storage"},
     {"config_files", "text", "pictures"},
     {"models", "data"},
@@ -38,6 +38,7 @@ LAYERS = [
         "study",
         "report",
         "import_evaluators",
+        "app",
     },
 ]
 DIVIDED = {"training"}  # its modules lie on several layers: run stands between mimnet and loop
