@@ -18,7 +18,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags
@@ -208,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*args)
 
     def do_GET(self) -> None:  # noqa: N802  the name that http.server calls
-        name = unquote(urlsplit(self.path).path).removeprefix("/") or "index.html"
+        name = unquote(self.path.partition("?")[0]).removeprefix("/") or "index.html"
         content = self.files.get(name)
         if content is None:
             self.send_error(HTTPStatus.NOT_FOUND)

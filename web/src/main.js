@@ -4,6 +4,7 @@ import { NOTHING_CHANGED } from "./captions.js";
 import { byId, element, toast } from "./elements.js";
 import { Engine } from "./engine.js";
 import { History } from "./history.js";
+import { listenToFiles } from "./incoming.js";
 import { Memories } from "./memories.js";
 import { decode, download, named, thumbnail } from "./pictures.js";
 import { Sentence } from "./sentence.js";
@@ -241,35 +242,6 @@ async function editResult() {
   byId("caption", HTMLTextAreaElement).focus();
 }
 
-function listenToFiles() {
-  const file = byId("file", HTMLInputElement);
-  const drop = byId("drop", HTMLElement);
-  file.addEventListener("change", () => {
-    const chosen = file.files?.[0];
-    if (chosen) takeFile(chosen, chosen.name);
-    file.value = ""; // the same file may be chosen again
-  });
-  document.addEventListener("paste", (event) => {
-    const pasted = event.clipboardData?.files[0];
-    if (!pasted) return; // text goes to the field it is pasted into
-    event.preventDefault();
-    takeFile(pasted, pasted.name || "The pasted picture");
-  });
-  document.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    drop.hidden = !event.dataTransfer?.types.includes("Files");
-  });
-  document.addEventListener("dragleave", (event) => {
-    if (event.relatedTarget === null) drop.hidden = true;
-  });
-  document.addEventListener("drop", (event) => {
-    event.preventDefault();
-    drop.hidden = true;
-    const dropped = event.dataTransfer?.files[0];
-    if (dropped) takeFile(dropped, dropped.name);
-  });
-}
-
 function listenToControls() {
   strength.addEventListener("input", () => {
     showStrength(Number(strength.value));
@@ -315,7 +287,7 @@ async function offerGpu() {
 }
 
 async function start() {
-  listenToFiles();
+  listenToFiles(takeFile);
   listenToControls();
   stage.setView(settings.view);
   sentence.text = settings.caption;

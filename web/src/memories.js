@@ -3,7 +3,8 @@
 import { byId, element, toast } from "./elements.js";
 import { draw } from "./pictures.js";
 
-const SHOWN = 6;
+const SHOWN = 6; // memories of a word, at most
+const LEAST = 0.005; // of a word's attention that a memory must have to be shown
 
 const part = byId("memory-part", HTMLElement);
 const words = byId("words", HTMLElement);
@@ -18,6 +19,8 @@ export class Memories {
   #slot = null;
   #picture = 0;
   #length;
+  #deciding;
+  #caption = "";
 
   /**
    * @param {import("./engine.js").Engine} engine
@@ -26,6 +29,7 @@ export class Memories {
   constructor(engine, metadata) {
     this.engine = engine;
     this.#length = metadata.memories?.shape[0] ?? 0;
+    this.#deciding = metadata.deciding_words ?? [];
     words.addEventListener("change", (event) => {
       this.#word = Number(/** @type {HTMLInputElement} */ (event.target).value);
       this.#showBars();
@@ -43,7 +47,11 @@ export class Memories {
     this.#attention = attention;
     if (picture !== this.#picture) this.#hidePicture();
     this.#picture = picture;
-    this.#word = Math.min(this.#word, read.length - 1);
+    const caption = read.map(({ text }) => text).join(" ");
+    if (caption !== this.#caption) {
+      this.#caption = caption; // begin with a word that says something
+      this.#word = Math.max(0, read.findIndex(({ text }) => this.#deciding.includes(text)));
+    }
     const legend = words.querySelector("legend");
     words.replaceChildren(
       ...(legend ? [legend] : []),
@@ -65,13 +73,14 @@ export class Memories {
     if (!row) return;
     const strongest = Array.from(row, (weight, slot) => ({ weight, slot }))
       .sort((a, b) => b.weight - a.weight)
-      .slice(0, SHOWN);
+      .filter(({ weight }, rank) => rank === 0 || (rank < SHOWN && weight >= LEAST));
     bars.replaceChildren(
       ...strongest.map(({ weight, slot }) => {
         const bar = document.createElement("i");
         bar.style.width = `${100 * weight}%`;
         const button = element("button", { type: "button", onclick: () => this.#paint(slot) },
-          bar, element("span", {}, `Memory ${slot}`),
+          element("span", {}, `Memory ${slot}`),
+          element("span", { className: "track" }, bar),
           element("span", {}, `${(100 * weight).toFixed(1)} %`));
         button.setAttribute("aria-pressed", String(slot === this.#slot));
         button.dataset.slot = String(slot);

@@ -143,11 +143,12 @@ export class Sentence {
       );
       const list = element("ul", { className: "chips" }, ...buttons);
       list.setAttribute("aria-label", title);
-      return [element("h3", {}, title), list];
+      const open = matchMedia("(min-width: 821px)").matches; // a phone's screen is short
+      return element("details", { open }, element("summary", {}, title), list);
     };
     chips.replaceChildren(
-      ...(deciding.length > 0 ? group("Words for what to change to", deciding) : []),
-      ...group(deciding.length > 0 ? "Other words it knows" : "Words it knows", others),
+      ...(deciding.length > 0 ? [group("Words for what to change to", deciding)] : []),
+      group(deciding.length > 0 ? "Other words it knows" : "Words it knows", others),
     );
   }
 
