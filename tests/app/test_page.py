@@ -194,6 +194,26 @@ def test_bad_files_give_one_line_and_the_page_goes_on(address, browser, picture,
         edit(page, "blue wings")
 
 
+@pytest.mark.parametrize("way", ["paste", "drop"])
+def test_a_picture_is_pasted_or_dropped(address, browser, picture, way):
+    script = """async ({way, bytes}) => {
+      const file = new File([new Uint8Array(bytes)], `${way}.png`, {type: "image/png"});
+      const data = new DataTransfer();
+      data.items.add(file);
+      const event = way === "paste"
+        ? new ClipboardEvent("paste", {clipboardData: data, bubbles: true})
+        : new DragEvent("drop", {dataTransfer: data, bubbles: true});
+      document.body.dispatchEvent(event);
+    }"""
+    height, width = files.read(picture).shape[:2]
+    with opened(browser, address) as page:
+        page.evaluate(script, {"way": way, "bytes": list(picture.read_bytes())})
+        page.wait_for_function(
+            "(size) => document.querySelector('#facts').textContent.startsWith(size)",
+            arg=f"{width} × {height} pixels, edited",
+        )
+
+
 def test_edit_the_edit_undo_and_redo(address, browser, picture, tmp_path):
     with opened(browser, address) as page:
         upload(page, picture)
