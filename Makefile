@@ -1,9 +1,10 @@
 # make demo: train on procedural birds and show edits.   make test: run every test.
+# make app: build the page of mim_tf.app (needs Node 20.19, or 22.12 or newer).
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-import lint
+.PHONY: demo test test-import lint app test-app
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed"'
@@ -30,3 +31,11 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy mim_tf export benchmarks
+
+# What the build makes is in mim_tf/app_files/, as package data.
+app:
+	cd web && npm ci --no-audit --no-fund && npm run build
+
+# The page's own checks; tests/app/ drives it in a browser.
+test-app: app
+	cd web && npm run check && npm test

@@ -8,7 +8,7 @@ import numpy as np
 
 # Width of each output's range. h^ is not bounded: its error is taken relative to the spread of the
 # expected values.
-_WIDTH = {"coarse": 2.0, "fine": 2.0, "alpha": 1.0, "boundary": 1.0, "mask": 1.0}
+_WIDTH = {"coarse": 2.0, "fine": 2.0, "alpha": 1.0, "boundary": 1.0, "mask": 1.0, "attention": 1.0}
 
 
 def measure(

@@ -14,13 +14,13 @@ from mim_tf.backends.litert import OUTPUTS
 def text_function(editor) -> tuple[Callable, list]:
     """Token ids to word features: the function, and the specifications of its arguments.
 
-    The function maps ``tokens`` int32 [1, T] to ``h_hat`` [1, T, l] and ``mask`` [1, T].
+    The function maps ``tokens`` int32 [1, T] to ``h_hat`` [1, T, l], ``mask`` [1, T] and
+    ``attention`` [1, T, n], the weights of Eq. 2.
     """
     import tensorflow as tf
 
     def read(tokens):
-        words = editor.generator.encode_text(tokens, training=False)
-        return {"h_hat": words["h_hat"], "mask": words["mask"]}
+        return editor.generator.encode_text(tokens, training=False)
 
     return read, [tf.TensorSpec([1, editor.run.config.data.max_words], tf.int32, "tokens")]
 

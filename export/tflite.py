@@ -1,10 +1,10 @@
 """Export LiteRT files for phones: the text encoder for the CPU, the rest for the GPU.
 
 ``python -m export.tflite --run RUN --output models/mobile`` writes ``text.tflite`` (token ids to
-``h^``, which an app can keep for further pictures) and ``image.tflite`` (picture, ``h^`` and word
-mask to the edit), each in float32 and in smaller variants, and ``vocabulary.json`` and
-``metadata.json``. ``mim_tf.load`` edits with them; ``mim_tf/backends/litert.py`` shows how an app
-uses them.
+``h^``, which an app can keep for further pictures, and to Eq. 2's attention) and ``image.tflite``
+(picture, ``h^`` and word mask to the edit), each in float32 and in smaller variants, and beside
+them ``vocabulary.json``, ``metadata.json`` and ``memories.bin``, the table of Eq. 1. `mim_tf.load`
+edits with them; ``mim_tf/backends/litert.py`` shows how an app uses them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from .litert_accuracy import measure, signature
 from .litert_conversion import convert, image_function, save_function, text_function
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
-_OUTPUTS = {"text": ("h_hat", "mask"), "image": OUTPUTS}
+MEMORIES = "memories.bin"
+_OUTPUTS = {"text": ("h_hat", "mask", "attention"), "image": OUTPUTS}
 _CALIBRATION, _MEASURED = 64, 8  # number of training pictures for each
 # Above this largest error, relative to the output's range, the conversion must be broken.
 _LIMITS = {"float32": 1e-4, "float16": 2e-2}
@@ -132,7 +133,7 @@ def _write(editor, folder: Path, variants: Sequence[str]) -> dict[str, Any]:
         "text": {"tokens": measured[1]},
         "image": {
             "image": measured[0],
-            **{name: array[-_MEASURED:] for name, array in words.items()},
+            **{name: words[name][-_MEASURED:] for name in ("h_hat", "mask")},
         },
     }
     expected = _expected(editor, *measured)
@@ -168,6 +169,9 @@ def _write(editor, folder: Path, variants: Sequence[str]) -> dict[str, Any]:
                 (folder / name).write_bytes(model)
                 files[name] = {"bytes": len(model), **signature(model), "error": error}
     editor.run.vocabulary.save(folder / "vocabulary.json")
+    memory = editor.generator.mtfg.memory
+    if memory is not None:
+        (folder / MEMORIES).write_bytes(np.asarray(memory, "<f4").tobytes())
     (folder / METADATA).write_text(json.dumps(_metadata(editor, files), indent=2) + "\n")
     return files
 
@@ -226,9 +230,9 @@ def _examples(editor) -> Examples:
 
 
 def _word_features(editor, tokens: np.ndarray) -> dict[str, np.ndarray]:
-    """``h_hat`` [K, T, l] and ``mask`` [K, T] of captions."""
+    """``h_hat`` [K, T, l], ``mask`` [K, T] and ``attention`` [K, T, n] of captions."""
     words = editor.generator.encode_text(tokens, training=False)
-    return {"h_hat": np.array(words["h_hat"]), "mask": np.array(words["mask"])}
+    return {name: np.array(words[name]) for name in _OUTPUTS["text"]}
 
 
 def _expected(editor, squares: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:
@@ -243,6 +247,8 @@ def _expected(editor, squares: np.ndarray, tokens: np.ndarray) -> dict[str, np.n
 def _metadata(editor, files: dict[str, Any]) -> dict[str, Any]:
     """What an app must know: files, sizes, ranges, and how to prepare a picture and a caption."""
     config = editor.run.config
+    memory = editor.generator.mtfg.memory
+    known = set(editor.run.vocabulary.words)
     return {
         "files": files,
         # Tells whether the files still belong to the run that they lie in.
@@ -251,6 +257,12 @@ def _metadata(editor, files: dict[str, Any]) -> dict[str, Any]:
         "coarse_size": config.model.coarse_size,
         "max_words": config.data.max_words,
         "vocabulary": "vocabulary.json",
+        # What a caption says to change to; for the messages of mim_tf.captions.
+        "deciding_words": [word for word in config.data.swap_words if word in known],
+        # The table of Eq. 1, little-endian float32: which texture each memory holds.
+        "memories": None
+        if memory is None
+        else {"file": MEMORIES, "shape": [int(length) for length in memory.shape]},
         "ranges": {
             "image": [-1, 1],
             "coarse": [-1, 1],
@@ -258,6 +270,7 @@ def _metadata(editor, files: dict[str, Any]) -> dict[str, Any]:
             "alpha": [0, 1],
             "boundary": [0, 1],
             "mask": [0, 1],
+            "attention": [0, 1],
         },
         "preprocessing": {
             "picture": "upright, RGB over white, largest centred square, resized bilinearly with "

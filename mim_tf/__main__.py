@@ -22,6 +22,7 @@ COMMANDS = {
     "study": "make and evaluate a study with human raters",
     "report": "gather a run's results on one page",
     "demo": "train on drawn birds, edit unseen ones, show and score them",
+    "app": "serve, or write, a page that edits pictures in the browser",
     "serve": "serve an exported model over HTTP",
     "export": "write a SavedModel or LiteRT files: mim export saved-model|tflite",
 }

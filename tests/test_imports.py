@@ -14,7 +14,7 @@ PACKAGE = Path(mim_tf.__file__).parent
 # A room (a folder, or a single module) may import rooms of lower layers; a folder's own modules
 # may import each other.
 LAYERS = [
-    {"errors"},
+    {"errors", "captions"},
     {"config", "flags", "metrics", "places", "storage"},
     {"text", "pictures"},
     {"backends/litert", "models", "data"},
@@ -41,6 +41,7 @@ LAYERS = [
         "study",
         "report",
         "import_evaluators",
+        "app",
     },
     {"__main__"},
 ]

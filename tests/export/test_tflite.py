@@ -128,6 +128,22 @@ def test_the_metadata_describes_the_files(mobile, editor):
     assert metadata["files"]["text.tflite"]["inputs"]["tokens"]["shape"] == [1, 16]
     words = json.loads((mobile / "vocabulary.json").read_text())["words"]
     assert tuple(words) == editor.run.vocabulary.words
+    assert set(metadata["files"]["text.tflite"]["outputs"]) == {"h_hat", "mask", "attention"}
+    swap_words = editor.run.config.data.swap_words
+    assert metadata["deciding_words"] == [word for word in swap_words if word in words]
+
+
+def test_memories_and_attention_are_the_generators(mobile, editor):
+    memory = np.array(editor.generator.mtfg.memory)
+    metadata = json.loads((mobile / "metadata.json").read_text())["memories"]
+    assert metadata == {"file": "memories.bin", "shape": list(memory.shape)}
+    table = np.fromfile(mobile / "memories.bin", "<f4").reshape(memory.shape)
+    np.testing.assert_array_equal(table, memory)
+    tokens = editor.tokens([CAPTION])
+    read = LiteRTBackend(mobile)._text(tokens=tokens)
+    expected = editor.generator.encode_text(tokens)["attention"]
+    np.testing.assert_allclose(read["attention"], expected, atol=1e-5)
+    np.testing.assert_allclose(read["attention"] @ table, read["h_hat"], atol=1e-4)
 
 
 def convert(function, *shapes):
@@ -210,11 +226,12 @@ def test_every_kind_of_network_runs_on_the_gpu(sections, tmp_path):
     assert unsupported(model) == []
     squares = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
     tokens = editor.tokens(["a red bird", "red"])
-    words = tflite._word_features(editor, tokens)
+    read = tflite._word_features(editor, tokens)
+    words = {name: read[name] for name in ("h_hat", "mask")}
     expected = {
         name: array
         for name, array in tflite._expected(editor, squares, tokens).items()
-        if name not in words
+        if name not in read
     }
     error = litert_accuracy.measure(model, {"image": squares, **words}, expected)
     assert error["largest"] < 1e-4

@@ -1,0 +1,183 @@
+"""The page on which a model runs in the browser: its files, as a server on this machine gives them
+and as a static folder for any web host. It needs no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote
+
+from mim_tf.errors import UserError
+from mim_tf.storage import replacing_folder
+
+PAGE = Path(__file__).resolve().parent.parent / "app_files"  # built from web/
+_MARK = "model/metadata.json"  # tells an earlier export from a folder of something else
+
+
+@dataclass(frozen=True)
+class Model:
+    """The LiteRT files of one model that the page asks for.
+
+    Attributes:
+        folder: what ``export.tflite`` wrote.
+        metadata: its metadata, where ``files`` names no more than the page needs.
+        files: names of the other files that the page needs.
+    """
+
+    folder: Path
+    metadata: dict
+    files: tuple[str, ...]
+
+
+def read_model(folder: Path) -> Model:
+    """The files of a folder that the page needs: of each network in float16, else in float32.
+
+    Raises:
+        UserError: the folder is not what ``export.tflite`` writes, or lacks a file.
+    """
+    file = folder / "metadata.json"
+    try:
+        metadata = json.loads(file.read_text("utf-8"))
+        listed, vocabulary = metadata["files"], metadata["vocabulary"]
+        memories = metadata.get("memories")  # none in a model without memory
+        others = [vocabulary] + ([memories["file"]] if memories else [])
+    except FileNotFoundError:
+        raise UserError(f"{folder} is no folder of export.tflite: no metadata.json") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{file} is not what export.tflite writes; export again") from None
+    networks = []
+    for kind in ("text", "image"):
+        names = [name for name in (f"{kind}_float16.tflite", f"{kind}.tflite") if name in listed]
+        if not names:
+            raise UserError(f"{file} lists no {kind}_float16.tflite; export again")
+        networks.append(names[0])
+    for name in (*networks, *others):
+        if Path(name).name != name or not (folder / name).is_file():
+            raise UserError(f"{folder} has no file {name}; export again")
+    needed = {**metadata, "files": {name: listed[name] for name in networks}}
+    return Model(folder, needed, (*networks, *others))
+
+
+def site(model: Model) -> dict[str, Path | bytes]:
+    """All that a browser may ask for: path below the page's address -> file or content.
+
+    Raises:
+        UserError: the page has not been built.
+    """
+    if not (PAGE / "index.html").is_file():
+        raise UserError(f"the page is not built: {PAGE} has no index.html; run: make app")
+    found: dict[str, Path | bytes] = {
+        path.relative_to(PAGE).as_posix(): path for path in PAGE.rglob("*") if path.is_file()
+    }
+    found |= {f"model/{name}": model.folder / name for name in model.files}
+    found[_MARK] = json.dumps(model.metadata, indent=2).encode() + b"\n"
+    return found
+
+
+def export(model: Model, output: Path) -> None:
+    """Write the page and its model as a static folder, whole or not at all.
+
+    Args:
+        model: to edit with.
+        output: replaced if it holds an earlier export.
+
+    Raises:
+        UserError: the folder holds something else, or cannot be written.
+    """
+    files = site(model)
+    if output.exists() and not (output / _MARK).is_file() and (
+        not output.is_dir() or any(output.iterdir())
+    ):  # fmt: skip
+        raise UserError(f"--export {output} is not an earlier export; name an empty folder")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with replacing_folder(output) as whole:
+            for name, content in files.items():
+                target = whole / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if isinstance(content, bytes):
+                    target.write_bytes(content)
+                else:
+                    shutil.copyfile(content, target)
+    except OSError as error:
+        raise UserError(
+            f"--export {output}: cannot be written ({error.strerror or error})"
+        ) from None
+
+
+def make_server(model: Model, port: int) -> ThreadingHTTPServer:
+    """A server of the page on this machine's loopback address.
+
+    Args:
+        model: to edit with.
+        port: 0 takes any free one.
+
+    Raises:
+        UserError: the port cannot be had, or the page is not built.
+    """
+    files = site(model)
+    try:
+        return _Server(("127.0.0.1", port), partial(_Handler, files))
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"--port {port}: {reason}; choose another") from None
+
+
+class _Server(ThreadingHTTPServer):
+    allow_reuse_address = sys.platform != "win32"  # where it would let two servers share a port
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a browser that went away
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers GET and HEAD for the files of a site, and for nothing else."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+
+    def __init__(self, files: Mapping[str, Path | bytes], *args) -> None:
+        self.files = files
+        super().__init__(*args)
+
+    def do_GET(self) -> None:  # noqa: N802  the name that http.server calls
+        name = unquote(self.path.partition("?")[0]).removeprefix("/") or "index.html"
+        content = self.files.get(name)
+        if content is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        try:
+            data = content if isinstance(content, bytes) else content.read_bytes()
+        except OSError:  # removed or built anew since the start
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8" if "text" in kind else kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Cache-Control", "no-cache")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, format: str, *args) -> None:
+        """Requests are not told: they would bury the address."""
+
+
+# Windows' registry may give script files another type, with which no browser runs them.
+mimetypes.add_type("text/javascript", ".js")
+mimetypes.add_type("application/wasm", ".wasm")

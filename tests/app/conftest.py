@@ -1,0 +1,82 @@
+"""Fixtures of the page's tests: LiteRT files, the built page, and a real browser."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from mim_tf import places
+from mim_tf.pages import app as page_files
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def litert(tmp_path_factory) -> Path:
+    """LiteRT files of the shipped preset: the shipped ones, or exported here."""
+    from export.tflite import export
+    from mim_tf.editor import Editor
+    from mim_tf.run import Run
+
+    shipped = ROOT / "presets" / "birds-64" / places.LITERT
+    if (shipped / "memories.bin").is_file():
+        return shipped
+    folder = tmp_path_factory.mktemp("models") / "litert"
+    export(Editor(Run.preset("birds-64")), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built() -> Path:
+    """The built page."""
+    if not (page_files.PAGE / "index.html").is_file():
+        pytest.skip("the page is not built (make app)")
+    return page_files.PAGE
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A page and a model of a few bytes each, for what needs no browser."""
+    page, model = tmp_path / "page", tmp_path / "model"
+    (page / "assets").mkdir(parents=True)
+    model.mkdir()
+    (page / "index.html").write_text("<p>page</p>")
+    (page / "assets" / "a.js").write_text("1")
+    files = ("text.tflite", "text_float16.tflite", "image.tflite", "vocabulary.json")
+    for name in files:
+        (model / name).write_text(name)
+    (model / "metadata.json").write_text(
+        '{"files": {"text.tflite": 1, "text_float16.tflite": 2, "image.tflite": 3},'
+        ' "vocabulary": "vocabulary.json", "size": 64}'
+    )
+    monkeypatch.setattr(page_files, "PAGE", page)
+    return model
+
+
+@pytest.fixture(scope="module")
+def address(built, litert):
+    """Where ``mim_tf.app`` serves the page."""
+    server = page_files.make_server(page_files.read_model(litert), 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed (requirements-dev.txt)"
+    )
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for path in map(shutil.which, names) if path), None)
+    with sync_api.sync_playwright() as driver:
+        try:
+            chromium = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except sync_api.Error as error:
+            pytest.skip(f"no Chromium to start (playwright install chromium): {str(error)[:80]}")
+        yield chromium
+        chromium.close()

@@ -1,0 +1,75 @@
+"""What a newcomer types, and the messages that the command line and the page must both give."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from mim_tf.captions import check_caption, edit_distance, split_words
+
+ROOT = Path(__file__).parents[2]
+SHARED = json.loads((ROOT / "tests" / "captions.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("case", SHARED["cases"], ids=lambda case: case["caption"] or "empty")
+def test_each_caption_gets_its_messages(case):
+    found = check_caption(
+        case["caption"], SHARED["vocabulary"], SHARED["max_words"], SHARED["deciding_words"]
+    )
+    assert json.loads(json.dumps([asdict(message) for message in found])) == case["messages"]
+
+
+@pytest.mark.parametrize("case", SHARED["cases"], ids=lambda case: case["caption"] or "empty")
+def test_words_and_tokens_are_the_vocabularys(case):
+    from mim_tf.text import Vocabulary, tokenize
+
+    assert [word.text for word in split_words(case["caption"])] == tokenize(case["caption"])
+    vocabulary = Vocabulary(SHARED["vocabulary"])
+    assert vocabulary.encode(case["caption"], SHARED["max_words"]).tolist() == case["tokens"]
+
+
+def test_the_cases_are_about_the_shipped_preset():
+    import yaml
+
+    preset = ROOT / "presets" / "birds-64"
+    words = json.loads((preset / "vocabulary.json").read_text("utf-8"))["words"]
+    data = yaml.safe_load((preset / "config.yaml").read_text("utf-8"))["data"]
+    assert SHARED["vocabulary"] == words
+    assert SHARED["max_words"] == data["max_words"]
+    assert SHARED["deciding_words"] == data["swap_words"]
+
+
+def test_what_an_edit_refuses_is_refused():
+    """No caption passes that :meth:`mim_tf.text.Vocabulary.encode_request` would refuse."""
+    from mim_tf.errors import UserError
+    from mim_tf.text import Vocabulary
+
+    vocabulary = Vocabulary(SHARED["vocabulary"])
+    for case in SHARED["cases"]:
+        try:
+            vocabulary.encode_request(case["caption"], SHARED["max_words"])
+        except UserError:
+            assert any(message["refuses"] for message in case["messages"]), case["caption"]
+
+
+def test_without_deciding_words_no_caption_is_undecided():
+    assert check_caption("a bird", SHARED["vocabulary"], 24) == []
+
+
+def test_edit_distance():
+    assert edit_distance("", "abc") == 3
+    assert edit_distance("blakc", "black") == 1
+    assert edit_distance("kitten", "sitting") == 3
+
+
+def test_the_page_gives_the_same_messages_and_tokens():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed; the page's own tests need it")
+    done = subprocess.run([node, "--test"], cwd=ROOT / "web", capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

@@ -1,0 +1,70 @@
+/**
+ * Steps to undo and redo.
+ *
+ * @typedef {object} Step
+ * @property {import("./pictures.js").NamedPicture} picture what is edited
+ * @property {string} caption
+ * @property {number} strength
+ * @property {HTMLCanvasElement} [thumbnail] of the result
+ */
+
+const MOST = 40;
+
+export class History {
+  /** @type {Step[]} */
+  steps = [];
+  at = -1;
+  #open = false;
+
+  get current() {
+    return this.steps[this.at];
+  }
+
+  get canUndo() {
+    return this.at > 0;
+  }
+
+  get canRedo() {
+    return this.at < this.steps.length - 1;
+  }
+
+  /**
+   * A new step; it drops what could be redone.
+   * @param {Step} step
+   */
+  push(step) {
+    this.steps = [...this.steps.slice(0, this.at + 1), step].slice(-MOST);
+    this.at = this.steps.length - 1;
+    this.#open = false;
+  }
+
+  /**
+   * Change the caption or the strength. While somebody is still typing or dragging, the changes
+   * make one step; `close` ends it.
+   * @param {Partial<Step>} change
+   */
+  change(change) {
+    const step = { ...this.current, thumbnail: undefined, ...change };
+    if (this.#open && !this.canRedo) {
+      this.steps[this.at] = step;
+    } else {
+      this.push(step);
+      this.#open = true;
+    }
+  }
+
+  close() {
+    this.#open = false;
+  }
+
+  /** @param {number} at */
+  jump(at) {
+    if (at >= 0 && at < this.steps.length) this.at = at;
+    this.#open = false;
+  }
+
+  /** Ids of the pictures that some step still needs. */
+  get pictures() {
+    return new Set(this.steps.map((step) => step.picture.id));
+  }
+}

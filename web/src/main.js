@@ -1,0 +1,324 @@
+/** The page: picture and sentence in, edited picture out. */
+
+import { NOTHING_CHANGED } from "./captions.js";
+import { byId, element, toast } from "./elements.js";
+import { Engine } from "./engine.js";
+import { History } from "./history.js";
+import { listenToFiles } from "./incoming.js";
+import { Memories } from "./memories.js";
+import { decode, download, named, thumbnail } from "./pictures.js";
+import { Sentence } from "./sentence.js";
+import { Several } from "./several.js";
+import { fromHash, toHash } from "./share.js";
+import { Stage } from "./stage.js";
+
+/** @typedef {{name: string, file: string, alt: string, caption: string}} Example */
+
+const THUMBNAIL = 96; // pixels
+const PAUSE = 120; // milliseconds without a key before an edit runs
+
+const strength = byId("strength", HTMLInputElement);
+const settings = fromHash(location.hash);
+const engine = new Engine();
+const history = new History();
+const stage = new Stage(() => writeAddress());
+const sentence = new Sentence(
+  () => changed({ caption: sentence.text }),
+  () => history.close(),
+);
+const several = new Several(
+  engine,
+  sentence,
+  () => history.current,
+  (caption) => {
+    sentence.text = caption;
+    history.close();
+    changed({ caption });
+    byId("caption", HTMLTextAreaElement).focus();
+  },
+);
+/** @type {Memories | undefined} */
+let memories;
+/** @type {Example[]} */
+let examples = [];
+let loaded = false;
+let newest = 0; // number of the edit asked for last; answers to earlier ones are dropped
+/** @type {import("./engine.js").Edit | null} */
+let shown = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+
+/** @param {Partial<import("./history.js").Step>} change */
+function changed(change) {
+  if (!history.current) return;
+  history.change(change);
+  clearTimeout(timer);
+  timer = setTimeout(refresh, PAUSE);
+}
+
+/** Edit what the history's current step says, and show it. */
+async function refresh() {
+  const step = history.current;
+  if (!step || !loaded) return;
+  clearTimeout(timer);
+  const number = ++newest;
+  sentence.check();
+  showStrength(step.strength);
+  writeAddress();
+  markExample(step.picture.name);
+  if (!sentence.ready) {
+    show(step, null);
+    return;
+  }
+  const slow = setTimeout(() => stage.wait("Painting"), 150);
+  try {
+    const edit = await engine.edit(step.picture.id, step.caption, step.strength);
+    if (number === newest) {
+      show(step, edit);
+      if (!edit.changed && step.strength > 0) note(NOTHING_CHANGED);
+    }
+  } catch (error) {
+    if (number === newest) toast(messageOf(error));
+  } finally {
+    clearTimeout(slow);
+    if (number === newest) stage.wait("");
+  }
+}
+
+/**
+ * @param {import("./history.js").Step} step
+ * @param {import("./engine.js").Edit | null} edit
+ */
+function show(step, edit) {
+  shown = edit;
+  const result = edit ? { ...step.picture, pixels: edit.pixels } : step.picture;
+  step.thumbnail = thumbnail(result, THUMBNAIL);
+  stage.show(step.picture, edit);
+  stage.wait("");
+  memories?.show(step.picture.id, sentence.read, edit?.attention ?? null);
+  byId("continue", HTMLButtonElement).disabled = !edit?.changed;
+  byId("download", HTMLButtonElement).disabled = !edit;
+  showHistory();
+}
+
+/** @param {string} text about the edit that was just made */
+function note(text) {
+  byId("messages", HTMLElement).append(element("p", { className: "note" }, text));
+}
+
+function showHistory() {
+  byId("undo", HTMLButtonElement).disabled = !history.canUndo;
+  byId("redo", HTMLButtonElement).disabled = !history.canRedo;
+  byId("history-part", HTMLElement).hidden = history.steps.length < 2;
+  const buttons = history.steps.map((step, index) => {
+    const picture = step.thumbnail ?? element("i", { className: "blank" });
+    const text = step.caption || step.picture.name;
+    const button = element("button", { type: "button", onclick: () => jump(index) },
+      picture, element("span", {}, text));
+    if (index === history.at) button.setAttribute("aria-current", "step");
+    return element("li", {}, button);
+  });
+  const steps = byId("steps", HTMLElement);
+  steps.replaceChildren(...buttons);
+  const current = buttons[history.at];
+  if (current) steps.scrollLeft = current.offsetLeft + current.offsetWidth - steps.clientWidth;
+}
+
+/** @param {number} index of the step to go to */
+function jump(index) {
+  history.jump(index);
+  const step = history.current;
+  if (!step) return;
+  sentence.text = step.caption;
+  refresh();
+}
+
+/**
+ * Take another picture; the sentence stays.
+ * @param {import("./pictures.js").NamedPicture} picture
+ * @param {string} caption
+ */
+async function take(picture, caption) {
+  await engine.see(picture);
+  const step = { picture, caption, strength: Number(strength.value) };
+  const before = history.pictures;
+  history.push(step);
+  const dropped = [...before].filter((id) => !history.pictures.has(id));
+  if (dropped.length > 0) engine.forget(dropped);
+  sentence.text = caption;
+  await refresh();
+}
+
+/** @param {Blob} file @param {string} name */
+async function takeFile(file, name) {
+  if (!loaded) {
+    toast("The model is still loading; try again in a moment.");
+    return;
+  }
+  stage.wait(`Reading ${name}`);
+  try {
+    await take(await decode(file, name), sentence.text);
+  } catch (error) {
+    toast(messageOf(error));
+  } finally {
+    stage.wait("");
+  }
+}
+
+/** @param {Example} example @param {string} caption */
+async function takeExample(example, caption) {
+  try {
+    const answer = await fetch(`./examples/${example.file}`);
+    if (!answer.ok) throw new Error(`The example ${example.name} cannot be loaded.`);
+    await take(await decode(await answer.blob(), example.name), caption);
+  } catch (error) {
+    toast(messageOf(error));
+  }
+}
+
+/** The sentence is replaced only where it was an example's own. */
+function captionFor(/** @type {Example} */ example) {
+  const own = examples.some(({ caption }) => caption === sentence.text);
+  return own || sentence.text.trim() === "" ? example.caption : sentence.text;
+}
+
+/** @param {number} value */
+function showStrength(value) {
+  strength.value = String(value);
+  byId("strength-value", HTMLOutputElement).value = value.toFixed(2);
+}
+
+/** @param {string} name of the picture */
+function markExample(name) {
+  for (const button of byId("examples", HTMLElement).querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.name === name));
+  }
+}
+
+function writeAddress() {
+  const step = history.current;
+  if (!step) return;
+  const { caption, picture } = step;
+  const example = examples.some(({ name }) => name === picture.name) ? picture.name : "";
+  const hash = toHash({
+    caption,
+    example,
+    strength: step.strength,
+    view: stage.view,
+    sentences: several.text,
+  });
+  window.history.replaceState(null, "", hash === "#" ? location.pathname : hash);
+}
+
+/** @param {unknown} error */
+function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function copyLink() {
+  writeAddress();
+  try {
+    await navigator.clipboard.writeText(location.href);
+    toast("The link holds the sentence and the settings, never your picture. It is copied.");
+  } catch {
+    toast(`Copy this link: ${location.href}`);
+  }
+}
+
+async function save() {
+  const step = history.current;
+  if (!step || !shown) return;
+  const words = sentence.read.map(({ text }) => text).join("-").slice(0, 60);
+  const stem = step.picture.name.replace(/\.[^.]*$/, "");
+  await download({ ...step.picture, pixels: shown.pixels }, `${stem}-${words}.png`);
+}
+
+/** Make the result the picture that is edited next. */
+async function editResult() {
+  const step = history.current;
+  if (!step || !shown) return;
+  const stem = step.picture.name.replace(/( edited)?(\.[^.]*)?$/, "");
+  await take(named(`${stem} edited`, { ...step.picture, pixels: shown.pixels }), "");
+  byId("caption", HTMLTextAreaElement).focus();
+}
+
+function listenToControls() {
+  strength.addEventListener("input", () => {
+    showStrength(Number(strength.value));
+    changed({ strength: Number(strength.value) });
+  });
+  strength.addEventListener("change", () => history.close());
+  byId("undo", HTMLButtonElement).addEventListener("click", () => jump(history.at - 1));
+  byId("redo", HTMLButtonElement).addEventListener("click", () => jump(history.at + 1));
+  byId("continue", HTMLButtonElement).addEventListener("click", editResult);
+  byId("download", HTMLButtonElement).addEventListener("click", save);
+  byId("share", HTMLButtonElement).addEventListener("click", copyLink);
+  byId("sentences", HTMLTextAreaElement).addEventListener("change", writeAddress);
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target instanceof HTMLTextAreaElement; // which undoes by itself
+    if (typing || !(event.ctrlKey || event.metaKey)) return;
+    const key = event.key.toLowerCase();
+    if (key !== "z" && key !== "y") return;
+    event.preventDefault();
+    jump(history.at + (key === "y" || event.shiftKey ? 1 : -1));
+  });
+}
+
+async function offerGpu() {
+  // @ts-expect-error: not in every browser, nor in TypeScript's own list
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  if (!adapter) return;
+  const choice = byId("accelerator", HTMLSelectElement);
+  const option = choice.options[1];
+  option.disabled = false;
+  option.textContent = "this browser, GPU";
+  choice.addEventListener("change", async () => {
+    stage.wait("Preparing");
+    try {
+      await engine.runOn(choice.value === "webgpu" ? "webgpu" : "wasm");
+      await refresh();
+    } catch (error) {
+      choice.value = "wasm";
+      toast(`The GPU cannot run this model (${messageOf(error)}); the CPU goes on.`);
+    } finally {
+      stage.wait("");
+    }
+  });
+}
+
+async function start() {
+  listenToFiles(takeFile);
+  listenToControls();
+  stage.setView(settings.view);
+  sentence.text = settings.caption;
+  several.text = settings.sentences;
+  showStrength(settings.strength);
+  try {
+    const answer = await fetch("./examples/examples.json");
+    examples = answer.ok ? await answer.json() : [];
+    const { metadata, words } = await engine.load();
+    memories = new Memories(engine, metadata);
+    sentence.know(metadata, words);
+  } catch (error) {
+    stage.fail(`The model cannot be loaded: ${messageOf(error)}. Load the page again.`);
+    return;
+  }
+  loaded = true;
+  document.body.dataset.loaded = "true";
+  several.enable();
+  byId("examples", HTMLElement).replaceChildren(
+    ...examples.map((example) => {
+      const image = element("img", { src: `./examples/${example.file}`, alt: example.alt });
+      const onclick = () => takeExample(example, captionFor(example));
+      const button = element("button", { type: "button", onclick }, image);
+      button.dataset.name = example.name;
+      return element("li", {}, button);
+    }),
+  );
+  const first = examples.find(({ name }) => name === settings.example) ?? examples[0];
+  if (first) await takeExample(first, settings.caption || captionFor(first));
+  else stage.wait("");
+  await offerGpu();
+}
+
+start();

@@ -1,0 +1,77 @@
+/** Several sentences side by side on the same picture. */
+
+import { byId, element, toast } from "./elements.js";
+import { draw } from "./pictures.js";
+
+const MOST = 12;
+
+const field = byId("sentences", HTMLTextAreaElement);
+const button = byId("show-several", HTMLButtonElement);
+const results = byId("results", HTMLElement);
+
+export class Several {
+  /**
+   * @param {import("./engine.js").Engine} engine
+   * @param {import("./sentence.js").Sentence} sentence whose messages these sentences get too
+   * @param {() => import("./history.js").Step | undefined} current
+   * @param {(caption: string) => void} use called with the sentence that the user chose
+   */
+  constructor(engine, sentence, current, use) {
+    this.engine = engine;
+    this.sentence = sentence;
+    this.current = current;
+    this.use = use;
+    button.addEventListener("click", () => this.show());
+  }
+
+  get text() {
+    return field.value === field.defaultValue ? "" : field.value;
+  }
+
+  /** @param {string} text */
+  set text(text) {
+    if (text) field.value = text;
+  }
+
+  enable() {
+    button.disabled = false;
+  }
+
+  async show() {
+    const step = this.current();
+    const captions = field.value.split("\n").map((line) => line.trim()).filter(Boolean);
+    if (!step || captions.length === 0) {
+      toast("Write at least one sentence, one a line.");
+      return;
+    }
+    if (captions.length > MOST) toast(`The first ${MOST} sentences are shown.`);
+    button.disabled = true;
+    results.replaceChildren();
+    try {
+      for (const caption of captions.slice(0, MOST)) {
+        results.append(element("li", {}, await this.#result(step, caption)));
+      }
+    } catch (error) {
+      toast(String(error instanceof Error ? error.message : error));
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  /** @param {import("./history.js").Step} step @param {string} caption */
+  async #result({ picture, strength }, caption) {
+    const messages = this.sentence.messagesOf(caption);
+    const refusal = messages.find((message) => message.refuses);
+    if (refusal) {
+      const near = messages.find((message) => message.nearest.length > 0);
+      return element("p", { className: "note error" }, `“${caption}”: ${(near ?? refusal).text}`);
+    }
+    const { pixels } = await this.engine.edit(picture.id, caption, strength);
+    const canvas = document.createElement("canvas");
+    draw(canvas, { ...picture, pixels });
+    canvas.setAttribute("aria-hidden", "true");
+    const title = `Use the sentence “${caption}”`;
+    return element("button", { type: "button", title, onclick: () => this.use(caption) },
+      canvas, element("span", {}, caption));
+  }
+}

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { History } from "../src/history.js";
+import { fromHash, toHash } from "../src/share.js";
+
+const picture = { id: 1, name: "a", width: 1, height: 1, pixels: new Uint8ClampedArray(4) };
+
+test("what is typed in one go is one step; undo and redo go through all", () => {
+  const history = new History();
+  history.push({ picture, caption: "", strength: 1 });
+  for (const caption of ["r", "re", "red"]) history.change({ caption });
+  history.close();
+  history.change({ strength: 0.5 });
+  assert.deepEqual(history.steps.map(({ caption }) => caption), ["", "red", "red"]);
+  history.jump(history.at - 1);
+  assert.equal(history.current.strength, 1);
+  assert.equal(history.canRedo, true);
+  history.change({ caption: "blue" }); // drops what could be redone
+  assert.deepEqual(history.steps.map(({ caption }) => caption), ["", "red", "blue"]);
+  assert.equal(history.canRedo, false);
+  history.jump(-1);
+  assert.equal(history.current.caption, "blue");
+});
+
+test("pictures that no step needs are known", () => {
+  const history = new History();
+  history.push({ picture, caption: "", strength: 1 });
+  history.push({ picture: { ...picture, id: 2 }, caption: "", strength: 1 });
+  history.jump(0);
+  history.push({ picture: { ...picture, id: 3 }, caption: "", strength: 1 });
+  assert.deepEqual([...history.pictures], [1, 3]);
+});
+
+test("an address holds the settings, and nonsense in it is left out", () => {
+  const settings = {
+    caption: "a red & blue #bird",
+    strength: 1.25,
+    view: "alpha",
+    example: "lake",
+    sentences: "red\nblue",
+  };
+  assert.deepEqual(fromHash(toHash(settings)), settings);
+  const plain = { caption: "", strength: 1, view: "compare", example: "", sentences: "" };
+  assert.equal(toHash(plain), "#");
+  assert.deepEqual(fromHash("#strength=lots&view=upside-down"), plain);
+  assert.equal(fromHash("#strength=9").strength, 1.5);
+});
