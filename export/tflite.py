@@ -248,7 +248,6 @@ def _metadata(editor, files: dict[str, Any]) -> dict[str, Any]:
     """What an app must know: files, sizes, ranges, and how to prepare a picture and a caption."""
     config = editor.run.config
     memory = editor.generator.mtfg.memory
-    known = set(editor.run.vocabulary.words)
     return {
         "files": files,
         # Tells whether the files still belong to the run that they lie in.
@@ -258,7 +257,7 @@ def _metadata(editor, files: dict[str, Any]) -> dict[str, Any]:
         "max_words": config.data.max_words,
         "vocabulary": "vocabulary.json",
         # What a caption says to change to; for the messages of mim_tf.captions.
-        "deciding_words": [word for word in config.data.swap_words if word in known],
+        "deciding_words": editor.backend.deciding_words,
         # The table of Eq. 1, little-endian float32: which texture each memory holds.
         "memories": None
         if memory is None

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mim_tf.backends.litert import LiteRTBackend, find_files
+from mim_tf.captions import check_caption
 from mim_tf.errors import UserError, explain_missing_package
 from mim_tf.pictures import files, pixels
 from mim_tf.places import DEFAULT_PRESET, LITERT, find_model
@@ -31,6 +32,7 @@ class Backend(Protocol):
     size: int
     max_words: int
     vocabulary: Vocabulary
+    deciding_words: Sequence[str]
 
     def __call__(self, squares: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, ...]: ...
     def resample(self, batch: np.ndarray, size: int) -> Any: ...
@@ -233,8 +235,11 @@ class Editor:
 
     def warnings(self, caption: str) -> tuple[str, ...]:
         """What about a caption may not come out as meant, one line each."""
-        unknown = self.backend.vocabulary.unknown(caption)
-        return (f"the model does not know {', '.join(unknown)}",) if unknown else ()
+        backend = self.backend
+        messages = check_caption(
+            caption, backend.vocabulary.words, backend.max_words, backend.deciding_words
+        )
+        return tuple(message.text for message in messages)
 
     # What the TensorFlow backend alone has: for evaluation, exports and the memory sheet.
 

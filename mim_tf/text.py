@@ -70,10 +70,6 @@ class Vocabulary:
         ids = [self.id(word) for word in tokenize(caption)[:max_words]]
         return np.array(ids + [PAD] * (max_words - len(ids)), np.int32)
 
-    def unknown(self, caption: str) -> list[str]:
-        """The words of a caption that are not in the vocabulary, without duplicates."""
-        return list(dict.fromkeys(word for word in tokenize(caption) if word not in self._ids))
-
     def encode_request(self, caption: str, max_words: int) -> np.ndarray:
         """Like :meth:`encode`, but refuses a caption that cannot change a picture.
 

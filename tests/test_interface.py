@@ -85,7 +85,8 @@ def test_lists_take_one_caption_or_one_each(editor, bird):
     pictures = [bird, Image.fromarray(bird[:, ::-1].copy())]
     both = editor(pictures, ["blue wings", "a red belly and a zzz"])
     np.testing.assert_array_equal(both[0].picture, editor(bird, "blue wings").picture)
-    assert [edit.warnings for edit in both] == [(), ("the model does not know zzz",)]
+    assert both[0].warnings == ()
+    assert len(both[1].warnings) == 1 and "does not know 'zzz'" in both[1].warnings[0]
     assert len(editor(pictures, TEXT)) == 2
     assert editor([], TEXT) == []
 

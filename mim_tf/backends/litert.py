@@ -62,6 +62,7 @@ class LiteRTBackend:
         size: side of the square that the model takes and gives.
         max_words: token ids in a caption.
         vocabulary: the words it knows.
+        deciding_words: those of them that say what to change to, such as colours.
 
     Raises:
         UserError: the folder is no export, or lacks the variant.
@@ -76,6 +77,7 @@ class LiteRTBackend:
             self.size: int = metadata["size"]
             self.max_words: int = metadata["max_words"]
             self.vocabulary = Vocabulary.load(folder / metadata["vocabulary"])
+            self.deciding_words: list[str] = metadata["deciding_words"]
         except KeyError as error:
             raise UserError(f"{folder / METADATA} has no {error}; export the model again") from None
         if variant is None:

@@ -21,6 +21,7 @@ class TensorFlowBackend:
         size: side of the squares that the generator takes and gives.
         max_words: token ids in a caption.
         vocabulary: the words it knows.
+        deciding_words: those of them that say what to change to, such as colours.
     """
 
     resample = staticmethod(tensor_pixels.resample)
@@ -32,6 +33,9 @@ class TensorFlowBackend:
         self.size = run.config.model.fine_size
         self.max_words = run.config.data.max_words
         self.vocabulary = run.vocabulary
+        self.deciding_words = [
+            word for word in run.config.data.swap_words if word in run.vocabulary.words
+        ]
         self._stage = "fine" if run.config.model.fine else "coarse"
         self._forward = tf.function(self.graph, reduce_retracing=True)
 

@@ -67,4 +67,4 @@ def test_every_row_of_the_ablation_is_a_valid_configuration(row):
         found = operator.attrgetter(key)(config)
         found = found.model_dump() if hasattr(found, "model_dump") else found
         assert found == yaml.safe_load(value)
-    assert (row == "literal-paper") == (config.train.ema == 0)
+    assert (row == "literal-paper") == (config.deviations.ema == 0)
