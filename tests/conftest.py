@@ -16,8 +16,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-from mim_tf.config import Config, DataConfig  # noqa: E402
-from mim_tf.config_files import parse_config  # noqa: E402
+from tiny import tiny_config  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -28,33 +27,6 @@ def samples() -> Path:
     if not root.is_dir():
         pytest.skip(f"no samples of the data sets at {root}; set MIM_TF_SAMPLES to their folder")
     return root
-
-
-TINY = {
-    "data": {"source": "birds", "count": 12, "captions": 2, "max_words": 16,
-             "swap_words": ["red", "blue", "green", "white", "black"]},
-    "model": {"coarse_size": 16, "fine_size": 32, "channels": 8, "word_dim": 8, "text_dim": 8,
-              "slots": 6, "decoder_channels": 4, "discriminator_channels": 4},
-    "train": {"batch_size": 4, "steps": 2},
-    "deviations": {"warm_up": 2},
-    "machine": {"workers": 1, "log_every": 1, "sample_every": 2, "checkpoint_every": 2},
-}  # fmt: skip
-
-
-def tiny_config(**sections) -> Config:
-    """The tiny configuration with some keys changed: ``tiny_config(model={"memory": False})``.
-
-    Of another data set than birds, it has none of the options of birds.
-    """
-    tree = {name: {**values, **sections.get(name, {})} for name, values in TINY.items()}
-    if tree["data"]["source"] != "birds":
-        given = sections["data"]
-        tree["data"] = {
-            key: value for key, value in tree["data"].items()
-            if key in given or key in DataConfig.model_fields
-        }  # fmt: skip
-    tree |= {name: values for name, values in sections.items() if name not in tree}
-    return parse_config(tree, "test")
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +69,7 @@ def random_run(tmp_path_factory):
     config = tiny_config()
     vocabulary = build_vocabulary(load_source(config, "train"), config)
     run = Run.create(tmp_path_factory.mktemp("runs") / "random", config, vocabulary)
+    tf.keras.utils.set_random_seed(0)
     generator = make_generator(config, len(vocabulary))
     rng = np.random.default_rng(0)
     for weight in generator.weights:

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import tiny_config
+from tiny import tiny_config
 
 from mim_tf.config import DataConfig
 from mim_tf.data.formats.reed import _ALPHABET

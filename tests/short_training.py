@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from conftest import TINY
+from tiny import TINY
 
 from mim_tf import train
 from mim_tf.run import Run

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tiny_config
+from tiny import tiny_config
 
 from mim_tf.data.birds import captions as bird_captions
 from mim_tf.data.birds.captions import (

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tiny_config
 from data_writers import options_of
 from PIL import Image
 from short_training import trained
+from tiny import tiny_config
 
 from mim_tf.data.formats.listing import Record
 from mim_tf.data.formats.photographs import crop_to_box, read_square

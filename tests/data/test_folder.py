@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import tiny_config
 from data_writers import write_folder
 from short_training import trained
+from tiny import tiny_config
 
 from mim_tf.data.sets import folder
 from mim_tf.data.sources import load_source

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tiny_config
 from data_writers import refusal, source_of, write_cub
 from PIL import Image
+from tiny import tiny_config
 
 from mim_tf.data.formats.photographs import read_square
 from mim_tf.data.sets import cub

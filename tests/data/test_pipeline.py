@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import tiny_config
+from tiny import tiny_config
 
 from mim_tf.data.pipeline import CAPTIONS, Sampler, training_batches
 from mim_tf.data.source import Source

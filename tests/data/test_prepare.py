@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TINY, tiny_config
 from data_writers import write_folder
+from tiny import TINY, tiny_config
 
 from mim_tf.data import records
 from mim_tf.data.pipeline import Sampler

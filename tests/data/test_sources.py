@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import tiny_config
+from tiny import tiny_config
 
 from mim_tf.data import sets
 from mim_tf.data.pipeline import Sampler

@@ -6,7 +6,7 @@ import operator
 
 import pytest
 import yaml
-from conftest import TINY
+from tiny import TINY
 
 from mim_tf import ablate
 from mim_tf.evaluation import ablation

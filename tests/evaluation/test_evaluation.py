@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import tiny_config
+from tiny import tiny_config
 
 from mim_tf import evaluate
 from mim_tf.data.birds import captions as bird_captions

@@ -72,7 +72,10 @@ def test_a_fresh_process_without_mim_tf_gives_the_editors_pixels(
     found = np.load(tmp_path / "out.npz")
     for name, keep_size in (("serving_default", False), ("edit_keep_size", True)):
         for index, edit in enumerate(editor.edit_many(photos, CAPTIONS, keep_size)):
-            np.testing.assert_array_equal(found[f"{name}{index}"], edit.picture)
+            difference = np.abs(found[f"{name}{index}"].astype(int) - edit.picture)
+            # Another process may add floats in another order: a level here and there may round
+            # the other way.
+            assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
             assert not keep_size or edit.picture.shape == photos[index].shape
 
 
@@ -236,7 +239,7 @@ def test_mistakes_are_one_line(random_run, tmp_path, capsys):
 
 
 def test_a_model_that_needs_opencv_is_refused(tmp_path):
-    from conftest import tiny_config
+    from tiny import tiny_config
 
     from export import tflite
     from mim_tf.models.generator import make_generator

@@ -140,7 +140,7 @@ def test_memories_and_attention_are_the_generators(mobile, editor):
     table = np.fromfile(mobile / "memories.bin", "<f4").reshape(memory.shape)
     np.testing.assert_array_equal(table, memory)
     tokens = editor.tokens([CAPTION])
-    read = LiteRTBackend(mobile)._text(tokens=tokens)
+    read = LiteRTBackend(mobile, "float32")._text(tokens=tokens)
     expected = editor.generator.encode_text(tokens)["attention"]
     np.testing.assert_allclose(read["attention"], expected, atol=1e-5)
     np.testing.assert_allclose(read["attention"] @ table, read["h_hat"], atol=1e-4)
@@ -210,7 +210,7 @@ def test_only_an_earlier_export_is_replaced(editor, tmp_path, monkeypatch):
     ids=["paper", "baseline", "coarse alone"],
 )  # fmt: skip
 def test_every_kind_of_network_runs_on_the_gpu(sections, tmp_path):
-    from conftest import tiny_config
+    from tiny import tiny_config
 
     from mim_tf.models.generator import make_generator
     from mim_tf.run import Run

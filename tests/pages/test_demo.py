@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import yaml
-from conftest import TINY
 from data_writers import write_folder
+from tiny import TINY
 
 from mim_tf import demo
 from mim_tf.pages import demo as pages_demo

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import tiny_config
+from tiny import tiny_config
 
 from mim_tf.data.pipeline import CAPTIONS
 from mim_tf.training import losses, stages

@@ -10,9 +10,9 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import tiny_config
 from data_writers import write_folder
 from short_training import config_file, trained
+from tiny import tiny_config
 
 from mim_tf import prepare, train
 from mim_tf.data.sets.on_disk import FolderOptions

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import tiny_config
+from tiny import tiny_config
 
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import tiny_config
+from tiny import tiny_config
 
 from mim_tf.config_files import load_config
 from mim_tf.data.pipeline import CAPTIONS, Sampler
