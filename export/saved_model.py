@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mim_tf.errors import UserError, entry_point
-from mim_tf.flags import add_model_flags
+from mim_tf.flags import add_model_flags, command_parser
 from mim_tf.storage import replacing_folder
 
 from .exportable import check_exportable
@@ -25,10 +25,10 @@ WARMUP = Path("assets.extra", "tf_serving_warmup_requests")
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m export.saved_model",
-        description="Export a SavedModel for TF Serving.",
-        epilog="example: python -m export.saved_model --preset birds-64 --output models/mim",
+    parser = command_parser(
+        "export.saved_model",
+        "Export a SavedModel for TensorFlow Serving.",
+        "--preset birds-64 --output models/mim",
     )
     add_model_flags(parser)
     parser.add_argument(

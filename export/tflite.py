@@ -23,7 +23,7 @@ import numpy as np
 
 from mim_tf.backends.litert import METADATA, OUTPUTS, file_name
 from mim_tf.errors import UserError, entry_point
-from mim_tf.flags import add_model_flags
+from mim_tf.flags import add_model_flags, command_parser
 from mim_tf.places import WEIGHTS
 from mim_tf.storage import replacing_folder
 
@@ -58,10 +58,10 @@ class Examples:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m export.tflite",
-        description="Export LiteRT files for phones, and for edits without TensorFlow.",
-        epilog="example: python -m export.tflite --preset birds-64 --output models/mobile",
+    parser = command_parser(
+        "export.tflite",
+        "Export LiteRT files for phones, browsers, and edits without TensorFlow.",
+        "--preset birds-64 --output models/mobile",
     )
     add_model_flags(parser)
     parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="a folder")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags, command_parser
+from mim_tf.pictures import files, pixels
 from mim_tf.places import DEFAULT_PRESET
 
 if TYPE_CHECKING:
@@ -112,8 +113,6 @@ def _edit_picture(
     arguments: argparse.Namespace,
 ) -> None:
     """Edit one picture by every caption, write the results and print their paths."""
-    from mim_tf.pictures import files, pixels
-
     picture = files.read(path)
     for text in texts:
         edit = editor.edit(picture, text, arguments.keep_size)

@@ -11,12 +11,12 @@ def command_parser(name: str, description: str, *examples: str) -> argparse.Argu
     """The parser of a command, still without its flags.
 
     Args:
-        name: of the module, ``train`` for ``python -m mim_tf.train``.
+        name: of the module: ``train`` for ``python -m mim_tf.train``, or ``export.tflite`` in full.
         description: what the command does, in one or a few sentences.
         examples: the arguments of calls that work, without the command itself; the help ends with
             them. A long one may go over several lines, each but the last ending in a backslash.
     """
-    program = f"python -m mim_tf.{name}"
+    program = f"python -m {name if '.' in name else f'mim_tf.{name}'}"
     lines = "".join(f"\n  {program} {example}" for example in examples)
     return argparse.ArgumentParser(
         prog=program,

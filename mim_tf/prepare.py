@@ -9,11 +9,15 @@ from pathlib import Path
 
 from mim_tf.config_files import load_config
 from mim_tf.errors import entry_point
-from mim_tf.flags import add_config_flags
+from mim_tf.flags import add_config_flags, command_parser
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m mim_tf.prepare", description=__doc__)
+    parser = command_parser(
+        "prepare",
+        "Decode, crop and resize a data set's pictures once, into records that training reads.",
+        "--config cub.yaml --set data.root=DIR",
+    )
     add_config_flags(parser, required=True)
     parser.add_argument(
         "--output", metavar="DIR", type=Path,

@@ -17,12 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import command_parser
 from mim_tf.server.limits import Limits
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m mim_tf.serve", description="Serve a SavedModel over HTTP."
+    parser = command_parser(
+        "serve", "Serve a SavedModel over HTTP.", "--model models/mim --port 8501"
     )
     parser.add_argument(
         "--model", metavar="DIR", type=Path, required=True, help="what export.saved_model wrote"

@@ -9,11 +9,17 @@ from pathlib import Path
 
 from mim_tf.config_files import load_config
 from mim_tf.errors import UserError, entry_point
-from mim_tf.flags import add_training_flags
+from mim_tf.flags import add_training_flags, command_parser
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m mim_tf.train", description=__doc__)
+    parser = command_parser(
+        "train",
+        "Train a model, or go on with a run.",
+        "--config birds.yaml",
+        "--config cub.yaml --set data.root=DIR --run runs/cub",
+        "--run runs/birds --resume",
+    )
     add_training_flags(parser)
     return parser.parse_args(argv)
 

@@ -103,3 +103,19 @@ def test_losses_know_no_network_and_networks_no_loss():
 
 def test_the_pixel_constant_stands_in_one_place():
     assert [p.name for p in modules() if "127.5" in p.read_text()] == ["pixels.py"]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.name)
+def test_commands_import_at_most_once_inside_a_function(path):
+    """Parse, check, one call: what is slow to import is imported for that call alone."""
+    tree = ast.parse(path.read_text())
+    if not any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body):
+        return
+    inside = [
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert len(inside) <= 1

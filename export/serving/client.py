@@ -21,6 +21,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import command_parser
 from mim_tf.storage import replacing_file
 
 SIGNATURES = {False: "serving_default", True: "edit_keep_size"}
@@ -166,8 +167,10 @@ def _json(answer: requests.Response) -> Any:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m export.serving.client", description="Edit a picture through a server."
+    parser = command_parser(
+        "export.serving.client",
+        "Edit a picture through a server.",
+        '--url http://localhost:8501 --image docs/bird.png --text "red wings" --output edited.png',
     )
     parser.add_argument("--url", required=True, help="http://host:8501 or grpc://host:8500")
     parser.add_argument("--model", default="mim", metavar="NAME", help="on the server (mim)")

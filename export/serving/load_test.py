@@ -8,7 +8,6 @@ request was lost.
 
 from __future__ import annotations
 
-import argparse
 import concurrent.futures
 import json
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import command_parser
 
 from .client import connect
 
@@ -114,9 +114,10 @@ def run(
 
 @entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m export.serving.load_test",
-        description="Load a server and measure its answers.",
+    parser = command_parser(
+        "export.serving.load_test",
+        "Load a server and measure its answers.",
+        '--url http://localhost:8501 --image docs/bird.png --text "red wings" --clients 8',
     )
     parser.add_argument("--url", required=True, help="http://host:8501 or grpc://host:8500")
     parser.add_argument("--model", default="mim", metavar="NAME")
