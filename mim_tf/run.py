@@ -10,8 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from mim_tf.config import Config
 from mim_tf.config_files import dump_config, load_saved
 from mim_tf.errors import UserError
@@ -37,6 +35,11 @@ class Run:
     def is_at(path: Path) -> bool:
         """Whether a directory holds a run that has been trained at all, or a preset."""
         return (path / WEIGHTS).exists() or any((path / "checkpoints").glob("*.index"))
+
+    def was_trained(self) -> bool:
+        """Whether training has left what is worth keeping here: weights, checkpoints, or a log
+        that goes beyond the step of the first checkpoint."""
+        return self.is_at(self.path) or self._logged_step() > self.config.machine.checkpoint_every
 
     @classmethod
     def create(cls, path: Path, config: Config, vocabulary: Vocabulary) -> Run:
@@ -87,35 +90,6 @@ class Run:
         """
         return cls.open(find_model(name))
 
-    # Checkpoints: everything that training needs to go on as if it had never stopped.
-
-    def checkpoints(self, state: tf.train.Checkpoint) -> tf.train.CheckpointManager:
-        """The manager of this run's checkpoints of ``state``."""
-        return tf.train.CheckpointManager(
-            state,
-            str(self.path / "checkpoints"),
-            max_to_keep=self.config.machine.keep_checkpoints,
-            checkpoint_name="step",
-        )
-
-    def restore(self, manager: tf.train.CheckpointManager) -> bool:
-        """Load the newest checkpoint into the manager's variables; False when there is none.
-
-        Raises:
-            UserError: it does not fit the model.
-        """
-        newest = manager.latest_checkpoint
-        if newest is None:
-            return False
-        try:
-            manager.checkpoint.restore(newest).assert_consumed()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
-            raise UserError(
-                f"{newest} does not fit this configuration and vocabulary "
-                f"({len(self.vocabulary)} ids): {str(error).splitlines()[0]}"
-            ) from None
-        return True
-
     # The averaged generator, all that inference needs.
 
     def save_generator(self, generator: Generator) -> None:
@@ -147,6 +121,17 @@ class Run:
         """Append one JSON line to ``log.jsonl``."""
         with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+
+    def _logged_step(self) -> int:
+        """The step of the last whole row of the log; 0 where there is none."""
+        file = self.path / "log.jsonl"
+        lines = file.read_text("utf-8", errors="replace").splitlines() if file.exists() else []
+        for line in reversed(lines):
+            try:
+                return int(json.loads(line)["step"])
+            except (ValueError, KeyError, TypeError):
+                continue  # a row that was cut off when the process was killed
+        return 0
 
     def trim_log(self, step: int) -> None:
         """Drop the rows after ``step``: a resumed run will write them again."""

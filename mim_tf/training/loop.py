@@ -24,6 +24,7 @@ from mim_tf.errors import UserError
 from mim_tf.pictures import tensor_pixels
 from mim_tf.run import CONFIG, Run
 from mim_tf.training import stages, warm_up
+from mim_tf.training.checkpoints import Checkpoints
 from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.samples import Samples
 from mim_tf.training.start import check_vocabulary, read_word_vectors, start_run
@@ -61,7 +62,7 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
 
     Raises:
         UserError: a loss that is not finite, a batch that the devices cannot share, a checkpoint
-            that does not fit.
+            that does not fit, a trained run without a whole checkpoint.
     """
     config = run.config
     steps = steps_after_warm_up(config, len(source))
@@ -79,8 +80,7 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
     sampler = Sampler(source, run.vocabulary, config)
 
     # Where it stopped last time.
-    manager = run.checkpoints(model.state.checkpoint())
-    run.restore(manager)
+    checkpoints = Checkpoints(run, model.state.checkpoint())
     state = model.state
     first = int(state.step.numpy())
     # The warm-up may end early: so many steps there are at most.
@@ -101,7 +101,7 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
         lambda context: training_batches(sampler, first, last, context)
     )
     tokens = sampler.tokens[sampler.starts[:_MEMORISED]]
-    loop = _Loop(run, model, strategy, manager, Samples(run, source, model), tokens)
+    loop = _Loop(run, model, strategy, checkpoints, Samples(run, source, model), tokens)
     try:
         loop.run(batches, first, steps, len(source))
     except tf.errors.OpError:
@@ -147,12 +147,12 @@ class _Loop:
         run: Run,
         model: MIMNet,
         strategy: tf.distribute.Strategy,
-        manager: tf.train.CheckpointManager,
+        checkpoints: Checkpoints,
         samples: Samples,
         captions: np.ndarray,
     ) -> None:
         self.run_directory, self.model, self.state = run, model, model.state
-        self.config, self.strategy, self.manager = run.config, strategy, manager
+        self.config, self.strategy, self.checkpoints = run.config, strategy, checkpoints
         self.samples, self.captions = samples, captions
         self.writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
         self._graphs: dict[str, Callable] = {}
@@ -277,7 +277,7 @@ class _Loop:
             tf.summary.image("samples", sheet[None])
 
     def _save(self, step: int) -> None:
-        self.manager.save(checkpoint_number=step)
+        self.checkpoints.save(step)
         self.run_directory.save_generator(self.state.averaged)
 
     def _not_finite(self, error: tf.errors.InvalidArgumentError, step: int) -> Exception:

@@ -1,0 +1,126 @@
+"""Resume finds the newest whole checkpoint by its files, and never starts a trained run anew."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import tensorflow as tf
+
+from mim_tf.errors import UserError
+from mim_tf.run import Run
+from mim_tf.training.checkpoints import Checkpoints, checkpoints_in, damage_of
+
+
+class Training:
+    """A run directory with small checkpoints, of step 2 and step 4."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.folder = run, run.path / "checkpoints"
+        step = tf.Variable(0)
+        checkpoints = Checkpoints(run, self.state(step))
+        for number in (2, 4):
+            step.assign(number)
+            checkpoints.save(number)
+
+    @staticmethod
+    def state(step: tf.Variable) -> tf.train.Checkpoint:
+        return tf.train.Checkpoint(step=step, weights=tf.Variable(tf.ones([1000])))
+
+    def resumed(self) -> int:
+        """The step at which training would go on."""
+        step = tf.Variable(0)
+        Checkpoints(self.run, self.state(step))
+        return int(step)
+
+
+@pytest.fixture
+def training(tiny_run, tmp_path):
+    for name in ("config.yaml", "vocabulary.json"):
+        shutil.copy(tiny_run / name, tmp_path / name)
+    return Training(Run.open(tmp_path))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"model_check", b"\xff\x00garbage"], ids=repr)
+def test_the_state_file_is_not_needed(training, content):
+    file = training.folder / "checkpoint"
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    assert training.resumed() == 4
+    assert tf.train.latest_checkpoint(training.folder) == str(training.folder / "step-4")
+
+
+def cut_data(folder):
+    file = folder / "step-4.data-00000-of-00001"
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+def flip_data(folder):
+    file = folder / "step-4.data-00000-of-00001"
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(content)
+
+
+def lose_data(folder):
+    (folder / "step-4.data-00000-of-00001").unlink()
+
+
+def cut_index(folder):
+    file = folder / "step-4.index"
+    file.write_bytes(file.read_bytes()[:100])
+
+
+def empty_index(folder):
+    (folder / "step-4.index").write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [cut_data, flip_data, lose_data, cut_index, empty_index])
+def test_a_damaged_checkpoint_is_passed_over_and_named(training, capsys, damage):
+    damage(training.folder)
+    assert training.resumed() == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if "passed over" in line]
+    assert len(said) == 1 and str(training.folder / "step-4") in said[0]
+
+
+def test_the_damaged_checkpoint_goes_before_a_whole_one(training):
+    cut_data(training.folder)
+    checkpoints = Checkpoints(training.run, training.state(tf.Variable(0)))
+    checkpoints.save(3)
+    assert [prefix.name for prefix in checkpoints_in(training.folder)] == ["step-2", "step-3"]
+    assert damage_of(training.folder / "step-2") is None
+
+
+def test_no_whole_checkpoint_is_an_error(training):
+    for file in training.folder.glob("*.data-*"):
+        file.write_bytes(b"")
+    with pytest.raises(UserError, match=r"no whole checkpoint.*step-4 \(and 1 older"):
+        training.resumed()
+
+
+def test_what_a_killed_save_left_is_removed(training):
+    unfinished = training.folder / "step-6_temp"
+    unfinished.mkdir()
+    (unfinished / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"half")
+    assert training.resumed() == 4
+    assert not unfinished.exists()
+
+
+@pytest.mark.parametrize("left", ["weights", "log"])
+def test_a_trained_run_does_not_start_anew(training, left):
+    shutil.rmtree(training.folder)
+    if left == "weights":
+        (training.run.path / "generator.weights.h5").write_bytes(b"weights")
+    else:
+        row = json.dumps({"step": 60}) + "\n"
+        (training.run.path / "log.jsonl").write_text(row + '{"step": 6')
+    with pytest.raises(UserError, match="has been trained"):
+        training.resumed()
+
+
+def test_a_run_that_never_came_to_a_checkpoint_starts_anew(training):
+    shutil.rmtree(training.folder)
+    (training.run.path / "log.jsonl").write_text('{"step": 1}\n')
+    assert training.resumed() == 0
