@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -59,6 +60,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--show-alpha", action="store_true", help="write the alpha map beside it")
     parser.add_argument(
+        "--overwrite", action="store_true", help="replace files that are there already"
+    )
+    parser.add_argument(
         "--backend",
         choices=("litert", "tensorflow"),
         help="what computes (default: litert where the model has its files, else tensorflow)",
@@ -71,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     images, texts = _requests(arguments)
     paths = _pictures(images)
-    outputs = _outputs(paths, texts, arguments.output)
+    outputs = _outputs(paths, texts, arguments.output, show_alpha=arguments.show_alpha)
+    _check_outputs(paths, outputs, show_alpha=arguments.show_alpha, overwrite=arguments.overwrite)
 
     # The Editor's imports take longer than parsing: mistakes in the arguments are told before.
     from mim_tf.editor import load
@@ -120,7 +125,7 @@ def _edit_picture(
         files.write(output, edit.picture)
         print(output)
         if arguments.show_alpha:
-            alpha = output.with_name(f"{output.stem}-alpha.png")
+            alpha = _alpha_beside(output)
             files.write(alpha, pixels.as_picture(edit.alpha))
             print(alpha)
 
@@ -139,53 +144,102 @@ def _pictures(given: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def _alpha_beside(output: Path) -> Path:
+    """Where the alpha map of an edit goes."""
+    return output.with_name(f"{output.stem}-alpha.png")
+
+
 def _outputs(
-    paths: Sequence[Path], texts: Sequence[str], output: Path
+    paths: Sequence[Path], texts: Sequence[str], output: Path, *, show_alpha: bool
 ) -> dict[tuple[Path, str], Path]:
-    """Where each picture's edit by each caption goes; no two to the same file.
+    """Where each picture's edit by each caption goes; no two edits to the same file.
 
     Raises:
-        UserError: the output is a file and there are several edits, has no suffix of a picture, or
-            would replace one of the pictures.
+        UserError: the output is a file and there are several edits, or has no suffix of a picture.
     """
     single = len(paths) == 1 and len(texts) == 1
     if single and output.suffix.lower() in SUFFIXES and not output.is_dir():
-        places = {(paths[0], texts[0]): output}
-    elif output.suffix.lower() in SUFFIXES:
+        return {(paths[0], texts[0]): output}
+    if output.suffix.lower() in SUFFIXES:
         raise UserError(
             f"--output {output}: there are {len(paths)} pictures and {len(texts)} captions; "
             "name a folder, and put each caption in quotes"
         )
-    elif single and output.suffix and not output.is_dir():
+    if single and output.suffix and not output.is_dir():
         raise UserError(
             f"--output {output}: unknown picture suffix; use one of {', '.join(SUFFIXES)}"
         )
-    else:
-        places = _names(paths, texts, output)
-    originals = {path.resolve() for path in paths}
-    for place in places.values():
-        if place.resolve() in originals:
-            raise UserError(f"--output {place} is the picture itself; name another file")
-    return places
+    return _names(paths, texts, output, show_alpha=show_alpha)
 
 
 def _names(
-    paths: Sequence[Path], texts: Sequence[str], folder: Path
+    paths: Sequence[Path], texts: Sequence[str], folder: Path, *, show_alpha: bool
 ) -> dict[tuple[Path, str], Path]:
-    """A file in a folder for each picture and caption, named after both."""
+    """A file in a folder for each picture and caption, named after both.
+
+    A name that another edit or its alpha map has gets a number. Upper and lower case count as the
+    same, as they do on the file systems of macOS and Windows.
+    """
     places: dict[tuple[Path, str], Path] = {}
-    taken: set[Path] = set()
+    taken: set[str] = set()
     for path in paths:
         for text in dict.fromkeys(texts):
             words = "-".join(re.findall(r"\w+", text.lower()))[:60]
             name, count = f"{path.stem}-{words}", 1
-            place = folder / f"{name}.png"
-            while place in taken:
+            files_of_edit = _files_of(folder / f"{name}.png", show_alpha=show_alpha)
+            while any(file.name.lower() in taken for file in files_of_edit):
                 count += 1
-                place = folder / f"{name}-{count}.png"
-            taken.add(place)
-            places[path, text] = place
+                files_of_edit = _files_of(folder / f"{name}-{count}.png", show_alpha=show_alpha)
+            taken |= {file.name.lower() for file in files_of_edit}
+            places[path, text] = files_of_edit[0]
     return places
+
+
+def _files_of(output: Path, *, show_alpha: bool) -> list[Path]:
+    """All that one edit writes: its picture and, where it is asked for, its alpha map."""
+    return [output, _alpha_beside(output)] if show_alpha else [output]
+
+
+def _check_outputs(
+    paths: Sequence[Path],
+    outputs: dict[tuple[Path, str], Path],
+    *,
+    show_alpha: bool,
+    overwrite: bool,
+) -> None:
+    """Refuse, before anything is written, what would replace a file.
+
+    Raises:
+        UserError: a file to be written is one of the pictures; or it exists, and ``overwrite`` is
+            not set.
+    """
+    written = [
+        file for output in outputs.values() for file in _files_of(output, show_alpha=show_alpha)
+    ]
+    originals = {_identity(path): path for path in paths}
+    for file in written:
+        original = originals.get(_identity(file))
+        if original is not None:
+            raise UserError(
+                f"--output {file} is the picture itself ({original}); name another file or folder"
+            )
+    # A link without a target counts: to write there would replace the link.
+    existing = [file for file in written if os.path.lexists(file)]
+    if existing and not overwrite:
+        others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        raise UserError(
+            f"{existing[0]}{others} exists already; replace it with --overwrite, "
+            "or name another place with --output"
+        )
+
+
+def _identity(path: Path) -> object:
+    """What is equal for two paths to the same file, through links and differences of case."""
+    try:
+        status = path.stat()
+    except OSError:  # there is no such file yet
+        return path.resolve()
+    return status.st_dev, status.st_ino
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def test_words_it_does_not_know_are_named(tiny_run, photo, tmp_path, capsys):
     assert run(*given, "--text", "this bird has Orange wingss, orange") == 0
     said = capsys.readouterr().err
     assert "does not know 'orange'" in said and "'wingss'; did you mean 'wings'" in said
-    assert run(*given, "--text", TEXT) == 0
+    assert run(*given, "--text", TEXT, "--overwrite") == 0
     assert "does not know" not in capsys.readouterr().err
 
 
@@ -77,6 +77,52 @@ def test_an_edit_does_not_replace_another_of_the_pictures(tiny_run, photo, tmp_p
     assert run(*given) == 1
     assert "is the picture itself" in capsys.readouterr().err
     assert clash.read_bytes() == photo.read_bytes()
+
+
+def test_an_alpha_map_does_not_replace_one_of_the_pictures(tiny_run, photo, tmp_path, capsys):
+    clash = photo.with_name("photo-red-alpha.png")
+    clash.write_bytes(photo.read_bytes())
+    given = ["--run", tiny_run, "--image", photo, clash, "--text", "red", "--output", tmp_path]
+    assert run(*given, "--show-alpha", "--overwrite") == 1
+    assert "is the picture itself" in capsys.readouterr().err
+    assert clash.read_bytes() == photo.read_bytes()
+    assert not (tmp_path / "photo-red.png").exists()
+
+
+def test_an_alpha_map_does_not_replace_another_edit(tiny_run, photo, tmp_path):
+    out = tmp_path / "out"
+    given = ["--run", tiny_run, "--image", photo, "--text", "red", "red alpha", "--output", out]
+    assert run(*given, "--show-alpha") == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        "photo-red-alpha-2-alpha.png",
+        "photo-red-alpha-2.png",
+        "photo-red-alpha.png",
+        "photo-red.png",
+    ]
+
+
+def test_a_picture_behind_a_link_is_not_replaced(tiny_run, photo, tmp_path, capsys):
+    link = tmp_path / "link.png"
+    link.symlink_to(photo)
+    before = photo.read_bytes()
+    given = ["--run", tiny_run, "--image", photo, "--text", TEXT, "--output", link]
+    assert run(*given, "--overwrite") == 1
+    assert "is the picture itself" in capsys.readouterr().err
+    assert photo.read_bytes() == before and link.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["edited.png", "edited-alpha.png"])
+def test_a_file_that_exists_needs_overwrite(tiny_run, photo, tmp_path, capsys, name):
+    existing = tmp_path / name
+    existing.write_bytes(b"kept")
+    given = ["--run", tiny_run, "--image", photo, "--text", TEXT, "--show-alpha",
+             "--output", tmp_path / "edited.png"]  # fmt: skip
+    assert run(*given) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ") and str(existing) in error and "--overwrite" in error
+    assert existing.read_bytes() == b"kept"
+    assert run(*given, "--overwrite") == 0
+    assert files.read(existing).ndim == 3
 
 
 def test_own_size_by_default_and_alpha(tiny_run, photo, tmp_path):

@@ -95,7 +95,7 @@ def test_a_process_without_tensorflow_edits(mobile, photo, tmp_path):
     assert files.read(output).shape == files.read(photo).shape
     arguments[arguments.index(CAPTION)] = "?"
     done = subprocess.run(
-        [sys.executable, "-c", command, *arguments], capture_output=True, text=True
+        [sys.executable, "-c", command, *arguments, "--overwrite"], capture_output=True, text=True
     )
     assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("error: the caption")
 
