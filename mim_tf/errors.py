@@ -1,5 +1,6 @@
 """Mistakes of the user's, and how every command reports them."""
 
+import contextlib
 import functools
 import importlib.util
 import sys
@@ -45,6 +46,18 @@ class UserError(Exception):
         super().__init__(" ".join(str(message).splitlines()))
 
 
+class InterruptedBySignal(KeyboardInterrupt):
+    """A signal asked the command to stop, and it has saved its work.
+
+    Args:
+        number: the signal's.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
 def explain_missing_package(error: ModuleNotFoundError) -> Exception:
     """One line that says which extra to install, for a package of :data:`_EXTRAS`; else the
     error itself, which is a defect of the program."""
@@ -66,7 +79,8 @@ def entry_point(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
     """Wrap a command's `main(argv) -> exit code` so that all commands end alike.
 
     A `UserError` becomes `error: ...` on stderr and exit code 1, and so does a file or folder that
-    the system refuses, or a package that is not installed; Ctrl-C becomes `interrupted` and 130.
+    the system refuses, or a package that is not installed; Ctrl-C becomes `interrupted` and 130,
+    another signal that a command has heeded becomes 128 + its number, as shells report it.
     Anything else is a defect of the program and propagates with its traceback.
     """
 
@@ -89,8 +103,12 @@ def entry_point(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
                 raise
             print(f"error: {explained}", file=sys.stderr)
             return EXIT_USER_ERROR
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
+        except KeyboardInterrupt as interrupt:
+            # A closed terminal takes no line; the exit code still tells.
+            with contextlib.suppress(OSError):
+                print("interrupted", file=sys.stderr)
+            if isinstance(interrupt, InterruptedBySignal):
+                return interrupt.exit_code
             return EXIT_INTERRUPTED
 
     return wrapped

@@ -23,7 +23,13 @@ LAYERS = [
     {"training/stages", "training/warm_up"},  # they change the state, which does not know them
     {"training/mimnet"},
     {"run"},
-    {"backends/tensorflow", "training/checkpoints", "training/start", "training/samples"},
+    {
+        "backends/tensorflow",
+        "training/checkpoints",
+        "training/interruption",
+        "training/start",
+        "training/samples",
+    },
     {"editor", "training/loop"},
     {"evaluators"},
     {"evaluation", "server"},

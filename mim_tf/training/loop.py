@@ -25,6 +25,7 @@ from mim_tf.pictures import tensor_pixels
 from mim_tf.run import CONFIG, Run
 from mim_tf.training import stages, warm_up
 from mim_tf.training.checkpoints import Checkpoints
+from mim_tf.training.interruption import Interruption
 from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.samples import Samples
 from mim_tf.training.start import check_vocabulary, read_word_vectors, start_run
@@ -58,9 +59,10 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
     """Train a run from its newest checkpoint, or from the start, to its end.
 
     Progress goes to stderr, the losses to ``log.jsonl`` and TensorBoard, sample grids to
-    ``samples/``. Interrupted, it leaves a checkpoint of the last whole step.
+    ``samples/``. SIGINT, SIGTERM and SIGHUP let it end its step and save a checkpoint first.
 
     Raises:
+        InterruptedBySignal: one of these signals came.
         UserError: a loss that is not finite, a batch that the devices cannot share, a checkpoint
             that does not fit, a trained run without a whole checkpoint.
     """
@@ -103,7 +105,9 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
     tokens = sampler.tokens[sampler.starts[:_MEMORISED]]
     loop = _Loop(run, model, strategy, checkpoints, Samples(run, source, model), tokens)
     try:
-        loop.run(batches, first, steps, len(source))
+        with Interruption() as interruption:
+            loop.run(batches, first, steps, len(source), interruption)
+        interruption.raise_if_signalled()
     except tf.errors.OpError:
         if sampler.problem is None:
             raise
@@ -158,13 +162,16 @@ class _Loop:
         self._graphs: dict[str, Callable] = {}
         self._values: dict[str, list[float]] = {}  # of each loss, since the last row of the log
 
-    def run(self, batches, first: int, steps: int, pictures: int) -> None:
+    def run(
+        self, batches, first: int, steps: int, pictures: int, interruption: Interruption
+    ) -> None:
         """Take the steps that are left, one of each of ``batches``.
 
         Args:
             first: how many steps were taken before.
             steps: how many follow the warm-up in all.
             pictures: how many an epoch has.
+            interruption: once it has a signal, the step under way is the last, and is saved.
         """
         machine, batch_size = self.config.machine, self.config.train.batch_size
         bar = tqdm(initial=first, unit="step", dynamic_ncols=True, file=sys.stderr)
@@ -182,15 +189,13 @@ class _Loop:
                     self._log(step, step * batch_size / pictures, bar)
                 if step % machine.sample_every == 0 or step == last:
                     self._draw_samples(step)
-                if step % machine.checkpoint_every == 0 or step == last:
+                stops = interruption.signal is not None or step == last
+                if step % machine.checkpoint_every == 0 or stops:
                     self._save(step)
-                if step == last:
+                if stops:
                     break
         except tf.errors.InvalidArgumentError as error:
             raise self._not_finite(error, step + 1) from None
-        except KeyboardInterrupt:
-            self._save(int(self.state.step.numpy()))
-            raise
         finally:
             bar.close()
             self.writer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -62,19 +63,22 @@ def test_resumed_equals_unbroken(tiny_run, source, tmp_path, monkeypatch):
 
     take_step = loop._Loop._step
 
-    def stop(at, error):
-        def step_or_stop(self, batch, step):
+    def stop(at, how, error):
+        def step_and_stop(self, batch, step):
             if step == at:
-                raise error
+                how()
             return take_step(self, batch, step)
 
-        monkeypatch.setattr(loop._Loop, "_step", step_or_stop)
+        monkeypatch.setattr(loop._Loop, "_step", step_and_stop)
         with pytest.raises(error):
             train(Run.open(run.path), source)
         monkeypatch.undo()
 
-    stop(1, KeyboardInterrupt)  # which saves
-    stop(3, StopError)  # one step after the checkpoint of step 2
+    def crash():
+        raise StopError
+
+    stop(0, lambda: signal.raise_signal(signal.SIGINT), KeyboardInterrupt)  # which saves step 1
+    stop(3, crash, StopError)  # one step after the checkpoint of step 2
     train(Run.open(run.path), source)
 
     whole = Run.open(tiny_run)
@@ -95,20 +99,27 @@ def test_the_weights_file_holds_the_averaged_generator(tiny_run):
     assert not any(name.startswith("averaged/") for name in saved)
 
 
-def test_an_interrupted_run_keeps_its_last_step(source, tmp_path, monkeypatch):
+def test_a_signal_ends_the_step_and_saves_it(source, tmp_path, monkeypatch):
+    """As a preemptible machine sends it, with an impatient Ctrl-C during the save."""
     run = start_run(tmp_path / "interrupted", tiny_config(), source)
-    take_step = loop._Loop._step
+    take_step, save = loop._Loop._step, Run.save_generator
 
-    def interrupt(self, batch, step):
-        if step == 1:
-            raise KeyboardInterrupt
+    def interrupted_step(self, batch, step):
+        signal.raise_signal(signal.SIGTERM)
         return take_step(self, batch, step)
 
-    monkeypatch.setattr(loop._Loop, "_step", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        train(run, source)
-    name = "step/.ATTRIBUTES/VARIABLE_VALUE"
-    assert state(run)[name] == 1
+    def interrupted_save(self, generator):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        save(self, generator)
+
+    monkeypatch.setattr(loop._Loop, "_step", interrupted_step)
+    monkeypatch.setattr(Run, "save_generator", interrupted_save)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["--run", str(run.path), "--resume"]) == 143
+    assert state(run)["step/.ATTRIBUTES/VARIABLE_VALUE"] == 1
+    assert (run.path / "generator.weights.h5").is_file()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_the_same_seed_gives_the_same_losses_and_another_does_not(tiny_run, source, tmp_path):
