@@ -13,6 +13,7 @@ from typing import Any
 from mim_tf.config import Config
 from mim_tf.config_files import dump_config, load_saved
 from mim_tf.errors import UserError
+from mim_tf.locks import locked
 from mim_tf.models.generator import Generator, make_generator
 from mim_tf.models.weights import load_weights, save_weights
 from mim_tf.places import CONFIG, VOCABULARY, WEIGHTS, find_model
@@ -46,7 +47,8 @@ class Run:
         """Start a run in a new directory, or in one whose run never came to its first checkpoint.
 
         Raises:
-            UserError: the directory already holds a run, or cannot be written.
+            UserError: the directory already holds a run, is in use by another training, or cannot
+                be written.
         """
         if cls.is_at(path):
             raise UserError(
@@ -55,8 +57,9 @@ class Run:
             )
         try:
             path.mkdir(parents=True, exist_ok=True)
-            vocabulary.save(path / VOCABULARY)
-            replace_text(path / CONFIG, dump_config(config))
+            with locked(path):
+                vocabulary.save(path / VOCABULARY)
+                replace_text(path / CONFIG, dump_config(config))
         except OSError as error:
             raise UserError(f"cannot write the run directory {path}: {error.strerror}") from None
         return cls(path, config, vocabulary)

@@ -15,7 +15,7 @@ PACKAGE = Path(mim_tf.__file__).parent
 # may import each other.
 LAYERS = [
     {"errors", "captions"},
-    {"config", "flags", "metrics", "places", "storage"},
+    {"config", "flags", "locks", "metrics", "places", "storage"},
     {"text", "pictures"},
     {"backends/litert", "models", "data"},
     {"config_files", "training/losses", "training/memory_start", "training/updates"},

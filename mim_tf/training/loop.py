@@ -21,6 +21,7 @@ from mim_tf.data.pipeline import Sampler, training_batches
 from mim_tf.data.source import Source
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
+from mim_tf.locks import locked
 from mim_tf.pictures import tensor_pixels
 from mim_tf.run import CONFIG, Run
 from mim_tf.training import stages, warm_up
@@ -64,12 +65,19 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
     Raises:
         InterruptedBySignal: one of these signals came.
         UserError: a loss that is not finite, a batch that the devices cannot share, a checkpoint
-            that does not fit, a trained run without a whole checkpoint.
+            that does not fit, a trained run without a whole checkpoint, a run that another
+            process trains.
     """
+    strategy = strategy or _strategy()
+    _check_devices(run.config, strategy)
+    with locked(run.path):
+        _train(run, source, strategy)
+
+
+def _train(run: Run, source: Source, strategy: tf.distribute.Strategy) -> None:
+    """:func:`train` of a run that no other process changes."""
     config = run.config
     steps = steps_after_warm_up(config, len(source))
-    strategy = strategy or _strategy()
-    _check_devices(config, strategy)
 
     # The same numbers on every run: resumed must equal unbroken, to the last bit.
     tf.keras.utils.set_random_seed(config.train.seed)

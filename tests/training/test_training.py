@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from tiny import tiny_config
 
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
+from mim_tf.locks import locked
 from mim_tf.run import Run
 from mim_tf.train import main
 from mim_tf.training import loop
@@ -120,6 +123,18 @@ def test_a_signal_ends_the_step_and_saves_it(source, tmp_path, monkeypatch):
     assert state(run)["step/.ATTRIBUTES/VARIABLE_VALUE"] == 1
     assert (run.path / "generator.weights.h5").is_file()
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_second_training_of_a_run_is_refused(tiny_run, source, capsys):
+    before = (tiny_run / "log.jsonl").read_bytes()
+    with locked(tiny_run):
+        assert main(["--run", str(tiny_run), "--resume"]) == 1
+        with pytest.raises(UserError, match="is in use by process"):
+            train(Run.open(tiny_run), source)
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert f"process {os.getpid()} on {socket.gethostname()}" in error
+    assert (tiny_run / "log.jsonl").read_bytes() == before
 
 
 def test_the_same_seed_gives_the_same_losses_and_another_does_not(tiny_run, source, tmp_path):
