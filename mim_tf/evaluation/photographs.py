@@ -21,14 +21,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mim_tf.pictures.colours import colour_at, disc
+from mim_tf.pictures.colours import RADIUS_SHARE, colour_at, disc
 from mim_tf.pictures.pixels import check_picture
 
 ASKED_PARTS = ("crown", "belly", "wings", "tail", "throat", "back", "breast")
 """Parts of CUB's birds that a caption may ask for."""
-
-RADIUS_SHARE = 0.03
-"""Radius of the disc around a point, of the longer side of the box."""
 
 Point = tuple[float, float]
 """(x, y) in pixels."""

@@ -26,6 +26,9 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 
 LIGHTNESS_WEIGHT = 0.5
 
+RADIUS_SHARE = 0.03
+"""Radius of the disc around a marked point, of the longer side of the object's box."""
+
 # Linear sRGB to CIE XYZ, divided by the white point of D65.
 _TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375],

@@ -225,3 +225,21 @@ def test_sample_captions(sample):
     for record in found.records:
         assert all(said([caption]) & ALL_COLOURS for caption in record.captions)
         assert all(map(grammatical, record.captions))
+
+
+def test_sample_colours_that_were_checked_by_eye(sample):
+    root = sample / "CUB_200_2011"
+    points, boxes = cub_metadata.read_points(root), cub_metadata.read_boxes(root)
+    numbers = {name: number for number, name in cub_metadata.read_names(root).items()}
+    for name, expected in {
+        "013.Bobolink/Bobolink_0039_9779": {"throat": "black", "breast": "black",
+                                            "belly": "black", "tail": "black"},
+        "017.Cardinal/Cardinal_0035_17678": {"breast": "red", "belly": "red", "crown": "red"},
+        "012.Yellow_headed_Blackbird/Yellow_Headed_Blackbird_0061_8208": {
+            "back": "black", "wings": "black", "tail": "black"},
+    }.items():  # fmt: skip
+        path = root / "images" / f"{name}.jpg"
+        colours = read_points_colours(path, points[numbers[name]], boxes[name])
+        assert {part: colours[part] for part in expected} == {
+            part: (colour,) for part, colour in expected.items()
+        }

@@ -29,13 +29,10 @@ from mim_tf.data.sets import cub_metadata
 from mim_tf.data.sets.cub_metadata import WHOLE, PartColours, Points
 from mim_tf.errors import UserError
 from mim_tf.pictures import files
-from mim_tf.pictures.colours import colour_at
+from mim_tf.pictures.colours import RADIUS_SHARE, colour_at
 
 CAPTIONS = 10
 """Captions drawn for a photograph, as many as Reed et al. have; repetitions are left out."""
-
-RADIUS_SHARE = 0.03
-"""Radius of the disc around a marked point, of the longer side of the bird's box."""
 
 _PLURAL = ("wings", "legs")
 _THIN = ("bill", "legs")
