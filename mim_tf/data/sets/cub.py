@@ -3,22 +3,24 @@
     <root>/CUB_200_2011/images/<NNN.Class>/<Name>.jpg   or still in <root>/CUB_200_2011.tgz
     <root>/CUB_200_2011/{images,bounding_boxes}.txt
     captions and the split by class                     see :mod:`mim_tf.data.formats.reed`
+    <root>/CUB_200_2011/{attributes,parts}/             for captions of our own, see
+                                                        :mod:`mim_tf.data.sets.cub_captions`
 
 The split is by class (150 / 50, 8,855 / 2,933 images); it is not `train_test_split.txt`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from mim_tf.data.formats import reed
 from mim_tf.data.formats.listing import Box, Listing, Record
-from mim_tf.data.formats.untrusted import find_or_unpack, read_lines
+from mim_tf.data.formats.untrusted import find_or_unpack
+from mim_tf.data.sets import cub_captions, cub_metadata
 from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
 from mim_tf.data.source import Published, Source, Split
 from mim_tf.errors import UserError
@@ -28,13 +30,20 @@ PUBLISHED = Published(
     "CUB_200_2011.tgz from https://data.caltech.edu/records/65de6-vp158, captions and splits from "
     "https://github.com/reedscot/cvpr2016 or AttnGAN's scenes.zip",
 )
-_BOX_FILES = ("images.txt", "bounding_boxes.txt")
+_BOX_FILES = (cub_metadata.IMAGES, cub_metadata.BOXES)
+
+CaptionSource = Literal["official", "attributes", "both"]
 
 
 class Options(FolderOptions):
-    """How the birds are cut out."""
+    """How the birds are cut out, and where their captions come from."""
 
     crop_to_box: bool = Field(True, description="crop to the bounding boxes, as AttnGAN does")
+    caption_source: CaptionSource = Field(
+        "official",
+        description="captions of Reed et al.; our own, written from CUB's attributes and the "
+        "colours at its marked points; or both",
+    )
 
 
 class CubSource(Source):
@@ -61,19 +70,31 @@ def load(options: Options, split: Split) -> Source:
         UserError: a folder or file is missing or malformed, or the split is not complete.
     """
     boxes_needed = options.crop_to_box and not options.partial
-    listing = read(options.folder("the CUB folder"), split, boxes_needed=boxes_needed)
+    listing = read(
+        options.folder("the CUB folder"),
+        split,
+        boxes_needed=boxes_needed,
+        caption_source=options.caption_source,
+    )
     return add_photographs(
         describe(options, split), options, listing, use_boxes=options.crop_to_box
     )
 
 
-def read(root: Path, split: Split, *, boxes_needed: bool = False) -> Listing:
+def read(
+    root: Path,
+    split: Split,
+    *,
+    boxes_needed: bool = False,
+    caption_source: CaptionSource = "official",
+) -> Listing:
     """The records of a split, sorted by `image_id`.
 
     Args:
         root: the folder that holds `CUB_200_2011` or its archive, that folder itself, or one a
             level above.
         boxes_needed: refuse photographs without a box, which are otherwise taken whole.
+        caption_source: as `Options.caption_source`.
 
     Raises:
         UserError: a folder or file is missing or malformed, no record is left, or a box is needed
@@ -94,14 +115,33 @@ def read(root: Path, split: Split, *, boxes_needed: bool = False) -> Listing:
             f"{cub / 'images'}: none of the {len(names)} photographs of the {split} split is "
             "there; unpack CUB_200_2011.tgz here or correct data.root"
         )
-    boxes = _read_boxes(cub)
+    boxes = cub_metadata.read_boxes(cub)
     if boxes_needed:
         _check_boxes(cub, boxes, present)
+    captions: list[tuple[str, ...]] = [()] * len(present)
+    if caption_source != "attributes":
+        captions = _official_captions(bases, split, present)
+    if caption_source != "official":
+        paths = [_photograph(cub, name) for name in present]
+        written = cub_captions.write_captions(cub, present, paths, boxes)
+        captions = [own + other for own, other in zip(captions, written, strict=True)]
     records = [
-        Record(name, _photograph(cub, name), boxes.get(name), name.split("/")[0], captions)
-        for name, captions in zip(present, reed.captions(bases, split, present), strict=True)
+        Record(name, _photograph(cub, name), boxes.get(name), name.split("/")[0], of_image)
+        for name, of_image in zip(present, captions, strict=True)
     ]
     return Listing.of(names, records)
+
+
+def _official_captions(
+    bases: Sequence[Path], split: Split, names: Sequence[str]
+) -> list[tuple[str, ...]]:
+    try:
+        return reed.captions(bases, split, names)
+    except UserError as error:
+        raise UserError(
+            f"{error}; or have them written from CUB's attributes: "
+            "--set data.caption_source=attributes"
+        ) from error
 
 
 def _find_cub(root: Path) -> Path:
@@ -121,25 +161,6 @@ def _photograph(cub: Path, name: str) -> Path:
     return cub / "images" / f"{name}.jpg"
 
 
-def _read_boxes(cub: Path) -> dict[str, Box]:
-    """Name -> box; empty where the archive has no list of boxes."""
-    paths = [cub / name for name in _BOX_FILES]
-    if not all(path.is_file() for path in paths):
-        return {}
-    names = {key: rest[0].removesuffix(".jpg") for key, rest in _rows(paths[0], 1)}
-    boxes: dict[str, Box] = {}
-    for key, rest in _rows(paths[1], 4):
-        try:
-            x, y, width, height = (float(number) for number in rest)
-        except ValueError:
-            x = y = width = height = math.nan
-        if not all(map(math.isfinite, (x, y, width, height))) or min(width, height) <= 0:
-            raise UserError(f"{paths[1]}: image {key} has no valid box: {' '.join(rest)}")
-        if key in names:
-            boxes[names[key]] = x, y, width, height
-    return boxes
-
-
 def _check_boxes(cub: Path, boxes: dict[str, Box], names: Sequence[str]) -> None:
     without = [name for name in names if name not in boxes]
     if not without:
@@ -151,12 +172,3 @@ def _check_boxes(cub: Path, boxes: dict[str, Box], names: Sequence[str]) -> None
         f"{' and '.join(_BOX_FILES)} of CUB_200_2011.tgz, or take whole photographs: all with "
         "--set data.crop_to_box=false, these alone with --set data.partial=true"
     )
-
-
-def _rows(path: Path, columns: int) -> Iterator[tuple[str, list[str]]]:
-    """Rows of a metadata file as (image number, the other columns)."""
-    for number, line in enumerate(read_lines(path), 1):
-        key, *rest = line.split()
-        if len(rest) != columns:
-            raise UserError(f"{path}: row {number} has {len(rest) + 1} columns, not {columns + 1}")
-        yield key, rest
