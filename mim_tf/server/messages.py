@@ -117,9 +117,11 @@ def _array(name: str, value: Any, spec: Any, limits: Limits) -> np.ndarray:
             info = np.iinfo(dtype)
             if numbers.dtype.kind == "f" or numbers.min() < info.min or numbers.max() > info.max:
                 raise ValueError(f"not all are whole numbers of {info.min} to {info.max}")
-        elif not np.isfinite(numbers.astype(dtype)).all():
-            raise ValueError("not all are finite")
-    except ValueError as error:
+        else:
+            with np.errstate(over="ignore"):  # what overflows is refused below
+                if not np.isfinite(numbers.astype(dtype)).all():
+                    raise ValueError("not all are finite")
+    except (ValueError, OverflowError) as error:  # OverflowError: a whole number above any float
         raise RequestError(400, f"'{name}' is no rectangular list of numbers ({error})") from None
     expected = list(spec.shape)
     fits = len(expected) == numbers.ndim and all(

@@ -67,7 +67,8 @@ class Model:
         """Run a signature.
 
         Raises:
-            RequestError: 400, an assertion in the model's graph finds the input wrong.
+            RequestError: 400, an assertion in the model's graph finds the input wrong, or its
+                numbers are so large that an output is not finite.
         """
         import tensorflow as tf
 
@@ -81,7 +82,13 @@ class Model:
             found = _MESSAGE.search(error.message or "")
             message = found[1] if found else (error.message or "").splitlines()[0]
             raise RequestError(400, message) from None
-        return {name: tensor.numpy() for name, tensor in outputs.items()}
+        arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise RequestError(
+                    400, f"the output '{name}' is not finite: numbers in the inputs are too large"
+                )
+        return arrays
 
     def metadata(self) -> dict[str, Any]:
         """TensorFlow Serving's JSON about the signatures: names, types and shapes."""
