@@ -2,7 +2,8 @@
 
 ``python -m mim_tf.serve --model models/mim`` answers the same paths with the same JSON as
 TensorFlow Serving: ``POST /v1/models/mim:predict``, ``GET /v1/models/mim`` (status) and
-``GET /v1/models/mim/metadata``, each also under ``/versions/<version>``; and ``GET /healthz``.
+``GET /v1/models/mim/metadata``, each also under ``/versions/<version>``. ``GET /healthz`` says
+whether the server works, ``GET /readyz`` whether it takes requests now.
 
 Requests that wait at the same time run as one batch. A request that exceeds a limit is refused:
 400 (wrong content, too many pixels, a caption that is too long), 408 (the body arrives too slowly),
@@ -40,8 +41,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         ("items", int, "pictures in a request"),
         ("queue", int, "requests that may wait"),
         ("batch", int, "pictures that run at once"),
-        ("body-seconds", float, "until a request must have come"),
+        ("connections", int, "open connections"),
+        ("client-connections", int, "of one client's address"),
+        ("header-seconds", float, "until a request's header must have come"),
+        ("body-seconds", float, "until its body must have come"),
         ("answer-seconds", float, "until an answer must be ready"),
+        ("shutdown-seconds", float, "until SIGTERM ends requests without an answer"),
     ):
         value = getattr(defaults, flag.replace("-", "_"))
         parser.add_argument(

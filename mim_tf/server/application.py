@@ -33,7 +33,11 @@ def application(model: Model, limits: Limits) -> Starlette:
             Route(prefix, handlers.status),
         ]
     return Starlette(
-        routes=[*routes, Route("/healthz", handlers.health)],
+        routes=[
+            *routes,
+            Route("/healthz", handlers.health),
+            Route("/readyz", handlers.readiness),
+        ],
         lifespan=handlers.lifespan,
         exception_handlers={
             RequestError: _on_request_error,
@@ -100,6 +104,12 @@ class _Handlers:
         if request.app.state.worker.done():
             return JSONResponse({"status": "the model's worker has ended"}, 500)
         return JSONResponse({"status": "ok"})
+
+    async def readiness(self, request: Request) -> Response:
+        """``GET /readyz``: 200 if a request would be taken now, else 503."""
+        if request.app.state.worker.done() or self._batcher.full:
+            return JSONResponse({"status": "busy: new requests would be refused"}, 503)
+        return JSONResponse({"status": "ready"})
 
     def _check_model(self, request: Request) -> None:
         """Raise RequestError 404 where the path names another model or version."""

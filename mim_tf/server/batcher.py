@@ -26,6 +26,11 @@ class Batcher:
         self._wake = asyncio.Event()
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "model")
 
+    @property
+    def full(self) -> bool:
+        """Whether the queue takes no further call."""
+        return len(self._waiting) >= self._limits.queue
+
     async def submit(self, call: Call) -> dict[str, np.ndarray]:
         """Put a call into the queue and wait for its outputs.
 
@@ -33,7 +38,7 @@ class Batcher:
             RequestError: 503, the queue is full; 504, no answer in time; 400, the model finds the
                 input wrong.
         """
-        if len(self._waiting) >= self._limits.queue:
+        if self.full:
             raise RequestError(503, f"{self._limits.queue} requests wait already; try again later")
         future = asyncio.get_running_loop().create_future()
         entry = (call, future)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from mim_tf.errors import UserError
 from mim_tf.server.application import application
 from mim_tf.server.limits import Limits
 from mim_tf.server.model import Model
-from mim_tf.server.protocol import protocol_with_header_timeout
+from mim_tf.server.protocol import guarded_protocol
 
 
 def listen(folder: Path, host: str, port: int, limits: Limits) -> None:
@@ -39,10 +40,10 @@ def listen(folder: Path, host: str, port: int, limits: Limits) -> None:
         host=host,
         port=port,
         log_level="warning",
-        http=protocol_with_header_timeout(limits.body_seconds),
+        http=guarded_protocol(limits),
         timeout_keep_alive=30,
-        # Beside the requests that wait, connections that have not sent their request yet.
-        limit_concurrency=limits.queue + 32,
+        # The protocol closes connections in time; this ends what does not notice it.
+        timeout_graceful_shutdown=math.ceil(limits.shutdown_seconds) + 5,
     )
 
 
