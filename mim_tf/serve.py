@@ -5,21 +5,29 @@ TensorFlow Serving: ``POST /v1/models/mim:predict``, ``GET /v1/models/mim`` (sta
 ``GET /v1/models/mim/metadata``, each also under ``/versions/<version>``. ``GET /healthz`` says
 whether the server works, ``GET /readyz`` whether it takes requests now.
 
+A request must name the server by its address, as ``localhost`` or by a name of ``--allowed-host``,
+and hold the token of ``--token`` where there is one.
+
 Requests that wait at the same time run as one batch. A request that exceeds a limit is refused:
-400 (wrong content, too many pixels, a caption that is too long), 408 (the body arrives too slowly),
-413 (the body is too large), 503 (the queue is full), 504 (no answer in time).
+400 (wrong content, too many pixels, a caption that is too long, a host that is not allowed), 401
+(no token), 408 (the body arrives too slowly), 413 (the body is too large), 503 (the queue is full),
+504 (no answer in time).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import command_parser
+from mim_tf.server.door import Access
 from mim_tf.server.limits import Limits
+
+TOKEN_VARIABLE = "MIM_TF_TOKEN"
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -33,6 +41,25 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (127.0.0.1)"
     )
     parser.add_argument("--port", type=int, default=8501, help="(8501)")
+    parser.add_argument(
+        "--allowed-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a name by which clients may call the server, besides its address; * for any",
+    )
+    parser.add_argument(
+        "--token",
+        metavar="TOKEN",
+        default=os.environ.get(TOKEN_VARIABLE),
+        help=f"clients must send it as a bearer token (the environment's {TOKEN_VARIABLE})",
+    )
+    _add_limits(parser)
+    return parser.parse_args(argv)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add the ``--max-...`` flags, which have the names of the fields of ``Limits``."""
     defaults = Limits()
     for flag, kind, text in (
         ("body", int, "bytes of a request"),
@@ -52,18 +79,29 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.add_argument(
             f"--max-{flag}", type=kind, default=value, metavar="N", help=f"{text} ({value})"
         )
-    return parser.parse_args(argv)
 
 
 @entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
-    limits = _limits(arguments)
+    limits, access = _limits(arguments), _access(arguments)
 
     from mim_tf.server.listening import listen
 
-    listen(arguments.model, arguments.host, arguments.port, limits)
+    listen(arguments.model, arguments.host, arguments.port, limits, access)
     return 0
+
+
+def _access(arguments: argparse.Namespace) -> Access:
+    """Who may ask, by ``--allowed-host`` and ``--token``.
+
+    Raises:
+        UserError: a header cannot hold the token.
+    """
+    token = arguments.token
+    if token is not None and not (token.isascii() and token.isprintable() and token.strip()):
+        raise UserError(f"--token or {TOKEN_VARIABLE}: give printable ASCII characters")
+    return Access(tuple(arguments.allowed_host), token)
 
 
 def _limits(arguments: argparse.Namespace) -> Limits:

@@ -9,11 +9,13 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mim_tf.server.batcher import Batcher
+from mim_tf.server.door import NO_TOKEN, Access, Door
 from mim_tf.server.limits import Limits, RequestError
 from mim_tf.server.messages import answer, parse
 from mim_tf.server.model import Model
@@ -22,8 +24,8 @@ from mim_tf.server.model import Model
 _CLIENT_CLOSED_REQUEST = 499
 
 
-def application(model: Model, limits: Limits) -> Starlette:
-    """The ASGI application that serves a model."""
+def application(model: Model, limits: Limits, access: Access = NO_TOKEN) -> Starlette:
+    """The ASGI application that serves a model to those who have access."""
     handlers = _Handlers(model, limits)
     routes = []
     for prefix in ("/v1/models/{name}", "/v1/models/{name}/versions/{version}"):
@@ -39,6 +41,7 @@ def application(model: Model, limits: Limits) -> Starlette:
             Route("/readyz", handlers.readiness),
         ],
         lifespan=handlers.lifespan,
+        middleware=[Middleware(Door, access=access)],
         exception_handlers={
             RequestError: _on_request_error,
             ClientDisconnect: _on_disconnect,

@@ -44,7 +44,9 @@ def file():
 def open_request(url: str, length: int) -> socket.socket:
     host, port = url.removeprefix("http://").split(":")
     connection = socket.create_connection((host, int(port)), timeout=20)
-    head = f"POST /v1/models/mim:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    head = (
+        f"POST /v1/models/mim:predict HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n"
+    )
     connection.sendall(head.encode() + b'{"instances"')
     return connection
 
@@ -153,7 +155,7 @@ def test_a_connection_with_half_a_second_request_is_closed(model):
     with running(app, http=guarded_protocol(Limits(header_seconds=0.5))) as url:
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as connection:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost:")
             connection.settimeout(20)
