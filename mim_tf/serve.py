@@ -10,8 +10,8 @@ and hold the token of ``--token`` where there is one.
 
 Requests that wait at the same time run as one batch. A request that exceeds a limit is refused:
 400 (wrong content, too many pixels, a caption that is too long, a host that is not allowed), 401
-(no token), 408 (the body arrives too slowly), 413 (the body is too large), 503 (the queue is full),
-504 (no answer in time).
+(no token), 408 (the body arrives too slowly), 413 (the body is too large), 503 (the queue is full,
+or the pictures of all requests have too many pixels), 504 (no answer in time).
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     for flag, kind, text in (
         ("body", int, "bytes of a request"),
         ("pixels", int, "of a request's pictures together"),
+        ("flight-pixels", int, "of all requests' pictures at one time"),
         ("caption", int, "characters of a caption"),
         ("items", int, "pictures in a request"),
         ("queue", int, "requests that may wait"),
@@ -108,7 +109,7 @@ def _limits(arguments: argparse.Namespace) -> Limits:
     """The limits of the ``--max-...`` flags.
 
     Raises:
-        UserError: a limit is not above 0, or a request could be larger than a batch.
+        UserError: a limit is not above 0, or a request within the limits could not run.
     """
     values = {
         name.removeprefix("max_"): value
@@ -123,6 +124,11 @@ def _limits(arguments: argparse.Namespace) -> Limits:
         raise UserError(
             f"--max-items {limits.items}: a request of more pictures than --max-batch "
             f"{limits.batch} could not run"
+        )
+    if limits.pixels > limits.flight_pixels:
+        raise UserError(
+            f"--max-pixels {limits.pixels}: a request of more pixels than --max-flight-pixels "
+            f"{limits.flight_pixels} could not run"
         )
     return limits
 

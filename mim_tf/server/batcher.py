@@ -23,6 +23,7 @@ class Batcher:
     def __init__(self, model: Model, limits: Limits) -> None:
         self._model, self._limits = model, limits
         self._waiting: list[tuple[Call, asyncio.Future]] = []
+        self._pixels = 0  # of all calls that wait or run
         self._wake = asyncio.Event()
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "model")
 
@@ -35,13 +36,20 @@ class Batcher:
         """Put a call into the queue and wait for its outputs.
 
         Raises:
-            RequestError: 503, the queue is full; 504, no answer in time; 400, the model finds the
-                input wrong.
+            RequestError: 503, the queue is full or the pictures in flight have too many pixels;
+                504, no answer in time; 400, the model finds the input wrong.
         """
         if self.full:
             raise RequestError(503, f"{self._limits.queue} requests wait already; try again later")
+        if self._pixels + call.pixels > self._limits.flight_pixels:
+            raise RequestError(
+                503,
+                f"the pictures of all requests have more than {self._limits.flight_pixels} pixels; "
+                "try again later",
+            )
         future = asyncio.get_running_loop().create_future()
         entry = (call, future)
+        self._pixels += call.pixels
         self._waiting.append(entry)
         self._wake.set()
         try:
@@ -53,6 +61,7 @@ class Batcher:
         finally:  # also after a timeout, and when the client has gone
             if entry in self._waiting:
                 self._waiting.remove(entry)
+                self._pixels -= call.pixels
 
     async def work(self) -> None:
         """Run batches until cancelled."""
@@ -66,6 +75,8 @@ class Batcher:
                     continue
                 calls = [call for call, _ in batch]
                 results = await loop.run_in_executor(self._pool, self._run, calls)
+                # Not before: the batch runs on where a client has gone or a time-out has passed.
+                self._pixels -= sum(call.pixels for call in calls)
                 for (_, future), result in zip(batch, results, strict=True):
                     if future.done():  # timed out, or its client has gone
                         continue

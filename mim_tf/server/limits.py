@@ -12,6 +12,8 @@ class Limits:
     Attributes:
         body: bytes in a request's body.
         pixels: in all encoded pictures of a request together, by their headers.
+        flight_pixels: in the pictures of all requests that wait or run; a request that would
+            exceed it is answered with 503. Bounds the memory of decoded pictures.
         caption: characters in a caption.
         items: pictures in a request; at most ``batch``.
         queue: requests that may wait; a further request is answered with 503.
@@ -27,6 +29,7 @@ class Limits:
 
     body: int = 16 << 20
     pixels: int = 25_000_000
+    flight_pixels: int = 50_000_000
     caption: int = 2000
     items: int = 8
     queue: int = 64

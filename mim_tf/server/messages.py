@@ -33,12 +33,14 @@ class Call:
         signature: name of the model's function.
         inputs: the function's arguments; their first dimension is that of the items.
         count: number of items.
+        pixels: in its encoded pictures together, by their headers.
         row_format: whether the request came in row format; its answer has the same format.
     """
 
     signature: str
     inputs: dict[str, np.ndarray]
     count: int
+    pixels: int
     row_format: bool
 
 
@@ -78,7 +80,8 @@ def parse(body: bytes, model: Model, limits: Limits) -> Call:
         raise RequestError(400, f"the inputs differ in their number of items: {counts}")
     if not 1 <= count <= limits.items:
         raise RequestError(400, f"{count} items; send 1 to {limits.items} in a request")
-    return Call(signature, inputs, count, row_format)
+    files = [file for name in inputs if name.endswith("_bytes") for file in inputs[name]]
+    return Call(signature, inputs, count, _check_pixels(files, limits), row_format)
 
 
 def _columns(instances: Any, specs: dict[str, Any]) -> dict[str, list]:
@@ -106,8 +109,6 @@ def _array(name: str, value: Any, spec: Any, limits: Limits) -> np.ndarray:
         if not isinstance(value, list):
             raise RequestError(400, f"'{name}' is no list of strings")
         strings = [_string(name, index, item, limits) for index, item in enumerate(value)]
-        if name.endswith("_bytes"):
-            _check_pixels(strings, limits)
         return np.array(strings, object)
     try:
         numbers = np.array(value)
@@ -153,8 +154,8 @@ def _string(name: str, index: int, value: Any, limits: Limits) -> bytes:
     raise RequestError(400, f"item {index}: '{name}' is neither a string nor {{'b64': ...}}")
 
 
-def _check_pixels(files: Sequence[bytes], limits: Limits) -> None:
-    """Refuse pictures with too many pixels together, before any of them is decoded."""
+def _check_pixels(files: Sequence[bytes], limits: Limits) -> int:
+    """The pixels of all pictures; refuses too many before any picture is decoded."""
     total = 0
     for index, data in enumerate(files):
         total += _pixels(data)
@@ -164,6 +165,7 @@ def _check_pixels(files: Sequence[bytes], limits: Limits) -> None:
                 f"item {index}: up to here the pictures have more than {limits.pixels} pixels; "
                 "shrink them",
             )
+    return total
 
 
 def _pixels(data: bytes) -> int:

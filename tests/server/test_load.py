@@ -205,6 +205,23 @@ def test_a_connection_that_is_being_answered_is_not_closed_for_a_new_one(model):
     assert [answer.status_code for answer in answers] == [200, 200]
 
 
+def test_pixels_of_all_requests_are_limited_until_their_batch_has_run(model, file):
+    stub = Stub(model)
+    large = rows(files.encode_png(np.zeros((300, 400, 3), np.uint8)), TEXT)
+    limits = Limits(flight_pixels=130_000, pixels=130_000, answer_seconds=0.5)
+    with running(application(stub, limits)) as url:
+        # Its client is told 504, but the batch still runs and holds its pixels.
+        assert predict(url, large).status_code == 504
+        refused = predict(url, large)
+        assert refused.status_code == 503 and "more than 130000 pixels" in error_of(refused)
+        assert predict(url, rows(file, TEXT)).status_code == 504  # small enough to wait
+        stub.go.set()
+        deadline = time.monotonic() + 20
+        while predict(url, large).status_code == 503 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert [predict(url, large).status_code for _ in range(3)] == [200] * 3
+
+
 def test_readyz_tells_a_full_queue_and_healthz_does_not(model):
     stub = Stub(model)
     body = {"signature_name": "encode_text", "instances": [TEXT]}
