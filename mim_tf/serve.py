@@ -54,6 +54,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=os.environ.get(TOKEN_VARIABLE),
         help=f"clients must send it as a bearer token (the environment's {TOKEN_VARIABLE})",
     )
+    parser.add_argument(
+        "--poll-seconds",
+        type=float,
+        default=5.0,
+        metavar="N",
+        help="between two looks for a newer version (5)",
+    )
     _add_limits(parser)
     return parser.parse_args(argv)
 
@@ -85,11 +92,13 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 @entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
+    if not 0 < arguments.poll_seconds < float("inf"):
+        raise UserError(f"--poll-seconds {arguments.poll_seconds}: must be above 0")
     limits, access = _limits(arguments), _access(arguments)
 
     from mim_tf.server.listening import listen
 
-    listen(arguments.model, arguments.host, arguments.port, limits, access)
+    listen(arguments.model, arguments.host, arguments.port, limits, access, arguments.poll_seconds)
     return 0
 
 
@@ -117,7 +126,7 @@ def _limits(arguments: argparse.Namespace) -> Limits:
         if name.startswith("max_")
     }
     for name, value in values.items():
-        if value <= 0:
+        if not 0 < value < float("inf"):
             raise UserError(f"--max-{name.replace('_', '-')} {value}: must be above 0")
     limits = Limits(**values)
     if limits.items > limits.batch:

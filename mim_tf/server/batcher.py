@@ -9,19 +9,17 @@ import numpy as np
 
 from mim_tf.server.limits import Limits, RequestError
 from mim_tf.server.messages import Call
-from mim_tf.server.model import Model
 
 
 class Batcher:
     """A queue of calls, and the worker that runs them in batches.
 
     Args:
-        model: the model that runs them.
         limits: of the queue, of a batch and of the time until an answer.
     """
 
-    def __init__(self, model: Model, limits: Limits) -> None:
-        self._model, self._limits = model, limits
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._waiting: list[tuple[Call, asyncio.Future]] = []
         self._pixels = 0  # of all calls that wait or run
         self._wake = asyncio.Event()
@@ -110,7 +108,7 @@ class Batcher:
             names = calls[0].inputs
             merged = {name: np.concatenate([call.inputs[name] for call in calls]) for name in names}
             try:
-                outputs = self._model.run(calls[0].signature, merged)
+                outputs = calls[0].model.run(calls[0].signature, merged)
             except Exception:
                 # Run each call alone, so that only the call with the wrong input fails.
                 return [self._run([call])[0] for call in calls]
@@ -120,12 +118,12 @@ class Batcher:
                 for call, end in zip(calls, ends, strict=True)
             ]
         try:
-            return [self._model.run(calls[0].signature, calls[0].inputs)]
+            return [calls[0].model.run(calls[0].signature, calls[0].inputs)]
         except Exception as error:
             return [error]
 
 
 def _batch_key(call: Call) -> tuple:
-    """Signature, types and shapes of a call; calls with equal keys can run as one batch."""
+    """Model, signature, types and shapes of a call; calls with equal keys can run as one batch."""
     arrays = call.inputs.values()
-    return call.signature, *((array.dtype.str, array.shape[1:]) for array in arrays)
+    return id(call.model), call.signature, *((array.dtype.str, array.shape[1:]) for array in arrays)

@@ -10,14 +10,16 @@ from pathlib import Path
 import uvicorn
 
 from mim_tf.errors import UserError
-from mim_tf.server.application import application
+from mim_tf.server.application import Following, application
 from mim_tf.server.door import Access, is_loopback
 from mim_tf.server.limits import Limits
-from mim_tf.server.model import Model
 from mim_tf.server.protocol import guarded_protocol
+from mim_tf.server.versions import Follower, load_newest
 
 
-def listen(folder: Path, host: str, port: int, limits: Limits, access: Access) -> None:
+def listen(
+    folder: Path, host: str, port: int, limits: Limits, access: Access, poll_seconds: float
+) -> None:
     """Serve the newest version of an exported model until the process is interrupted.
 
     Args:
@@ -25,13 +27,14 @@ def listen(folder: Path, host: str, port: int, limits: Limits, access: Access) -
         host, port: the address to listen on; the host is an IPv4 or IPv6 address or a name.
         limits: what a request may hold.
         access: who may ask.
+        poll_seconds: between two looks for a newer version.
 
     Raises:
         UserError: the address cannot be used, or the folder holds no model.
     """
     _check_address(host, port)
-    model = Model(folder)
-    app = application(model, limits, access)
+    model = load_newest(folder)
+    app = application(model, limits, access, Following(Follower(folder), poll_seconds))
     print(
         f"serving {model.name} version {model.version} on "
         f"http://{host}:{port}/v1/models/{model.name}",

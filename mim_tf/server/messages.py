@@ -30,6 +30,7 @@ class Call:
     Calls are compared by identity (``eq=False``), because ``==`` of arrays gives an array.
 
     Attributes:
+        model: the version that was served when the request came.
         signature: name of the model's function.
         inputs: the function's arguments; their first dimension is that of the items.
         count: number of items.
@@ -37,6 +38,7 @@ class Call:
         row_format: whether the request came in row format; its answer has the same format.
     """
 
+    model: Model
     signature: str
     inputs: dict[str, np.ndarray]
     count: int
@@ -81,7 +83,7 @@ def parse(body: bytes, model: Model, limits: Limits) -> Call:
     if not 1 <= count <= limits.items:
         raise RequestError(400, f"{count} items; send 1 to {limits.items} in a request")
     files = [file for name in inputs if name.endswith("_bytes") for file in inputs[name]]
-    return Call(signature, inputs, count, _check_pixels(files, limits), row_format)
+    return Call(model, signature, inputs, count, _check_pixels(files, limits), row_format)
 
 
 def _columns(instances: Any, specs: dict[str, Any]) -> dict[str, list]:

@@ -18,8 +18,8 @@ from mim_tf import serve
 from mim_tf.server.application import application
 from mim_tf.server.door import Access, is_loopback
 from mim_tf.server.limits import Limits
-from mim_tf.server.model import Model
 from mim_tf.server.protocol import guarded_protocol
+from mim_tf.server.versions import load_newest
 
 STATUS = "/v1/models/mim"
 BODY = {"signature_name": "encode_text", "instances": [TEXT]}
@@ -27,7 +27,7 @@ BODY = {"signature_name": "encode_text", "instances": [TEXT]}
 
 @pytest.fixture(scope="module")
 def model(saved_model):
-    return Model(saved_model)
+    return load_newest(saved_model)
 
 
 @pytest.fixture(scope="module")

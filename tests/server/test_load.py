@@ -21,13 +21,13 @@ from mim_tf.server.application import application
 from mim_tf.server.batcher import Batcher
 from mim_tf.server.limits import Limits, RequestError
 from mim_tf.server.messages import parse
-from mim_tf.server.model import Model
 from mim_tf.server.protocol import guarded_protocol
+from mim_tf.server.versions import load_newest
 
 
 @pytest.fixture(scope="module")
 def model(saved_model):
-    return Model(saved_model)
+    return load_newest(saved_model)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_bad_request_does_not_fail_the_others_in_its_batch(model, file):
         parse(json.dumps(rows(data, TEXT)).encode(), model, LIMITS)
         for data in (file, b"rubbish", file)
     ]
-    first, bad, last = Batcher(model, LIMITS)._run(calls)
+    first, bad, last = Batcher(LIMITS)._run(calls)
     assert isinstance(bad, RequestError) and "item 0: no picture" in str(bad)
     assert first["image_bytes"] == last["image_bytes"]
 
