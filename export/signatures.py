@@ -81,6 +81,9 @@ class Signatures:
     def edit_tokens(self, images, tokens):
         """Squares [B, S, S, 3] in [-1, 1] and token ids [B, T] to the edit."""
         _check_same_count(images, tokens)
+        size = len(self._editor.run.vocabulary)
+        outside = tf.reduce_any((tokens < 0) | (tokens >= size), axis=1)
+        pictures.refuse(outside, f"a token is outside the vocabulary; ids are 0 to {size - 1}")
         pictures.refuse(tf.reduce_all(tokens == PAD, axis=1), "the tokens hold no word")
         return self._edit(images, tokens)
 

@@ -2,23 +2,32 @@
 
 ``python -m mim_tf.serve --model models/mim`` answers the same paths with the same JSON as
 TensorFlow Serving: ``POST /v1/models/mim:predict``, ``GET /v1/models/mim`` (status) and
-``GET /v1/models/mim/metadata``, each also under ``/versions/<version>``; and ``GET /healthz``.
+``GET /v1/models/mim/metadata``, each also under ``/versions/<version>``. ``GET /healthz`` says
+whether the server works, ``GET /readyz`` whether it takes requests now.
+
+A request must name the server by its address, as ``localhost`` or by a name of ``--allowed-host``,
+and hold the token of ``--token`` where there is one.
 
 Requests that wait at the same time run as one batch. A request that exceeds a limit is refused:
-400 (wrong content, too many pixels, a caption that is too long), 408 (the body arrives too slowly),
-413 (the body is too large), 503 (the queue is full), 504 (no answer in time).
+400 (wrong content, too many pixels, a caption that is too long, a host that is not allowed), 401
+(no token), 408 (the body arrives too slowly), 413 (the body is too large), 503 (the queue is full,
+or the pictures of all requests have too many pixels), 504 (no answer in time).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import command_parser
+from mim_tf.server.door import Access
 from mim_tf.server.limits import Limits
+
+TOKEN_VARIABLE = "MIM_TF_TOKEN"
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -32,40 +41,84 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (127.0.0.1)"
     )
     parser.add_argument("--port", type=int, default=8501, help="(8501)")
+    parser.add_argument(
+        "--allowed-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a name by which clients may call the server, besides its address; * for any",
+    )
+    parser.add_argument(
+        "--token",
+        metavar="TOKEN",
+        default=os.environ.get(TOKEN_VARIABLE),
+        help=f"clients must send it as a bearer token (the environment's {TOKEN_VARIABLE})",
+    )
+    parser.add_argument(
+        "--poll-seconds",
+        type=float,
+        default=5.0,
+        metavar="N",
+        help="between two looks for a newer version (5)",
+    )
+    _add_limits(parser)
+    return parser.parse_args(argv)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add the ``--max-...`` flags, which have the names of the fields of ``Limits``."""
     defaults = Limits()
     for flag, kind, text in (
         ("body", int, "bytes of a request"),
         ("pixels", int, "of a request's pictures together"),
+        ("flight-pixels", int, "of all requests' pictures at one time"),
         ("caption", int, "characters of a caption"),
         ("items", int, "pictures in a request"),
         ("queue", int, "requests that may wait"),
         ("batch", int, "pictures that run at once"),
-        ("body-seconds", float, "until a request must have come"),
+        ("connections", int, "open connections"),
+        ("client-connections", int, "of one client's address"),
+        ("header-seconds", float, "until a request's header must have come"),
+        ("body-seconds", float, "until its body must have come"),
         ("answer-seconds", float, "until an answer must be ready"),
+        ("shutdown-seconds", float, "until SIGTERM ends requests without an answer"),
     ):
         value = getattr(defaults, flag.replace("-", "_"))
         parser.add_argument(
             f"--max-{flag}", type=kind, default=value, metavar="N", help=f"{text} ({value})"
         )
-    return parser.parse_args(argv)
 
 
 @entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
-    limits = _limits(arguments)
+    if not 0 < arguments.poll_seconds < float("inf"):
+        raise UserError(f"--poll-seconds {arguments.poll_seconds}: must be above 0")
+    limits, access = _limits(arguments), _access(arguments)
 
     from mim_tf.server.listening import listen
 
-    listen(arguments.model, arguments.host, arguments.port, limits)
+    listen(arguments.model, arguments.host, arguments.port, limits, access, arguments.poll_seconds)
     return 0
+
+
+def _access(arguments: argparse.Namespace) -> Access:
+    """Who may ask, by ``--allowed-host`` and ``--token``.
+
+    Raises:
+        UserError: a header cannot hold the token.
+    """
+    token = arguments.token
+    if token is not None and not (token.isascii() and token.isprintable() and token.strip()):
+        raise UserError(f"--token or {TOKEN_VARIABLE}: give printable ASCII characters")
+    return Access(tuple(arguments.allowed_host), token)
 
 
 def _limits(arguments: argparse.Namespace) -> Limits:
     """The limits of the ``--max-...`` flags.
 
     Raises:
-        UserError: a limit is not above 0, or a request could be larger than a batch.
+        UserError: a limit is not above 0, or a request within the limits could not run.
     """
     values = {
         name.removeprefix("max_"): value
@@ -73,13 +126,18 @@ def _limits(arguments: argparse.Namespace) -> Limits:
         if name.startswith("max_")
     }
     for name, value in values.items():
-        if value <= 0:
+        if not 0 < value < float("inf"):
             raise UserError(f"--max-{name.replace('_', '-')} {value}: must be above 0")
     limits = Limits(**values)
     if limits.items > limits.batch:
         raise UserError(
             f"--max-items {limits.items}: a request of more pictures than --max-batch "
             f"{limits.batch} could not run"
+        )
+    if limits.pixels > limits.flight_pixels:
+        raise UserError(
+            f"--max-pixels {limits.pixels}: a request of more pixels than --max-flight-pixels "
+            f"{limits.flight_pixels} could not run"
         )
     return limits
 

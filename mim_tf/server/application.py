@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from mim_tf.errors import UserError
 from mim_tf.server.batcher import Batcher
+from mim_tf.server.door import NO_TOKEN, Access, Door
 from mim_tf.server.limits import Limits, RequestError
 from mim_tf.server.messages import answer, parse
 from mim_tf.server.model import Model
+from mim_tf.server.versions import Follower
 
 # nginx's status for a client that closed the connection before the answer; no client sees it.
 _CLIENT_CLOSED_REQUEST = 499
 
 
-def application(model: Model, limits: Limits) -> Starlette:
-    """The ASGI application that serves a model."""
-    handlers = _Handlers(model, limits)
+def application(
+    model: Model, limits: Limits, access: Access = NO_TOKEN, following: Following | None = None
+) -> Starlette:
+    """The ASGI application that serves a model.
+
+    Args:
+        model: the version that is served at first.
+        limits: what a request may hold.
+        access: who may ask.
+        following: how newer versions are found; None serves the first for ever.
+    """
+    handlers = _Handlers(model, limits, following)
     routes = []
     for prefix in ("/v1/models/{name}", "/v1/models/{name}/versions/{version}"):
         routes += [
@@ -33,8 +48,13 @@ def application(model: Model, limits: Limits) -> Starlette:
             Route(prefix, handlers.status),
         ]
     return Starlette(
-        routes=[*routes, Route("/healthz", handlers.health)],
+        routes=[
+            *routes,
+            Route("/healthz", handlers.health),
+            Route("/readyz", handlers.readiness),
+        ],
         lifespan=handlers.lifespan,
+        middleware=[Middleware(Door, access=access)],
         exception_handlers={
             RequestError: _on_request_error,
             ClientDisconnect: _on_disconnect,
@@ -44,30 +64,61 @@ def application(model: Model, limits: Limits) -> Starlette:
     )
 
 
+@dataclass(frozen=True)
+class Following:
+    """How newer versions of the model are found.
+
+    Attributes:
+        follower: loads them.
+        seconds: between two looks at the folder.
+    """
+
+    follower: Follower
+    seconds: float
+
+
 class _Handlers:
     """The functions that answer requests.
 
     Args:
-        model: the model that is served.
+        model: the version that is served at first.
         limits: what a request may hold.
+        following: how newer versions are found, or None.
     """
 
-    def __init__(self, model: Model, limits: Limits) -> None:
-        self._model, self._limits = model, limits
-        self._batcher = Batcher(model, limits)
+    def __init__(self, model: Model, limits: Limits, following: Following | None) -> None:
+        self._model, self._limits, self._following = model, limits, following
+        self._batcher = Batcher(limits)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """Run the batcher's worker as long as the application runs."""
+        """Run the batcher's worker, and follow the folder, as long as the application runs."""
         app.state.worker = asyncio.create_task(self._batcher.work())
+        tasks = [app.state.worker]
+        if self._following:
+            tasks.append(asyncio.create_task(self._follow(self._following)))
         yield
-        app.state.worker.cancel()
+        for task in tasks:
+            task.cancel()
+
+    async def _follow(self, following: Following) -> None:
+        """Serve the newest version from when it is loaded; the old one answers what waits."""
+        while True:
+            await asyncio.sleep(following.seconds)
+            try:
+                newer = await asyncio.to_thread(following.follower.another, self._model)
+            except UserError as error:
+                print(f"error: {error}", file=sys.stderr)
+                continue
+            if newer:
+                self._model = newer
+                print(f"serving version {newer.version} from now on", file=sys.stderr)
 
     async def predict(self, request: Request) -> Response:
         """``POST .../models/<name>:predict``."""
-        self._check_model(request)
+        self._served(request)  # before the body is read
         body = await _read_body(request, self._limits)
-        call = await asyncio.to_thread(parse, body, self._model, self._limits)
+        call = await asyncio.to_thread(parse, body, self._served(request), self._limits)
         result = asyncio.ensure_future(self._batcher.submit(call))
         disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
         try:
@@ -82,9 +133,8 @@ class _Handlers:
 
     async def status(self, request: Request) -> Response:
         """``GET .../models/<name>``: the version and that it is available."""
-        self._check_model(request)
         state = {
-            "version": self._model.version,
+            "version": self._served(request).version,
             "state": "AVAILABLE",
             "status": {"error_code": "OK", "error_message": ""},
         }
@@ -92,8 +142,7 @@ class _Handlers:
 
     async def metadata(self, request: Request) -> Response:
         """``GET .../models/<name>/metadata``: the signatures."""
-        self._check_model(request)
-        return JSONResponse(self._model.metadata())
+        return JSONResponse(self._served(request).metadata())
 
     async def health(self, request: Request) -> Response:
         """``GET /healthz``: 200 while the batcher's worker runs, else 500."""
@@ -101,12 +150,23 @@ class _Handlers:
             return JSONResponse({"status": "the model's worker has ended"}, 500)
         return JSONResponse({"status": "ok"})
 
-    def _check_model(self, request: Request) -> None:
-        """Raise RequestError 404 where the path names another model or version."""
+    async def readiness(self, request: Request) -> Response:
+        """``GET /readyz``: 200 if a request would be taken now, else 503."""
+        if request.app.state.worker.done() or self._batcher.full:
+            return JSONResponse({"status": "busy: new requests would be refused"}, 503)
+        return JSONResponse({"status": "ready"})
+
+    def _served(self, request: Request) -> Model:
+        """The served version.
+
+        Raises:
+            RequestError: 404, the path names another model or version.
+        """
         name, version = request.path_params["name"], request.path_params.get("version")
         if name != self._model.name or version not in (None, self._model.version):
             wanted = f"Specific({name}, {version})" if version else f"Latest({name})"
             raise RequestError(404, f"Servable not found for request: {wanted}")
+        return self._model
 
 
 async def _read_body(request: Request, limits: Limits) -> bytes:

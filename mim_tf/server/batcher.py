@@ -9,34 +9,45 @@ import numpy as np
 
 from mim_tf.server.limits import Limits, RequestError
 from mim_tf.server.messages import Call
-from mim_tf.server.model import Model
 
 
 class Batcher:
     """A queue of calls, and the worker that runs them in batches.
 
     Args:
-        model: the model that runs them.
         limits: of the queue, of a batch and of the time until an answer.
     """
 
-    def __init__(self, model: Model, limits: Limits) -> None:
-        self._model, self._limits = model, limits
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._waiting: list[tuple[Call, asyncio.Future]] = []
+        self._pixels = 0  # of all calls that wait or run
         self._wake = asyncio.Event()
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "model")
+
+    @property
+    def full(self) -> bool:
+        """Whether the queue takes no further call."""
+        return len(self._waiting) >= self._limits.queue
 
     async def submit(self, call: Call) -> dict[str, np.ndarray]:
         """Put a call into the queue and wait for its outputs.
 
         Raises:
-            RequestError: 503, the queue is full; 504, no answer in time; 400, the model finds the
-                input wrong.
+            RequestError: 503, the queue is full or the pictures in flight have too many pixels;
+                504, no answer in time; 400, the model finds the input wrong.
         """
-        if len(self._waiting) >= self._limits.queue:
+        if self.full:
             raise RequestError(503, f"{self._limits.queue} requests wait already; try again later")
+        if self._pixels + call.pixels > self._limits.flight_pixels:
+            raise RequestError(
+                503,
+                f"the pictures of all requests have more than {self._limits.flight_pixels} pixels; "
+                "try again later",
+            )
         future = asyncio.get_running_loop().create_future()
         entry = (call, future)
+        self._pixels += call.pixels
         self._waiting.append(entry)
         self._wake.set()
         try:
@@ -48,6 +59,7 @@ class Batcher:
         finally:  # also after a timeout, and when the client has gone
             if entry in self._waiting:
                 self._waiting.remove(entry)
+                self._pixels -= call.pixels
 
     async def work(self) -> None:
         """Run batches until cancelled."""
@@ -61,6 +73,8 @@ class Batcher:
                     continue
                 calls = [call for call, _ in batch]
                 results = await loop.run_in_executor(self._pool, self._run, calls)
+                # Not before: the batch runs on where a client has gone or a time-out has passed.
+                self._pixels -= sum(call.pixels for call in calls)
                 for (_, future), result in zip(batch, results, strict=True):
                     if future.done():  # timed out, or its client has gone
                         continue
@@ -94,7 +108,7 @@ class Batcher:
             names = calls[0].inputs
             merged = {name: np.concatenate([call.inputs[name] for call in calls]) for name in names}
             try:
-                outputs = self._model.run(calls[0].signature, merged)
+                outputs = calls[0].model.run(calls[0].signature, merged)
             except Exception:
                 # Run each call alone, so that only the call with the wrong input fails.
                 return [self._run([call])[0] for call in calls]
@@ -104,12 +118,12 @@ class Batcher:
                 for call, end in zip(calls, ends, strict=True)
             ]
         try:
-            return [self._model.run(calls[0].signature, calls[0].inputs)]
+            return [calls[0].model.run(calls[0].signature, calls[0].inputs)]
         except Exception as error:
             return [error]
 
 
 def _batch_key(call: Call) -> tuple:
-    """Signature, types and shapes of a call; calls with equal keys can run as one batch."""
+    """Model, signature, types and shapes of a call; calls with equal keys can run as one batch."""
     arrays = call.inputs.values()
-    return call.signature, *((array.dtype.str, array.shape[1:]) for array in arrays)
+    return id(call.model), call.signature, *((array.dtype.str, array.shape[1:]) for array in arrays)

@@ -12,23 +12,34 @@ class Limits:
     Attributes:
         body: bytes in a request's body.
         pixels: in all encoded pictures of a request together, by their headers.
+        flight_pixels: in the pictures of all requests that wait or run; a request that would
+            exceed it is answered with 503. Bounds the memory of decoded pictures.
         caption: characters in a caption.
         items: pictures in a request; at most ``batch``.
         queue: requests that may wait; a further request is answered with 503.
         batch: pictures that run at once.
-        body_seconds: time until the header of a connection's next request, and then until the
-            request's body, must have arrived.
+        connections: connections that are open at once.
+        client_connections: of them, those of one client's address. Where a limit is reached, a
+            new connection takes the place of the one that has waited longest for its request.
+        header_seconds: time until the header of a connection's next request must have arrived.
+        body_seconds: time from there until the request's body must have arrived.
         answer_seconds: time until the answer must be ready.
+        shutdown_seconds: time until requests in flight are given up when the server is stopped.
     """
 
     body: int = 16 << 20
     pixels: int = 25_000_000
+    flight_pixels: int = 50_000_000
     caption: int = 2000
     items: int = 8
     queue: int = 64
     batch: int = 8
+    connections: int = 512
+    client_connections: int = 128
+    header_seconds: float = 10.0
     body_seconds: float = 30.0
     answer_seconds: float = 60.0
+    shutdown_seconds: float = 10.0
 
 
 class RequestError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import sys
 from pathlib import Path
@@ -9,48 +10,62 @@ from pathlib import Path
 import uvicorn
 
 from mim_tf.errors import UserError
-from mim_tf.server.application import application
+from mim_tf.server.application import Following, application
+from mim_tf.server.door import Access, is_loopback
 from mim_tf.server.limits import Limits
-from mim_tf.server.model import Model
-from mim_tf.server.protocol import protocol_with_header_timeout
+from mim_tf.server.protocol import guarded_protocol
+from mim_tf.server.versions import Follower, load_newest
 
 
-def listen(folder: Path, host: str, port: int, limits: Limits) -> None:
+def listen(
+    folder: Path, host: str, port: int, limits: Limits, access: Access, poll_seconds: float
+) -> None:
     """Serve the newest version of an exported model until the process is interrupted.
 
     Args:
         folder: the folder of the model's versions.
         host, port: the address to listen on; the host is an IPv4 or IPv6 address or a name.
         limits: what a request may hold.
+        access: who may ask.
+        poll_seconds: between two looks for a newer version.
 
     Raises:
         UserError: the address cannot be used, or the folder holds no model.
     """
     _check_address(host, port)
-    model = Model(folder)
-    app = application(model, limits)
+    model = load_newest(folder)
+    app = application(model, limits, access, Following(Follower(folder), poll_seconds))
     print(
         f"serving {model.name} version {model.version} on "
         f"http://{host}:{port}/v1/models/{model.name}",
         file=sys.stderr,
     )
+    if access.token is None and not is_loopback(host):
+        print(
+            f"whoever reaches {host} may use the model: ask for a token with --token",
+            file=sys.stderr,
+        )
     uvicorn.run(
         app,
         host=host,
         port=port,
         log_level="warning",
-        http=protocol_with_header_timeout(limits.body_seconds),
+        http=guarded_protocol(limits),
         timeout_keep_alive=30,
-        # Beside the requests that wait, connections that have not sent their request yet.
-        limit_concurrency=limits.queue + 32,
+        # The protocol closes connections in time; this ends what does not notice it.
+        timeout_graceful_shutdown=math.ceil(limits.shutdown_seconds) + 5,
     )
 
 
 def _check_address(host: str, port: int) -> None:
-    """Raise UserError where the port is taken, before the model is loaded."""
+    """Raise UserError where the port is taken or is none, before the model is loaded."""
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port {port}: give 0 to 65535")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.create_server((host, port), family=family):
             pass
     except OSError as error:
         raise UserError(f"--host {host} --port {port}: {error.strerror or error}") from None
+    except UnicodeError as error:  # a name with an empty or overlong part
+        raise UserError(f"--host {host[:80]}: no host name ({error})") from None

@@ -30,15 +30,19 @@ class Call:
     Calls are compared by identity (``eq=False``), because ``==`` of arrays gives an array.
 
     Attributes:
+        model: the version that was served when the request came.
         signature: name of the model's function.
         inputs: the function's arguments; their first dimension is that of the items.
         count: number of items.
+        pixels: in its encoded pictures together, by their headers.
         row_format: whether the request came in row format; its answer has the same format.
     """
 
+    model: Model
     signature: str
     inputs: dict[str, np.ndarray]
     count: int
+    pixels: int
     row_format: bool
 
 
@@ -78,7 +82,8 @@ def parse(body: bytes, model: Model, limits: Limits) -> Call:
         raise RequestError(400, f"the inputs differ in their number of items: {counts}")
     if not 1 <= count <= limits.items:
         raise RequestError(400, f"{count} items; send 1 to {limits.items} in a request")
-    return Call(signature, inputs, count, row_format)
+    files = [file for name in inputs if name.endswith("_bytes") for file in inputs[name]]
+    return Call(model, signature, inputs, count, _check_pixels(files, limits), row_format)
 
 
 def _columns(instances: Any, specs: dict[str, Any]) -> dict[str, list]:
@@ -106,8 +111,6 @@ def _array(name: str, value: Any, spec: Any, limits: Limits) -> np.ndarray:
         if not isinstance(value, list):
             raise RequestError(400, f"'{name}' is no list of strings")
         strings = [_string(name, index, item, limits) for index, item in enumerate(value)]
-        if name.endswith("_bytes"):
-            _check_pixels(strings, limits)
         return np.array(strings, object)
     try:
         numbers = np.array(value)
@@ -117,9 +120,11 @@ def _array(name: str, value: Any, spec: Any, limits: Limits) -> np.ndarray:
             info = np.iinfo(dtype)
             if numbers.dtype.kind == "f" or numbers.min() < info.min or numbers.max() > info.max:
                 raise ValueError(f"not all are whole numbers of {info.min} to {info.max}")
-        elif not np.isfinite(numbers.astype(dtype)).all():
-            raise ValueError("not all are finite")
-    except ValueError as error:
+        else:
+            with np.errstate(over="ignore"):  # what overflows is refused below
+                if not np.isfinite(numbers.astype(dtype)).all():
+                    raise ValueError("not all are finite")
+    except (ValueError, OverflowError) as error:  # OverflowError: a whole number above any float
         raise RequestError(400, f"'{name}' is no rectangular list of numbers ({error})") from None
     expected = list(spec.shape)
     fits = len(expected) == numbers.ndim and all(
@@ -151,8 +156,8 @@ def _string(name: str, index: int, value: Any, limits: Limits) -> bytes:
     raise RequestError(400, f"item {index}: '{name}' is neither a string nor {{'b64': ...}}")
 
 
-def _check_pixels(files: Sequence[bytes], limits: Limits) -> None:
-    """Refuse pictures with too many pixels together, before any of them is decoded."""
+def _check_pixels(files: Sequence[bytes], limits: Limits) -> int:
+    """The pixels of all pictures; refuses too many before any picture is decoded."""
     total = 0
     for index, data in enumerate(files):
         total += _pixels(data)
@@ -162,6 +167,7 @@ def _check_pixels(files: Sequence[bytes], limits: Limits) -> None:
                 f"item {index}: up to here the pictures have more than {limits.pixels} pixels; "
                 "shrink them",
             )
+    return total
 
 
 def _pixels(data: bytes) -> int:

@@ -15,43 +15,35 @@ _MESSAGE = re.compile(r"assertion failed: \[([^\]]*)\]")
 
 
 class Model:
-    """The newest version of an exported model, loaded.
+    """A version of an exported model, loaded.
 
     Args:
-        base: the folder of all versions, whose names are numbers.
+        path: the version's folder, in the folder of the model's versions.
 
     Attributes:
         name, version: the names of the two folders, which are also those in the URLs.
         signatures: name -> TensorFlow function.
 
     Raises:
-        UserError: there is no version, or it is not a SavedModel with signatures.
+        UserError: it is not a SavedModel with signatures, or its name cannot stand in a URL.
     """
 
-    def __init__(self, base: Path) -> None:
-        versions = (
-            [int(path.name) for path in base.iterdir() if path.name.isdigit()]
-            if base.is_dir()
-            else []
-        )
-        if (base / "saved_model.pb").is_file():
-            raise UserError(f"--model {base} is one version; name the folder of all: {base.parent}")
-        if not versions:
+    def __init__(self, path: Path) -> None:
+        self.name, self.version = path.resolve().parent.name, path.name
+        if not self.name or ":" in self.name or not self.name.isprintable():
             raise UserError(
-                f"--model {base} holds no version; write one with "
-                f"python -m export.saved_model --run RUN --output {base}"
+                f"--model {str(path.parent)!r}: its name cannot stand in a URL; rename the folder"
             )
-        self.name, self.version = base.resolve().name, str(max(versions))
-        path = base / self.version
 
         import tensorflow as tf
         import tensorflow_text  # noqa: F401 (its operations are in the graph)
 
         try:
             self._loaded = tf.saved_model.load(str(path))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise UserError(f"{path} is no SavedModel: {str(error).splitlines()[0]}") from None
-        self.signatures = dict(self._loaded.signatures)
+            self.signatures = dict(self._loaded.signatures)
+        except Exception as error:  # a tampered file makes TensorFlow raise almost any exception
+            reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+            raise UserError(f"{path} is no SavedModel: {reason[:200]}") from None
         if not self.signatures:
             raise UserError(f"{path} has no signature")
 
@@ -67,7 +59,8 @@ class Model:
         """Run a signature.
 
         Raises:
-            RequestError: 400, an assertion in the model's graph finds the input wrong.
+            RequestError: 400, an assertion in the model's graph finds the input wrong, or its
+                numbers are so large that an output is not finite.
         """
         import tensorflow as tf
 
@@ -81,7 +74,13 @@ class Model:
             found = _MESSAGE.search(error.message or "")
             message = found[1] if found else (error.message or "").splitlines()[0]
             raise RequestError(400, message) from None
-        return {name: tensor.numpy() for name, tensor in outputs.items()}
+        arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise RequestError(
+                    400, f"the output '{name}' is not finite: numbers in the inputs are too large"
+                )
+        return arrays
 
     def metadata(self) -> dict[str, Any]:
         """TensorFlow Serving's JSON about the signatures: names, types and shapes."""

@@ -22,6 +22,7 @@ from mim_tf.errors import UserError
 from mim_tf.pictures import files
 from mim_tf.server.limits import RequestError
 from mim_tf.server.model import Model
+from mim_tf.server.versions import load_newest
 
 FOLDER = Path(client.__file__).parent
 TEXT = "this bird has blue wings"
@@ -52,7 +53,7 @@ class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 @pytest.fixture(scope="module")
 def servicer(saved_model):
-    return Servicer(Model(saved_model))
+    return Servicer(load_newest(saved_model))
 
 
 @pytest.fixture(scope="module")

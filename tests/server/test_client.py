@@ -14,12 +14,12 @@ from mim_tf.editor import Editor
 from mim_tf.errors import UserError
 from mim_tf.pictures import files
 from mim_tf.server.application import application
-from mim_tf.server.model import Model
+from mim_tf.server.versions import load_newest
 
 
 @pytest.fixture(scope="module")
 def model(saved_model):
-    return Model(saved_model)
+    return load_newest(saved_model)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import socket
@@ -20,13 +21,13 @@ from mim_tf.server.application import application
 from mim_tf.server.batcher import Batcher
 from mim_tf.server.limits import Limits, RequestError
 from mim_tf.server.messages import parse
-from mim_tf.server.model import Model
-from mim_tf.server.protocol import protocol_with_header_timeout
+from mim_tf.server.protocol import guarded_protocol
+from mim_tf.server.versions import load_newest
 
 
 @pytest.fixture(scope="module")
 def model(saved_model):
-    return Model(saved_model)
+    return load_newest(saved_model)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,9 @@ def file():
 def open_request(url: str, length: int) -> socket.socket:
     host, port = url.removeprefix("http://").split(":")
     connection = socket.create_connection((host, int(port)), timeout=20)
-    head = f"POST /v1/models/mim:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    head = (
+        f"POST /v1/models/mim:predict HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n"
+    )
     connection.sendall(head.encode() + b'{"instances"')
     return connection
 
@@ -70,7 +73,7 @@ def test_a_bad_request_does_not_fail_the_others_in_its_batch(model, file):
         parse(json.dumps(rows(data, TEXT)).encode(), model, LIMITS)
         for data in (file, b"rubbish", file)
     ]
-    first, bad, last = Batcher(model, LIMITS)._run(calls)
+    first, bad, last = Batcher(LIMITS)._run(calls)
     assert isinstance(bad, RequestError) and "item 0: no picture" in str(bad)
     assert first["image_bytes"] == last["image_bytes"]
 
@@ -138,7 +141,7 @@ def test_healthz_reports_a_dead_worker(model, monkeypatch):
 
 def test_a_connection_without_a_request_is_closed(model):
     app = application(Stub(model), Limits())
-    with running(app, http=protocol_with_header_timeout(0.3)) as url:
+    with running(app, http=guarded_protocol(Limits(header_seconds=0.3))) as url:
         host, port = url.removeprefix("http://").split(":")
         for sent in (b"", b"POST /v1/models/mim:predict HTTP/1.1\r\nHost:"):
             with socket.create_connection((host, int(port)), timeout=20) as connection:
@@ -149,14 +152,90 @@ def test_a_connection_without_a_request_is_closed(model):
 
 def test_a_connection_with_half_a_second_request_is_closed(model):
     app = application(Stub(model), Limits())
-    with running(app, http=protocol_with_header_timeout(0.5)) as url:
+    with running(app, http=guarded_protocol(Limits(header_seconds=0.5))) as url:
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as connection:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost:")
             connection.settimeout(20)
             assert b"200" not in connection.recv(4096)
+
+
+def test_silent_and_slow_connections_lock_nobody_out(model):
+    stub = Stub(model)
+    stub.go.set()
+    limits = Limits(connections=40, client_connections=20, header_seconds=60, body_seconds=60)
+    with running(application(stub, limits), http=guarded_protocol(limits)) as url:
+        host, port = url.removeprefix("http://").split(":")
+        with contextlib.ExitStack() as stack:
+            for number in range(150):
+                # Other addresses of the loopback interface stand for other clients.
+                source = (f"127.0.0.{2 + number % 4}" if number % 2 else "127.0.0.1", 0)
+                connection = stack.enter_context(
+                    socket.create_connection((host, int(port)), 20, source)
+                )
+                head = b"POST /v1/models/mim:predict HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                parts = (b"", head, head + b"Content-Length: 9\r\n\r\n{")
+                with contextlib.suppress(ConnectionError):  # closed to make room for others
+                    connection.sendall(parts[number % 3])
+            assert requests.get(f"{url}/healthz", timeout=20).ok
+            assert requests.get(f"{url}/readyz", timeout=20).json() == {"status": "ready"}
+            body = {"signature_name": "encode_text", "instances": [TEXT]}
+            assert predict(url, body).ok
+
+
+def test_a_connection_that_is_being_answered_is_not_closed_for_a_new_one(model):
+    stub = Stub(model)
+    limits = Limits(client_connections=2)
+    body = {"signature_name": "encode_text", "instances": [TEXT]}
+    answers: list[requests.Response] = []
+    with running(application(stub, limits), http=guarded_protocol(limits)) as url:
+        threads = [
+            threading.Thread(target=lambda: answers.append(predict(url, body))) for _ in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.3)
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"{url}/healthz", timeout=20)
+        stub.go.set()
+        for thread in threads:
+            thread.join(30)
+    assert [answer.status_code for answer in answers] == [200, 200]
+
+
+def test_pixels_of_all_requests_are_limited_until_their_batch_has_run(model, file):
+    stub = Stub(model)
+    large = rows(files.encode_png(np.zeros((300, 400, 3), np.uint8)), TEXT)
+    limits = Limits(flight_pixels=130_000, pixels=130_000, answer_seconds=0.5)
+    with running(application(stub, limits)) as url:
+        # Its client is told 504, but the batch still runs and holds its pixels.
+        assert predict(url, large).status_code == 504
+        refused = predict(url, large)
+        assert refused.status_code == 503 and "more than 130000 pixels" in error_of(refused)
+        assert predict(url, rows(file, TEXT)).status_code == 504  # small enough to wait
+        stub.go.set()
+        deadline = time.monotonic() + 20
+        while predict(url, large).status_code == 503 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert [predict(url, large).status_code for _ in range(3)] == [200] * 3
+
+
+def test_readyz_tells_a_full_queue_and_healthz_does_not(model):
+    stub = Stub(model)
+    body = {"signature_name": "encode_text", "instances": [TEXT]}
+    with running(application(stub, Limits(queue=1))) as url:
+        threads = [threading.Thread(target=predict, args=(url, body)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.5)
+        assert requests.get(f"{url}/readyz").status_code == 503
+        assert requests.get(f"{url}/healthz").ok
+        stub.go.set()
+        for thread in threads:
+            thread.join(30)
+        assert requests.get(f"{url}/readyz").ok
 
 
 def test_no_answer_in_time_is_answered_504(model):

@@ -15,14 +15,14 @@ from mim_tf import serve
 from mim_tf.editor import Editor
 from mim_tf.pictures import files
 from mim_tf.server.application import application
-from mim_tf.server.model import Model
+from mim_tf.server.versions import load_newest
 
 SQUARE = np.zeros((1, 32, 32, 3)).tolist()
 
 
 @pytest.fixture(scope="module")
 def model(saved_model):
-    return Model(saved_model)
+    return load_newest(saved_model)
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +154,20 @@ def test_wrong_paths_and_methods_are_answered_in_json(url, path, status):
         ({"signature_name": "edit_tokens",
           "inputs": {"images": np.full((1, 32, 32, 3), np.nan).tolist(), "tokens": [[2] * 16]}},
          "'images' is no rectangular list of numbers (not all are finite)"),
+        ({"signature_name": "edit_tokens",
+          "inputs": {"images": np.full((1, 32, 32, 3), 1e39).tolist(), "tokens": [[2] * 16]}},
+         "'images' is no rectangular list of numbers (not all are finite)"),
+        ({"signature_name": "edit_tokens",
+          "inputs": {"images": [[1.5, 10**400]], "tokens": [[2] * 16]}},
+         "'images' is no rectangular list of numbers ("),
+        ({"signature_name": "edit_tokens",
+          "inputs": {"images": np.full((1, 32, 32, 3), 3e38).tolist(), "tokens": [[2] * 16]}},
+         "is not finite: numbers in the inputs are too large"),
+        ({"signature_name": "edit_tokens",
+          "inputs": {"images": SQUARE, "tokens": [[10**6] * 16]}},
+         "item 0: a token is outside the vocabulary; ids are 0 to"),
+        ({"signature_name": "edit_tokens", "inputs": {"images": SQUARE, "tokens": [[-5] * 16]}},
+         "item 0: a token is outside the vocabulary; ids are 0 to"),
         ({"signature_name": "edit_tensors",
           "inputs": {"images": [[[[1, 2, 300]]]], "caption": [TEXT]}}, "whole numbers of 0 to 255"),
     ],
@@ -178,7 +192,8 @@ def test_a_body_that_is_too_large_is_answered_413(url, file):
     [(["--model", "{tmp}/nothing"], "holds no version"), (["--model", "{tmp}"], "no SavedModel"),
      (["--model", "{tmp}/version"], "is one version; name the folder of all"),
      (["--model", "{tmp}", "--max-queue", "0"], "--max-queue 0: must be above 0"),
-     (["--model", "{tmp}", "--max-items", "9"], "--max-items 9: a request of more pictures")],
+     (["--model", "{tmp}", "--max-items", "9"], "--max-items 9: a request of more pictures"),
+     (["--model", "{tmp}", "--max-flight-pixels", "9"], "could not run")],
 )  # fmt: skip
 def test_mistakes_at_the_start_are_one_line(tmp_path, capsys, arguments, message):
     (tmp_path / "1").mkdir()
