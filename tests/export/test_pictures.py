@@ -108,13 +108,11 @@ def test_refusals_name_the_items(squares, files, message):
         squares(tf.constant(data))
 
 
-@pytest.mark.parametrize("position", range(20, 120, 7))
+# At byte 104 the damage is outside of Exif: no decoder reads that file.
+@pytest.mark.parametrize("position", [*range(20, 104, 7), 111, 118])
 def test_a_picture_with_broken_exif_is_still_decoded(squares, position):
     data = bytearray(rotated(6, ">"))
     data[position] ^= 0xFF
-    try:
-        expected = pixels.square_crop(files.decode(bytes(data), "picture")).shape
-    except Exception:
-        pytest.skip("Pillow cannot read it either")
+    expected = pixels.square_crop(files.decode(bytes(data), "picture")).shape
     assert expected[0] == 61
     assert squares(tf.constant([bytes(data)])).shape == (1, SIZE, SIZE, 3)

@@ -118,7 +118,7 @@ def test_gates_of_all_pairs_hold_those_of_the_own_captions():
     gate = WordGate(4)
     v_b, h_hat = tf.random.normal([3, 2, 2, 4]), tf.random.normal([3, 5, 4])
     own = gate({"v_b": v_b, "h_hat": h_hat})
-    every = gate.all_pairs(v_b, h_hat)
+    every = gate.gates(gate.logits_of_all_pairs(v_b, h_hat))
     assert every.shape == (3, 4, 3, 5)
     for b in range(3):
         close(every[b, :, b], own[b])

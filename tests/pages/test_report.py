@@ -68,7 +68,7 @@ def test_the_page_of_a_preset_goes_here(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == "report.html\n"
     assert "<h1>birds-64</h1>" in (tmp_path / "report.html").read_text()
     assert report.main(["--preset", "birds-65"]) == 1
-    assert "no preset birds-65; there are: birds-64" in capsys.readouterr().err
+    assert "there are the presets birds-64" in capsys.readouterr().err
 
 
 def test_a_broken_evaluation_is_one_clear_line(tiny_run, tmp_path, capsys):
@@ -80,7 +80,7 @@ def test_a_broken_evaluation_is_one_clear_line(tiny_run, tmp_path, capsys):
 
 
 def test_text_is_never_markup():
-    page = render("demo.html", table=[["<script>alert(1)</script>"]], sheet=b"PNG")
+    page = render("demo.html", table=[["<script>alert(1)</script>"]], verdict="", sheet=b"PNG")
     assert "<script>" not in page and "&lt;script&gt;" in page
 
 
