@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -17,6 +18,18 @@ tf.config.set_logical_device_configuration(
 )
 
 from tiny import tiny_config  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def signals_as_in_a_terminal():
+    """A parent (``nohup``, a shell's ``&``) may have told this process to ignore signals."""
+    handlers = {signal.SIGINT: signal.default_int_handler}
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        handlers[signal.SIGHUP] = signal.SIG_DFL
+    earlier = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    for number, handler in earlier.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
