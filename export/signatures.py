@@ -85,7 +85,8 @@ class Signatures:
         outside = tf.reduce_any((tokens < 0) | (tokens >= size), axis=1)
         pictures.refuse(outside, f"a token is outside the vocabulary; ids are 0 to {size - 1}")
         pictures.refuse(tf.reduce_all(tokens == PAD, axis=1), "the tokens hold no word")
-        return self._edit(images, tokens)
+        # The look-up of embeddings runs beside the check: its own error must not come first.
+        return self._edit(images, tf.clip_by_value(tokens, 0, size - 1))
 
     def encode_text(self, caption):
         """Captions [B] to ``h_hat`` [B, T, l] and ``mask`` [B, T]."""

@@ -25,7 +25,7 @@ from mim_tf.backends.litert import METADATA, OUTPUTS, file_name
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags, command_parser
 from mim_tf.places import WEIGHTS
-from mim_tf.storage import replacing_folder
+from mim_tf.storage import check_replaceable, replacing_folder
 
 from .exportable import check_exportable
 from .litert_accuracy import measure, signature
@@ -109,10 +109,7 @@ def export(editor, output: Path, variants: Sequence[str] = VARIANTS) -> dict[str
             or the image's network cannot run on a phone's GPU (the message names the layer).
     """
     check_exportable(editor.run.config)
-    if output.exists() and not (output / METADATA).is_file() and (
-        not output.is_dir() or any(output.iterdir())
-    ):  # fmt: skip
-        raise UserError(f"--output {output} is not an earlier export; name an empty folder")
+    check_replaceable(output, METADATA, "--output")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(output) as folder:

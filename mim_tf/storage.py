@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from mim_tf.errors import UserError
+
 
 @contextlib.contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
@@ -96,3 +98,19 @@ def _flush_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def check_replaceable(folder: Path, mark: str, flag: str) -> None:
+    """Refuse to replace a folder that is neither new, nor empty, nor an earlier export.
+
+    Args:
+        mark: a file that every earlier export holds.
+        flag: that named the folder, for the message.
+
+    Raises:
+        UserError: the folder holds something else.
+    """
+    if folder.exists() and not (folder / mark).is_file() and (
+        not folder.is_dir() or any(folder.iterdir())
+    ):  # fmt: skip
+        raise UserError(f"{flag} {folder} is not an earlier export; name an empty folder")

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from mim_tf.errors import UserError
-from mim_tf.storage import replacing_folder
+from mim_tf.storage import check_replaceable, replacing_folder
 
 PAGE = Path(__file__).resolve().parent.parent / "app_files"  # built from web/
 _MARK = "model/metadata.json"  # tells an earlier export from a folder of something else
@@ -94,10 +94,7 @@ def export(model: Model, output: Path) -> None:
         UserError: the folder holds something else, or cannot be written.
     """
     files = site(model)
-    if output.exists() and not (output / _MARK).is_file() and (
-        not output.is_dir() or any(output.iterdir())
-    ):  # fmt: skip
-        raise UserError(f"--export {output} is not an earlier export; name an empty folder")
+    check_replaceable(output, _MARK, "--export")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(output) as whole:

@@ -7,36 +7,12 @@ import socket
 
 import numpy as np
 import pytest
-from running_server import LIMITS, TEXT, encoded, running
+from running_server import TEXT, encoded, running
 
 from export.serving import client, load_test
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
 from mim_tf.pictures import files
-from mim_tf.server.application import application
-from mim_tf.server.versions import load_newest
-
-
-@pytest.fixture(scope="module")
-def model(saved_model):
-    return load_newest(saved_model)
-
-
-@pytest.fixture(scope="module")
-def url(model):
-    with running(application(model, LIMITS)) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def photo():
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (50, 70, 3)).astype(np.uint8)
-
-
-@pytest.fixture(scope="module")
-def file(photo):
-    return files.encode_png(photo)
 
 
 def test_the_client_edits_at_the_original_size(url, random_run, photo, tmp_path, capsys):

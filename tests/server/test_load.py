@@ -22,18 +22,6 @@ from mim_tf.server.batcher import Batcher
 from mim_tf.server.limits import Limits, RequestError
 from mim_tf.server.messages import parse
 from mim_tf.server.protocol import guarded_protocol
-from mim_tf.server.versions import load_newest
-
-
-@pytest.fixture(scope="module")
-def model(saved_model):
-    return load_newest(saved_model)
-
-
-@pytest.fixture(scope="module")
-def url(model):
-    with running(application(model, LIMITS)) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")

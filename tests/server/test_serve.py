@@ -9,37 +9,13 @@ import numpy as np
 import pytest
 import requests
 from crafted_pictures import bomb
-from running_server import LIMITS, TEXT, encoded, error_of, predict, rows, running
+from running_server import LIMITS, TEXT, encoded, error_of, predict, rows
 
 from mim_tf import serve
 from mim_tf.editor import Editor
 from mim_tf.pictures import files
-from mim_tf.server.application import application
-from mim_tf.server.versions import load_newest
 
 SQUARE = np.zeros((1, 32, 32, 3)).tolist()
-
-
-@pytest.fixture(scope="module")
-def model(saved_model):
-    return load_newest(saved_model)
-
-
-@pytest.fixture(scope="module")
-def url(model):
-    with running(application(model, LIMITS)) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def photo():
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (50, 70, 3)).astype(np.uint8)
-
-
-@pytest.fixture(scope="module")
-def file(photo):
-    return files.encode_png(photo)
 
 
 # Good requests -----------------------------------------------------------------------------------
