@@ -238,6 +238,30 @@ def test_edit_the_edit_undo_and_redo(address, browser, picture, tmp_path):
         assert page.is_disabled("#redo")
 
 
+def test_words_typed_while_a_picture_is_taken_are_for_that_picture(address, browser, picture):
+    with opened(browser, address) as page:
+        upload(page, picture)
+        edit(page, "red wings")
+        steps = page.locator("#steps li").count()
+        page.evaluate(  # in one task, so that the model cannot have seen the picture in between
+            """() => {
+                document.querySelector("#continue").click();
+                const caption = document.querySelector("#caption");
+                caption.value += "make the belly green";
+                caption.dispatchEvent(new Event("input", { bubbles: true }));
+            }"""
+        )
+        shown = "document.querySelectorAll('#steps li')"
+        page.wait_for_function(f"() => {shown}.length > {steps}")
+        page.wait_for_function(
+            f"() => {shown}[{shown}.length - 1].querySelector('canvas')"
+            " && document.querySelector('#busy').hidden"
+        )
+        assert page.locator("#steps li").count() == steps + 1
+        assert page.locator("#steps [aria-current] span").inner_text() == "make the belly green"
+        assert page.input_value("#caption") == "make the belly green"
+
+
 def test_a_phone_shows_everything(address, browser):
     phone = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
     with opened(browser, address, **phone) as page:

@@ -43,6 +43,7 @@ let memories;
 let examples = [];
 let loaded = false;
 let newest = 0; // number of the edit asked for last; answers to earlier ones are dropped
+let taking = 0; // pictures on their way to the model: what is typed meanwhile is for them
 /** @type {import("./engine.js").Edit | null} */
 let shown = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -50,7 +51,7 @@ let timer;
 
 /** @param {Partial<import("./history.js").Step>} change */
 function changed(change) {
-  if (!history.current) return;
+  if (!history.current || taking > 0) return;
   history.change(change);
   clearTimeout(timer);
   timer = setTimeout(refresh, PAUSE);
@@ -134,18 +135,21 @@ function jump(index) {
 }
 
 /**
- * Take another picture; the sentence stays.
+ * Take another picture, with the sentence that stands there once the model has seen it.
  * @param {import("./pictures.js").NamedPicture} picture
- * @param {string} caption
  */
-async function take(picture, caption) {
-  await engine.see(picture);
-  const step = { picture, caption, strength: Number(strength.value) };
+async function take(picture) {
+  taking += 1;
+  try {
+    await engine.see(picture);
+  } finally {
+    taking -= 1;
+  }
+  const step = { picture, caption: sentence.text, strength: Number(strength.value) };
   const before = history.pictures;
   history.push(step);
   const dropped = [...before].filter((id) => !history.pictures.has(id));
   if (dropped.length > 0) engine.forget(dropped);
-  sentence.text = caption;
   await refresh();
 }
 
@@ -157,7 +161,7 @@ async function takeFile(file, name) {
   }
   stage.wait(`Reading ${name}`);
   try {
-    await take(await decode(file, name), sentence.text);
+    await take(await decode(file, name));
   } catch (error) {
     toast(messageOf(error));
   } finally {
@@ -165,12 +169,14 @@ async function takeFile(file, name) {
   }
 }
 
-/** @param {Example} example @param {string} caption */
+/** @param {Example} example @param {() => string} caption asked once the picture is here */
 async function takeExample(example, caption) {
   try {
     const answer = await fetch(`./examples/${example.file}`);
     if (!answer.ok) throw new Error(`The example ${example.name} cannot be loaded.`);
-    await take(await decode(await answer.blob(), example.name), caption);
+    const picture = await decode(await answer.blob(), example.name);
+    sentence.text = caption();
+    await take(picture);
   } catch (error) {
     toast(messageOf(error));
   }
@@ -238,7 +244,9 @@ async function editResult() {
   const step = history.current;
   if (!step || !shown) return;
   const stem = step.picture.name.replace(/( edited)?(\.[^.]*)?$/, "");
-  await take(named(`${stem} edited`, { ...step.picture, pixels: shown.pixels }), "");
+  const result = named(`${stem} edited`, { ...step.picture, pixels: shown.pixels });
+  sentence.text = "";
+  await take(result);
   byId("caption", HTMLTextAreaElement).focus();
 }
 
@@ -309,14 +317,14 @@ async function start() {
   byId("examples", HTMLElement).replaceChildren(
     ...examples.map((example) => {
       const image = element("img", { src: `./examples/${example.file}`, alt: example.alt });
-      const onclick = () => takeExample(example, captionFor(example));
+      const onclick = () => takeExample(example, () => captionFor(example));
       const button = element("button", { type: "button", onclick }, image);
       button.dataset.name = example.name;
       return element("li", {}, button);
     }),
   );
   const first = examples.find(({ name }) => name === settings.example) ?? examples[0];
-  if (first) await takeExample(first, settings.caption || captionFor(first));
+  if (first) await takeExample(first, () => sentence.text || captionFor(first));
   else stage.wait("");
   await offerGpu();
 }
