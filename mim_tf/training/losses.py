@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+import tensorflow as tf
 from keras import ops
 
 _SHARPNESS = 5.0  # factor of L_match's scores
@@ -70,13 +71,11 @@ def L_match(gates, v_i, h_hat, mask, hard_gates, hard_h_hat, hard_mask):  # noqa
     batch, _, _, channels = v_i.shape
     places = ops.reshape(v_i, (batch, -1, channels))  # [B, NM, l]
     scale = _SHARPNESS / math.sqrt(channels)
-    # First a word's dot product with each place, then the mean weighted by its gate: the result is
-    # the same, and the mean textures, [B, B, T, l], need not be kept.
-    products = ops.matmul(places, ops.transpose(ops.reshape(h_hat, (-1, channels))))
-    products = ops.reshape(products, (batch, -1, *h_hat.shape[:2]))  # [B, NM, B, T]
-    scores = scale * _fit(gates, products, mask)  # [B, B]
-    products = ops.matmul(places, ops.transpose(hard_h_hat, (0, 2, 1)))  # [B, NM, T]
-    hard = scale * _fit(hard_gates, products, hard_mask)  # [B]
+    every_word = ops.reshape(h_hat, (1, -1, channels))  # [1, JT, l]
+    gates = ops.reshape(gates, (batch, places.shape[1], -1))  # [B, NM, JT]
+    fit = ops.reshape(_fit(gates, places, every_word), (batch, *mask.shape))  # [B, J, T]
+    scores = scale * _mean_of_words(fit, mask)  # [B, J]
+    hard = scale * _mean_of_words(_fit(hard_gates, places, hard_h_hat), hard_mask)  # [B]
     own = ops.diagonal(scores)
     of_captions = ops.logsumexp(ops.concatenate([scores, hard[:, None]], axis=1), axis=1)
     of_pictures = ops.logsumexp(scores, axis=0)
@@ -105,12 +104,20 @@ def L_level(levels, mask):  # noqa: N802
     return ops.sum(ops.square(levels) * mask, axis=(1, 2)) / ops.sum(mask)
 
 
-def _fit(gates, products, mask):
-    """How well captions fit: gates and products [B, NM, ..., T], mask [..., T] -> [B, ...]."""
+def _fit(gates, places, h_hat):
+    """How well each word fits: gates [B, NM, K], places [B, NM, l], h_hat [B or 1, K, l] ->
+    [B, K]."""
+    # The sum of the gates is one more channel of the weighted sum of places.
+    ones = ops.ones_like(places[..., :1])
+    sums = tf.matmul(gates, ops.concatenate([places, ones], axis=-1), transpose_a=True)
     # A word whose gates are all closed (such as "a") gets about 0 for every picture, thanks to the
     # floor: so it has no part in which caption fits best. Without it, the ratio of two tiny sums
     # would decide.
-    fit = ops.sum(gates * products, axis=1) / (ops.sum(gates, axis=1) + _GATE_FLOOR)
+    return ops.sum(sums[..., :-1] * h_hat, axis=-1) / (sums[..., -1] + _GATE_FLOOR)
+
+
+def _mean_of_words(fit, mask):
+    """[..., T] and the mask [..., T] of real words -> [...]."""
     return ops.sum(fit * mask, axis=-1) / ops.sum(mask, axis=-1)
 
 
