@@ -140,6 +140,7 @@ function jump(index) {
  */
 async function take(picture) {
   taking += 1;
+  clearTimeout(timer); // an edit of the picture before, whose sentence may be gone from the box
   try {
     await engine.see(picture);
   } finally {
