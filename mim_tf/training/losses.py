@@ -107,7 +107,8 @@ def L_level(levels, mask):  # noqa: N802
 def _fit(gates, places, h_hat):
     """How well each word fits: gates [B, NM, K], places [B, NM, l], h_hat [B or 1, K, l] ->
     [B, K]."""
-    # The sum of the gates is one more channel of the weighted sum of places.
+    # The sum of the gates is one more channel of the weighted sum of places. Keras's matmul would
+    # want a transposed copy of the gates, the largest array of all.
     ones = ops.ones_like(places[..., :1])
     sums = tf.matmul(gates, ops.concatenate([places, ones], axis=-1), transpose_a=True)
     # A word whose gates are all closed (such as "a") gets about 0 for every picture, thanks to the
