@@ -72,6 +72,16 @@ def split_names(
     return sorted(names)
 
 
+def has_lists(bases: Sequence[Path]) -> bool:
+    """Whether any of the folders holds a list of either split."""
+    return any(
+        (base / file).is_file()
+        for base in bases
+        for files in _SPLIT_FILES.values()
+        for file in files
+    )
+
+
 def _find_split(bases: Sequence[Path], split: Split) -> Path:
     if split not in _SPLIT_FILES:
         raise UserError(f"there is no split {split!r}; use train or test")

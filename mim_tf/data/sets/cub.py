@@ -6,12 +6,14 @@
     <root>/CUB_200_2011/{attributes,parts}/             for captions of our own, see
                                                         :mod:`mim_tf.data.sets.cub_captions`
 
-The split is by class (150 / 50, 8,855 / 2,933 images); it is not `train_test_split.txt`.
+The split is by class (150 / 50, 8,855 / 2,933 images); it is not `train_test_split.txt`. With
+captions from attributes alone the lists may be absent: see :mod:`mim_tf.data.sets.cub_split`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +22,7 @@ from pydantic import Field
 from mim_tf.data.formats import reed
 from mim_tf.data.formats.listing import Box, Listing, Record
 from mim_tf.data.formats.untrusted import find_or_unpack
-from mim_tf.data.sets import cub_captions, cub_metadata
+from mim_tf.data.sets import cub_captions, cub_metadata, cub_split
 from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
 from mim_tf.data.source import Published, Source, Split
 from mim_tf.errors import UserError
@@ -29,6 +31,9 @@ PUBLISHED = Published(
     {"train": 8855, "test": 2933},
     "CUB_200_2011.tgz from https://data.caltech.edu/records/65de6-vp158, captions and splits from "
     "https://github.com/reedscot/cvpr2016 or AttnGAN's scenes.zip",
+)
+PUBLISHED_BY_CLASS = Published(
+    cub_split.COUNTS, "CUB_200_2011.tgz from https://data.caltech.edu/records/65de6-vp158"
 )
 _BOX_FILES = (cub_metadata.IMAGES, cub_metadata.BOXES)
 
@@ -69,16 +74,17 @@ def load(options: Options, split: Split) -> Source:
     Raises:
         UserError: a folder or file is missing or malformed, or the split is not complete.
     """
-    boxes_needed = options.crop_to_box and not options.partial
+    root = options.folder("the CUB folder")
     listing = read(
-        options.folder("the CUB folder"),
+        root,
         split,
-        boxes_needed=boxes_needed,
+        boxes_needed=options.crop_to_box and not options.partial,
         caption_source=options.caption_source,
     )
-    return add_photographs(
-        describe(options, split), options, listing, use_boxes=options.crop_to_box
-    )
+    source = describe(options, split)
+    if _split_by_class(_bases(root, _find_cub(root)), options.caption_source):
+        source = replace(source, published=PUBLISHED_BY_CLASS)
+    return add_photographs(source, options, listing, use_boxes=options.crop_to_box)
 
 
 def read(
@@ -101,13 +107,11 @@ def read(
             and missing.
     """
     cub = _find_cub(root)
-    bases = list(dict.fromkeys((root, cub.parent, cub)))  # captions and splits lie beside `cub`
-    names = reed.split_names(
-        bases,
-        split,
-        lambda class_name: [
-            f"{class_name}/{path.stem}" for path in (cub / "images" / class_name).glob("*.jpg")
-        ],
+    bases = _bases(root, cub)
+    names = (
+        cub_split.names_by_class(cub, split)
+        if _split_by_class(bases, caption_source)
+        else _listed_names(bases, cub, split)
     )
     present = [name for name in names if _photograph(cub, name).is_file()]
     if not present:
@@ -130,6 +134,33 @@ def read(
         for name, of_image in zip(present, captions, strict=True)
     ]
     return Listing.of(names, records)
+
+
+def _bases(root: Path, cub: Path) -> list[Path]:
+    """Where captions and split lists may lie: beside `cub` or in it."""
+    return list(dict.fromkeys((root, cub.parent, cub)))
+
+
+def _split_by_class(bases: Sequence[Path], caption_source: CaptionSource) -> bool:
+    """Whether our own split holds. Official captions come with lists, and ask for them."""
+    return caption_source == "attributes" and not reed.has_lists(bases)
+
+
+def _listed_names(bases: Sequence[Path], cub: Path, split: Split) -> list[str]:
+    try:
+        return reed.split_names(
+            bases,
+            split,
+            lambda class_name: [
+                f"{class_name}/{path.stem}" for path in (cub / "images" / class_name).glob("*.jpg")
+            ],
+        )
+    except UserError as error:
+        if reed.has_lists(bases):
+            raise
+        raise UserError(
+            f"{error}; or do without lists and captions: --set data.caption_source=attributes"
+        ) from error
 
 
 def _official_captions(
