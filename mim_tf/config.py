@@ -1,7 +1,7 @@
 """The sections of a run's configuration: every field, its default, its range, and what it means.
 
-A YAML file states only what differs; :mod:`mim_tf.config_files` finds, layers and checks it. This
-module imports nothing else of the project, and no TensorFlow.
+A YAML file states only what differs; :mod:`mim_tf.config_files` finds, layers and checks it. How a
+run is trained, and on which machine, is in :mod:`mim_tf.config_training`. No TensorFlow is needed.
 """
 
 from __future__ import annotations
@@ -9,37 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializeAsAny,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+
+from mim_tf.config_fields import Count, Index, Section, Share, Weight, as_number
+from mim_tf.config_training import MachineConfig, OptimizerConfig, TrainConfig
 
 NO_DEVIATIONS = "none"  # as the value of a whole section: the paper taken literally
-
-
-def as_number(value: Any) -> Any:
-    """PyYAML reads ``1e-4`` as a string; make it the number it was meant to be."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-Weight = Annotated[float, BeforeValidator(as_number), Field(ge=0)]
-Rate = Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)]
-Share = Annotated[float, BeforeValidator(as_number), Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Index = Annotated[int, Field(ge=0)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataConfig(Section):
@@ -144,33 +119,6 @@ class LossConfig(Section):
     I: StageWeights = Field(_both(0.05), description="lambda_I of Eq. 20")  # noqa: E741
     T: StageWeights = Field(_both(0.1), description="lambda_T of Eq. 20")
     beta: StageWeights = Field(_both(1.0), description="beta of Eq. 21")
-
-
-class OptimizerConfig(Section):
-    """Adam, one for the generator and one for the discriminators."""
-
-    learning_rate: Rate = 1e-3
-    discriminator_learning_rate: Rate = 4e-4
-    warm_up_learning_rate: Rate = Field(4e-3, description="of the warm-up's own Adam")
-    beta_1: Annotated[float, BeforeValidator(as_number), Field(ge=0, lt=1)] = 0.5
-    beta_2: Annotated[float, BeforeValidator(as_number), Field(gt=0, lt=1)] = 0.999
-
-
-class TrainConfig(Section):
-    """The length of training."""
-
-    batch_size: Annotated[int, Field(ge=2)] = 32
-    steps: Count | None = Field(None, description="steps after the warm-up; or give epochs")
-    epochs: Count | None = Field(
-        None, description="passes over the training pictures, after the warm-up"
-    )
-    seed: Index = 0
-
-    @model_validator(mode="after")
-    def _one_length(self) -> TrainConfig:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give exactly one of train.steps and train.epochs")
-        return self
 
 
 def _deviation(default: Any, *, paper: Any, description: str) -> Any:
@@ -309,19 +257,6 @@ class Deviations(Section):
         if self.warm_up and not (self.word_gates and self.match):
             raise ValueError("warm_up needs word_gates and match")
         return self
-
-
-class MachineConfig(Section):
-    """What suits the machine and the user; results do not depend on it."""
-
-    workers: Index = Field(
-        0, description="threads that read pictures, processes of prepare; 0: one a core"
-    )
-    cache_gb: Weight = Field(2.0, description="memory for decoded pictures, in GB")
-    log_every: Count = Field(20, description="steps between rows of log.jsonl")
-    sample_every: Count = Field(500, description="steps between sample grids")
-    checkpoint_every: Count = Field(500, description="steps between checkpoints")
-    keep_checkpoints: Count = Field(2, description="how many of the newest checkpoints stay")
 
 
 class Config(Section):

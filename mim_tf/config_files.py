@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mim_tf.config import NO_DEVIATIONS, Config, DataConfig, Deviations, Section
+from mim_tf.config import NO_DEVIATIONS, Config, DataConfig, Deviations
+from mim_tf.config_fields import Section
 from mim_tf.data.sources import find_set, set_names
 from mim_tf.errors import UserError
 from mim_tf.places import CONFIGS

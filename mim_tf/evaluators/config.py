@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from mim_tf.config import Count, DataConfig, Index, Section, Share, Weight, as_number
+from mim_tf.config import DataConfig
+from mim_tf.config_fields import Count, Index, Section, Share, Weight, as_number
 
 
 class DamsmConfig(Section):

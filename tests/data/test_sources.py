@@ -20,7 +20,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from mim_tf.config import Count, DataConfig
+from mim_tf.config import DataConfig
+from mim_tf.config_fields import Count
 from mim_tf.data.source import Source
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from mim_tf.config import Count, DataConfig, Index, Share
+from mim_tf.config import DataConfig
+from mim_tf.config_fields import Count, Index, Share
 from mim_tf.data.source import Source, Split
 
 _SIZES = (32, 256)  # pixels that mim_tf.data.birds can draw

@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import Field
 
-from mim_tf.config import Share
+from mim_tf.config_fields import Share
 from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import clean_captions, read_captions, read_text, safe_name
 from mim_tf.data.sets.on_disk import FolderOptions, add_photographs

@@ -1,0 +1,49 @@
+"""The sections of a run's configuration that say how it is trained, and on which machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from mim_tf.config_fields import Count, Index, Rate, Section, Weight, as_number
+
+
+class OptimizerConfig(Section):
+    """Adam, one for the generator and one for the discriminators."""
+
+    learning_rate: Rate = 1e-3
+    discriminator_learning_rate: Rate = 4e-4
+    warm_up_learning_rate: Rate = Field(4e-3, description="of the warm-up's own Adam")
+    beta_1: Annotated[float, BeforeValidator(as_number), Field(ge=0, lt=1)] = 0.5
+    beta_2: Annotated[float, BeforeValidator(as_number), Field(gt=0, lt=1)] = 0.999
+
+
+class TrainConfig(Section):
+    """The length of training."""
+
+    batch_size: Annotated[int, Field(ge=2)] = 32
+    steps: Count | None = Field(None, description="steps after the warm-up; or give epochs")
+    epochs: Count | None = Field(
+        None, description="passes over the training pictures, after the warm-up"
+    )
+    seed: Index = 0
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainConfig:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give exactly one of train.steps and train.epochs")
+        return self
+
+
+class MachineConfig(Section):
+    """What suits the machine and the user; results do not depend on it."""
+
+    workers: Index = Field(
+        0, description="threads that read pictures, processes of prepare; 0: one a core"
+    )
+    cache_gb: Weight = Field(2.0, description="memory for decoded pictures, in GB")
+    log_every: Count = Field(20, description="steps between rows of log.jsonl")
+    sample_every: Count = Field(500, description="steps between sample grids")
+    checkpoint_every: Count = Field(500, description="steps between checkpoints")
+    keep_checkpoints: Count = Field(2, description="how many of the newest checkpoints stay")
