@@ -45,7 +45,7 @@ def evaluate(flags: argparse.Namespace) -> str:
     split: Split = _agreed("split", flags.split, described) or "test"
     seed = _agreed("seed", flags.seed, described) or 0
     count = _agreed("count", flags.count, wanted)
-    evaluators = Evaluators.chosen(flags.evaluators, config.data.source)
+    evaluators = Evaluators.chosen(flags.evaluators, config.data.kind)
     source = load_source(config, split)
     _check_kept(flags)
     pairs = _read_pairs(flags.pairs, source) if flags.pairs else draw_pairs(source, seed, count)

@@ -99,8 +99,8 @@ class Evaluators:
         return cls(path, config, vocabulary, damsm, classifier)
 
     @classmethod
-    def chosen(cls, given: str | None, source: str) -> Evaluators | None:
-        """What ``--evaluators`` names: a directory, ``none``, or the evaluators of a data source.
+    def chosen(cls, given: str | None, kind: str) -> Evaluators | None:
+        """What ``--evaluators`` names: a directory, ``none``, or the evaluators of a kind of data.
 
         Raises:
             UserError: there are none; the message says how to make them.
@@ -109,11 +109,11 @@ class Evaluators:
             return None
         if given is not None:
             return cls.open(Path(given))
-        for folder in (PRESETS / "evaluators" / source, Path(f"runs/evaluators-{source}")):
+        for folder in (PRESETS / "evaluators" / kind, Path(f"runs/evaluators-{kind}")):
             if folder.is_dir():
                 return cls.open(folder)
         raise UserError(
-            f"no evaluators for {source}: make them with python -m mim_tf.pretrain "
+            f"no evaluators for {kind}: make them with python -m mim_tf.pretrain "
             "(configurations: configs/evaluators) and give --evaluators DIR, or leave out IS, Sim, "
             "MP, FID and R-precision with --evaluators none"
         )
