@@ -1,7 +1,8 @@
 """Measure a model: ``python -m mim_tf.evaluate --run RUN --evaluators DIR --output DIR``.
 
 Writes ``metrics.json``, ``table.md``, ``manifest.json``, ``pairs.jsonl`` and ``scores.jsonl`` (one
-row a pair). With ``--images FOLDER --pairs FILE`` it measures pictures that any program made.
+row a pair). With ``--images FOLDER --pairs FILE`` it measures pictures that any program made, with
+``--targeted`` edits of photographs that ask one thing each.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mim_tf.errors import UserError, entry_point
-from mim_tf.flags import add_evaluators_flag, add_model_flags, add_seed_flag, command_parser
+from mim_tf.flags import (
+    add_config_flags,
+    add_evaluators_flag,
+    add_model_flags,
+    add_seed_flag,
+    command_parser,
+)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -20,6 +27,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "evaluate",
         "Measure a model, or edited pictures.",
         "--preset birds-64 --count 500 --output evaluation",
+        "--preset birds-64 --targeted --config cub-targeted.yaml --set data.root=DIR \\\n"
+        "      --count 200 --output targeted",
         "--images THEIRS --pairs evaluation/pairs.jsonl --output theirs",
     )
     add_model_flags(parser, required=False)
@@ -31,6 +40,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "manifest.json says where the inputs come from",
     )
     parser.add_argument("--pairs", metavar="FILE", type=Path, help="use these pairs; draw none")
+    parser.add_argument(
+        "--targeted",
+        action="store_true",
+        help="photographs: each caption asks one thing that the picture does not have; measure "
+        "whether it came, what else changed, and the detail that was kept",
+    )
+    add_config_flags(parser, help="measure on the data of these YAML files, not on the model's own")
     parser.add_argument("--split", choices=("train", "test"), help="default: test")
     parser.add_argument("--count", metavar="N", type=int, help="pairs to draw; default: all")
     add_seed_flag(parser, "of pairs and candidates; default: 0", default=None)
@@ -51,6 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("--images needs --pairs FILE: the pairs whose keys name the pictures")
     if not (arguments.run or arguments.preset or arguments.images):
         raise UserError("give --run DIR, --preset NAME, or --images DIR --pairs FILE")
+    if arguments.config and arguments.images:
+        raise UserError("--config says on which data a model is measured; with --images leave it "
+                        "out: manifest.json beside the pairs says it")  # fmt: skip
+    if arguments.set and not arguments.config:
+        raise UserError("--set changes what --config gives; give --config NAME, or leave it out")
     if arguments.output.exists() and not arguments.output.is_dir():
         raise UserError(f"--output {arguments.output} is a file; name a folder")
 

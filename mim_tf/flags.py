@@ -30,10 +30,10 @@ def add_config_flags(parser: argparse.ArgumentParser, **options: Any) -> None:
     """``--config NAME ...`` and ``--set SECTION.KEY=VALUE``, for commands that begin a run.
 
     Args:
-        options: arguments of argparse for ``--config``, as ``required`` or ``default``.
+        options: arguments of argparse for ``--config``, as ``required`` or ``help``.
     """
-    shown = "YAML files, here or in configs/, in layers"
-    parser.add_argument("--config", metavar="NAME", nargs="+", help=shown, **options)
+    options = {"help": "YAML files, here or in configs/, in layers", **options}
+    parser.add_argument("--config", metavar="NAME", nargs="+", **options)
     parser.add_argument(
         "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="override"
     )

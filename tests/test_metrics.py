@@ -144,3 +144,33 @@ def test_SSIM_is_1_for_equal_pictures_and_falls_with_noise():  # noqa: N802
     noise = rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)
     assert metrics.ssim(picture, picture) == pytest.approx(1)
     assert metrics.ssim(picture, noise) < 0.5
+
+
+def test_detail_is_what_is_left_without_the_mean_around():
+    rng = np.random.default_rng(0)
+    everywhere = np.ones((64, 64), bool)
+    light = np.linspace(60, 120, 64)[None, :, None]
+    texture = rng.normal(0, 15, (64, 64, 1))
+    before = (light + texture + [40, 20, 0]).clip(0, 255).astype(np.uint8)
+    detail = metrics.detail_kept
+    assert detail(before, before, everywhere) == pytest.approx(1)
+    recoloured = (light + texture + [0, 0, 90]).clip(0, 255).astype(np.uint8)
+    assert detail(before, recoloured, everywhere) > 0.98
+    smooth = (light + [0, 0, 90] + 0 * texture).astype(np.uint8)
+    assert abs(detail(before, smooth, everywhere)) < 0.1  # light alone is no detail
+    assert detail(before, np.full_like(before, 90), everywhere) == 0
+    assert detail(before, 255 - before, everywhere) == pytest.approx(-1)
+    half = everywhere.copy()
+    half[:, 32:] = False
+    mixed = np.where(half[..., None], before, smooth)
+    assert detail(before, mixed, half) > 0.95 > 0.6 > detail(before, mixed, ~half)
+
+
+def test_detail_that_was_not_there_or_hardly_any_pixel_says_nothing():
+    flat, mask = np.full((32, 32, 3), 90, np.uint8), np.ones((32, 32), bool)
+    assert np.isnan(metrics.detail_kept(flat, flat, mask))
+    mask[1:] = False
+    textured = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    assert metrics.detail_kept(textured, textured, mask) == pytest.approx(1)
+    mask[0, 15:] = False
+    assert np.isnan(metrics.detail_kept(textured, textured, mask))

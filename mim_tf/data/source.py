@@ -75,6 +75,19 @@ class TrueEdit:
     read: Callable[[np.ndarray], dict[str, bool]]
 
 
+@dataclass(frozen=True)
+class Marks:
+    """What people marked in a photograph, in pixels of the square that a source gives of it.
+
+    Attributes:
+        box: (x, y, width, height) around the object; it may reach beyond the square.
+        points: part -> (x, y) of its visible points within the square; empty where none is.
+    """
+
+    box: tuple[float, float, float, float]
+    points: Mapping[str, tuple[tuple[float, float], ...]]
+
+
 def _no_pictures(index: int, size: int) -> np.ndarray:
     raise LookupError("this source was described, not loaded: it has no pictures")
 
@@ -99,6 +112,8 @@ class Source:
                            picture of another class
     ``true_edit``          evaluation, demo: the right result of an edit; None, not known
     ``has_truth``          whether ``true_edit`` gives anything; no
+    ``marks``              targeted edits: points and box in a photograph; None, there are none
+    ``has_marks``          whether ``marks`` gives anything; no
     ``still_true``         R-precision: whether a false caption happens to be true as well; no
     ``labels``             evaluators' classifier: the class of each picture; ``classes``
     ``same_labels``        evaluators' classifier: whether both splits have the same classes; no
@@ -124,6 +139,7 @@ class Source:
     published: Published | None = None
 
     has_truth: ClassVar[bool] = False
+    has_marks: ClassVar[bool] = False
     same_labels: ClassVar[bool] = False
 
     def __len__(self) -> int:
@@ -178,6 +194,10 @@ class Source:
 
     def true_edit(self, index: int, caption: str, size: int) -> TrueEdit | None:
         """The right result of editing a picture by a caption, at ``size`` pixels."""
+        return None
+
+    def marks(self, index: int, size: int) -> Marks | None:
+        """What is marked in the picture ``original(index, size)``; it measures, never trains."""
         return None
 
     def still_true(self, index: int, caption: str, other: str) -> bool:

@@ -12,10 +12,11 @@ import numpy as np
 from mim_tf.errors import UserError
 from mim_tf.evaluation import tables
 from mim_tf.evaluation.task import Edits, Task
-from mim_tf.pictures import files, pixels
+from mim_tf.pictures import files, pixels, sheets
 from mim_tf.storage import replace_text
 
 ALPHA, RECONSTRUCTED = "alpha", "reconstructed"  # folders beside the edited pictures
+_SHOWN, _SHOWN_SIZE = 24, 128  # pairs in the overview, and how large small pictures are shown
 
 
 def read_edits(folder: Path, task: Task) -> Edits:
@@ -65,6 +66,19 @@ def write_edits(folder: Path, task: Task, edits: Edits, originals: np.ndarray) -
                 earlier.unlink()
             for pair, picture in zip(task.pairs, pictures, strict=True):
                 files.write(place / f"{pair.key}.png", pixels.as_picture(picture))
+
+
+def write_overview(path: Path, task: Task, edits: Edits, originals: np.ndarray) -> None:
+    """A sheet of the first pairs: input, edit and alpha beside the caption."""
+    titles = ["input", "edit"] + ([] if edits.alphas is None else ["alpha"])
+    cells = []
+    for place in range(min(_SHOWN, len(task.pairs))):
+        cells.append([originals[place], edits.pictures[place]])
+        if edits.alphas is not None:
+            cells[-1].append(edits.alphas[place])
+    captions = [pair.caption for pair in task.pairs[:_SHOWN]]
+    scale = max(1, _SHOWN_SIZE // task.size)
+    files.write(path, sheets.labelled_grid(cells, titles, captions, scale=scale))
 
 
 def write_evaluation(

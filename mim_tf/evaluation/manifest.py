@@ -46,6 +46,8 @@ def describe(
         "data": source.options.model_dump(mode="json", exclude=_OF_THIS_MACHINE),
         "model": model,
         "evaluators": evaluators.describe() if evaluators is not None else {},
+        # Not in every manifest, so that those from before there were such edits still agree.
+        **({"targeted": True} if task.targeted else {}),
         "is_splits": SPLITS,
         "r_precision_candidates": CANDIDATES,
         "versions": {

@@ -12,7 +12,7 @@ import numpy as np
 
 from mim_tf import metrics
 from mim_tf.data.distractors import distractors
-from mim_tf.evaluation import truth
+from mim_tf.evaluation import targeted, truth
 from mim_tf.evaluation.task import Edits, Task
 from mim_tf.evaluators.folder import Evaluators
 
@@ -31,7 +31,8 @@ def measure(
         many ``candidates``); with the classifier ``is_mean``, ``is_std`` and ``fid``; ``l2`` where
         the method reconstructed. Where it has an alpha, ``alpha``: the ``share`` of pixels above
         1/2, and Diff ``on`` and ``off`` them. Where the source knows it, ``truth``, as
-        :func:`mim_tf.evaluation.truth.summarise`. And one row a pair, by key.
+        :func:`mim_tf.evaluation.truth.summarise`; of targeted edits ``targeted``, as
+        :func:`mim_tf.evaluation.targeted.measure`. And one row a pair, by key.
     """
     captions = [pair.caption for pair in task.pairs]
     own = [pair.own for pair in task.pairs]
@@ -62,6 +63,8 @@ def measure(
         l2 = metrics.squared_error(edits.reconstructed, originals)
         numbers["edited"]["l2"] = float(l2.mean())
         _note(rows, "l2", l2)
+    if task.targeted:
+        numbers["targeted"] = targeted.measure(task, edits, originals, rows)
     if task.source.has_truth:
         numbers["truth"] = _against_truth(task, edits, rows)
     return numbers, rows

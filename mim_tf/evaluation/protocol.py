@@ -10,15 +10,21 @@ from typing import Any
 import tensorflow as tf
 
 from mim_tf.config import Config, DataConfig
-from mim_tf.config_files import drop_keys_of_other_sets, parse_config
+from mim_tf.config_files import drop_keys_of_other_sets, load_config, parse_config
 from mim_tf.data.source import Source, Split
-from mim_tf.data.sources import find_set, load_source
+from mim_tf.data.sources import find_set, load_raw, load_source
 from mim_tf.errors import UserError
 from mim_tf.evaluation import tables
-from mim_tf.evaluation.folders import read_edits, write_edits, write_evaluation
+from mim_tf.evaluation.folders import (
+    read_edits,
+    write_edits,
+    write_evaluation,
+    write_overview,
+)
 from mim_tf.evaluation.manifest import describe, manifest_differences, pictures_hash
 from mim_tf.evaluation.measure import measure
 from mim_tf.evaluation.pairs import Pair, draw_pairs, read_pairs, to_text
+from mim_tf.evaluation.targeted import draw_targeted
 from mim_tf.evaluation.task import Edits, Task, edit_with
 from mim_tf.evaluators.folder import Evaluators
 from mim_tf.run import Run
@@ -42,14 +48,20 @@ def evaluate(flags: argparse.Namespace) -> str:
     tf.config.experimental.enable_op_determinism()
     run = Run.chosen(flags.run, flags.preset) if flags.run or flags.preset else None
     config, size = _data(run, described, flags)
+    targeted = flags.targeted or bool(described and described.get("targeted"))
     split: Split = _agreed("split", flags.split, described) or "test"
     seed = _agreed("seed", flags.seed, described) or 0
     count = _agreed("count", flags.count, wanted)
-    evaluators = Evaluators.chosen(flags.evaluators, config.data.kind)
-    source = load_source(config, split)
+    evaluators = Evaluators.chosen(flags.evaluators, config.data.source, needed=not targeted)
+    source = load_raw(config.data, split) if targeted else load_source(config, split)
     _check_kept(flags)
-    pairs = _read_pairs(flags.pairs, source) if flags.pairs else draw_pairs(source, seed, count)
-    task = Task(source, pairs, size, seed)
+    if flags.pairs:
+        pairs = _read_pairs(flags.pairs, source)
+    elif targeted:
+        pairs = draw_targeted(source, seed, count, size)
+    else:
+        pairs = draw_pairs(source, seed, count)
+    task = Task(source, pairs, size, seed, targeted)
     originals = task.originals()
     edits, model = _edits(run, flags.images, task, originals)
     about = describe(task, originals, evaluators, model)
@@ -60,6 +72,7 @@ def evaluate(flags: argparse.Namespace) -> str:
     numbers, rows = measure(task, edits, originals, evaluators)
     if flags.keep_images and not flags.images:
         write_edits(flags.output / "images", task, edits, originals)
+        write_overview(flags.output / "overview.png", task, edits, originals)
     write_evaluation(flags.output, task, numbers, rows, about, to_text(pairs))
     return tables.page(numbers, about)
 
@@ -110,26 +123,34 @@ def _agreed(name: str, given: Any, described: dict[str, Any] | None) -> Any:
 def _data(
     run: Run | None, described: dict[str, Any] | None, flags: argparse.Namespace
 ) -> tuple[Config, int]:
-    """Whose pictures, and at which size: the run says it, else the manifest beside the pairs."""
+    """Whose pictures, and at which size: the flags or the run say it, else the manifest beside the
+    pairs."""
     if run is not None:
-        config = run.config
+        config, size = run.config, run.config.model.fine_size
+        if flags.config:
+            data = load_config(*flags.config, overrides=flags.set).data
+            try:
+                data.check_size("the model's size", size)
+            except ValueError as error:
+                raise UserError(f"--config {' '.join(flags.config)}: {error}") from None
+            config = config.model_copy(update={"data": data})
         if flags.data_root is not None:
             moved = _moved(config.data, flags.data_root)
             config = config.model_copy(update={"data": moved})
-        return config, config.model.fine_size
+        return config, size
     if described is None:
         raise UserError(
             f"{flags.pairs.parent} holds no manifest.json beside the pairs; keep the two "
             "together, or give --run or --preset"
         )
-    data = dict(described["data"])
+    tree = dict(described["data"])
     if flags.data_root is not None:
-        data["root"] = flags.data_root
-    elif "root" in find_set(data["source"]).Options.model_fields:
+        tree["root"] = flags.data_root
+    elif "root" in find_set(tree["source"]).Options.model_fields:
         raise UserError(
-            f"the pairs are of {data['source']}; give --data-root, the folder of that data set"
+            f"the pairs are of {tree['source']}; give --data-root, the folder of that data set"
         )
-    return parse_config({"data": data}, str(flags.pairs)), described["pixels"]
+    return parse_config({"data": tree}, str(flags.pairs)), described["pixels"]
 
 
 def _moved(data: DataConfig, root: str) -> DataConfig:

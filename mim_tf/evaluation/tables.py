@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from mim_tf.evaluation.titles import METRICS, truth_rows
+from mim_tf.evaluation.titles import METRICS, TARGETED, truth_rows
 
 # Head and cell of each column of Table 1; Diff stands there on both of the scales in use.
 _COLUMNS: tuple[tuple[str, Callable[[dict[str, float]], str]], ...] = (
@@ -52,6 +53,8 @@ def page(numbers: dict[str, Any], about: dict[str, Any]) -> str:
         f"{about['is_splits']} splits (biased in N: compare only at equal N).",
         table(rows),
     ]
+    if "targeted" in numbers:
+        parts.append(_targeted(numbers["targeted"]))
     if "truth" in numbers:
         lines = ["| against the known truth | |", "| --- | ---: |"]
         for name, title in truth_rows(numbers["truth"]):
@@ -65,6 +68,24 @@ def page(numbers: dict[str, Any], about: dict[str, Any]) -> str:
         )
     parts.append(evaluator_lines(about["evaluators"]))
     return "\n\n".join(parts) + "\n"
+
+
+def _targeted(found: dict[str, Any]) -> str:
+    """What became of targeted edits; a dash for what could not be measured."""
+
+    def show(value: float, digits: int = 3) -> str:
+        return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+    lines = ["| asked | hit | edits |", "| --- | ---: | ---: |"]
+    for group, row in found["groups"].items():
+        lines.append(f"| {group} | {show(row['hit'])} | {row['count']} |")
+    mean = f"{show(found['hit'])} ± {show(found['hit_error'])}"
+    lines.append(f"| mean of {', '.join(found['counted'])} | {mean} | |")
+    others = ["| targeted edits | |", "| --- | ---: |"]
+    for name, title in TARGETED.items():
+        if name in found:
+            others.append(f"| {title} | {show(found[name], 4)} |")
+    return "\n".join(lines) + "\n\n" + "\n".join(others)
 
 
 def evaluator_lines(about: dict[str, Any]) -> str:

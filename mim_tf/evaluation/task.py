@@ -29,12 +29,15 @@ class Task:
         pairs: the edits.
         size: side of the pictures, in pixels.
         seed: of R-precision's candidates.
+        targeted: whether each caption asks one thing of a photograph
+            (:mod:`mim_tf.evaluation.targeted`).
     """
 
     source: Source
     pairs: Sequence[Pair]
     size: int
     seed: int
+    targeted: bool = False
 
     def originals(self) -> np.ndarray:
         """uint8 [N, size, size, 3], before the edits."""

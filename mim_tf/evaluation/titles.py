@@ -53,6 +53,13 @@ METRICS: dict[str, Metric] = {
 TRUTH = ("accuracy", "kept", "psnr", "psnr_copy", "ssim", "background", "iou")
 """The rows of a table against the known truth, in order."""
 
+TARGETED = {
+    "kept": "kept: mean absolute change around the points of the other parts, [0, 1]",
+    "outside": "outside: mean absolute change outside the box, [0, 1]",
+    "detail": "detail: correlation of fine luminance detail where alpha is above 1/2",
+}
+"""What is measured of targeted edits beside the hits, in the order of the table."""
+
 _PART = "accuracy_"  # accuracy_<part>: the accuracy of one part alone
 
 

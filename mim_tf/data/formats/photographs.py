@@ -35,6 +35,18 @@ class Photographs:
     def __call__(self, index: int, size: int) -> np.ndarray:
         return read_square(Path(self.paths[index]), size, self.boxes[index])
 
+    def square(self, index: int) -> tuple[int, int, int]:
+        """Where the square that is cut out of a photograph lies in it: (y, x, side), in pixels.
+
+        Raises:
+            UserError: as :func:`read_square`.
+        """
+        path, box = Path(self.paths[index]), self.boxes[index]
+        picture = _read(path)
+        rows, columns = _reach(picture, box, path)
+        y, x, side = pixels.fit(picture[rows, columns])
+        return rows.start + y, columns.start + x, side
+
 
 def read_square(path: Path, size: int, box: Box | None = None) -> np.ndarray:
     """Read a photograph, crop it to its bounding box and to the centred square, and resize it.
@@ -51,12 +63,17 @@ def read_square(path: Path, size: int, box: Box | None = None) -> np.ndarray:
         UserError: the file cannot be read, is broken or truncated, or the box lies outside of it.
     """
     picture = _read(path)
-    if box is not None:
-        try:
-            picture = crop_to_box(picture, box)
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from error
-    return resize_square(pixels.square_crop(picture), size)
+    return resize_square(pixels.square_crop(picture[_reach(picture, box, path)]), size)
+
+
+def _reach(picture: np.ndarray, box: Box | None, path: Path) -> tuple[slice, slice]:
+    """Rows and columns of what is left of a photograph after the crop to its box."""
+    if box is None:
+        return slice(0, picture.shape[0]), slice(0, picture.shape[1])
+    try:
+        return reach_of_box(picture, box)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def resize_square(square: np.ndarray, size: int) -> np.ndarray:
@@ -69,10 +86,15 @@ def resize_square(square: np.ndarray, size: int) -> np.ndarray:
 
 
 def crop_to_box(picture: np.ndarray, box: Box, factor: float = BOX_FACTOR) -> np.ndarray:
-    """Crop to a square around the centre of a bounding box.
+    """The part of a picture that :func:`reach_of_box` gives, a view."""
+    return picture[reach_of_box(picture, box, factor)]
+
+
+def reach_of_box(picture: np.ndarray, box: Box, factor: float = BOX_FACTOR) -> tuple[slice, slice]:
+    """Rows and columns of a square around the centre of a bounding box.
 
     Where the square reaches beyond the picture, the crop ends with the picture, so it is not always
-    a square. It is a view of ``picture``.
+    a square.
 
     Args:
         picture: uint8 `[H, W, 3]`.
@@ -87,13 +109,13 @@ def crop_to_box(picture: np.ndarray, box: Box, factor: float = BOX_FACTOR) -> np
     half = int(max(width, height) * factor)
     centre_x, centre_y = int(x + width / 2), int(y + height / 2)
     top, left = max(0, centre_y - half), max(0, centre_x - half)
-    crop = picture[top : max(0, centre_y + half), left : max(0, centre_x + half)]
-    if not crop.size:
+    bottom, right = min(picture.shape[0], centre_y + half), min(picture.shape[1], centre_x + half)
+    if bottom <= top or right <= left:
         raise UserError(
             f"box {box} does not lie in a picture of {picture.shape[0]}x{picture.shape[1]}; "
             "correct bounding_boxes.txt"
         )
-    return crop
+    return slice(top, bottom), slice(left, right)
 
 
 def _read(path: Path) -> np.ndarray:

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,7 +25,7 @@ from mim_tf.data.formats.listing import Box, Listing, Record
 from mim_tf.data.formats.untrusted import find_or_unpack
 from mim_tf.data.sets import cub_captions, cub_metadata, cub_split
 from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
-from mim_tf.data.source import Published, Source, Split
+from mim_tf.data.source import Marks, Published, Source, Split
 from mim_tf.errors import UserError
 
 PUBLISHED = Published(
@@ -52,7 +53,9 @@ class Options(FolderOptions):
 
 
 class CubSource(Source):
-    """A split of CUB, which may be cropped to the birds' boxes."""
+    """A split of CUB, which may be cropped to the birds' boxes and has marked points."""
+
+    has_marks: ClassVar[bool] = True
 
     if TYPE_CHECKING:
         options: Options
@@ -61,6 +64,43 @@ class CubSource(Source):
     def crop(self) -> str:
         """Which part of a picture becomes the square, in words."""
         return super().crop + (", of the bounding box" if self.options.crop_to_box else "")
+
+    def marks(self, index: int, size: int) -> Marks | None:
+        """Points and box of a bird; None where a photograph has no box.
+
+        Raises:
+            UserError: CUB's list of points is missing or malformed, or the pictures are not read
+                from CUB's folder.
+        """
+        from mim_tf.data.formats.photographs import Photographs  # imports OpenCV
+
+        if not isinstance(self.picture, Photographs):
+            raise UserError("records hold no marked points; give data.root, and no data.records")
+        points, boxes = self._marked
+        name = self.ids[index]
+        if name not in boxes:
+            return None
+        top, left, side = self.picture.square(index)
+        scale = size / side
+        x, y, width, height = boxes[name]
+        moved = {
+            part: tuple(
+                ((px - left) * scale, (py - top) * scale)
+                for px, py in places
+                if 0 <= px - left < side and 0 <= py - top < side
+            )
+            for part, places in points.get(name, {}).items()
+        }
+        return Marks(((x - left) * scale, (y - top) * scale, width * scale, height * scale), moved)
+
+    @cached_property
+    def _marked(self) -> tuple[dict[str, cub_metadata.Points], dict[str, Box]]:
+        """Points and boxes by name, in pixels of the whole photographs."""
+        cub = _find_cub(self.options.folder("the CUB folder"))
+        names = cub_metadata.read_names(cub)
+        points = cub_metadata.read_points(cub)
+        by_name = {names[key]: of_image for key, of_image in points.items() if key in names}
+        return by_name, cub_metadata.read_boxes(cub)
 
 
 def describe(options: Options, split: Split) -> Source:
