@@ -54,6 +54,11 @@ class DataConfig(Section):
         "false captions of back-translation and of D_T; empty: captions of other pictures",
     )
 
+    @property
+    def kind(self) -> str:
+        """What its evaluators are named after: ``presets/evaluators/KIND``."""
+        return self.source
+
     def check_size(self, key: str, size: int) -> None:
         """Refuse a size that the set cannot give; a set without limits refuses none.
 

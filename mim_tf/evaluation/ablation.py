@@ -76,7 +76,7 @@ def run_ablation(
     Raises:
         UserError: no such evaluators, or a row's folder holds another configuration.
     """
-    opened = Evaluators.chosen(evaluators, full.data.source)
+    opened = Evaluators.chosen(evaluators, full.data.kind)
     source = load_source(full, "test")
     pairs = draw_pairs(source, seed, min(count, len(source)))
     task = Task(source, pairs, full.model.fine_size, seed)

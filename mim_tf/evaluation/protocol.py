@@ -52,7 +52,7 @@ def evaluate(flags: argparse.Namespace) -> str:
     split: Split = _agreed("split", flags.split, described) or "test"
     seed = _agreed("seed", flags.seed, described) or 0
     count = _agreed("count", flags.count, wanted)
-    evaluators = Evaluators.chosen(flags.evaluators, config.data.source, needed=not targeted)
+    evaluators = Evaluators.chosen(flags.evaluators, config.data.kind, needed=not targeted)
     source = load_raw(config.data, split) if targeted else load_source(config, split)
     _check_kept(flags)
     if flags.pairs:

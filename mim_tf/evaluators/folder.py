@@ -99,13 +99,13 @@ class Evaluators:
         return cls(path, config, vocabulary, damsm, classifier)
 
     @classmethod
-    def chosen(cls, given: str | None, source: str, needed: bool = True) -> Evaluators | None:
-        """What ``--evaluators`` names: a directory, ``none``, or the evaluators of a data source.
+    def chosen(cls, given: str | None, kind: str, needed: bool = True) -> Evaluators | None:
+        """What ``--evaluators`` names: a directory, ``none``, or the evaluators of a kind of data.
 
         Args:
             given: as in the flag; None where it was left out.
-            source: ``data.source``.
-            needed: whether a source without evaluators must do with ``none`` by name.
+            kind: ``config.data.kind``.
+            needed: whether a kind without evaluators must do with ``none`` by name.
 
         Raises:
             UserError: there are none; the message says how to make them.
@@ -114,13 +114,13 @@ class Evaluators:
             return None
         if given is not None:
             return cls.open(Path(given))
-        for folder in (PRESETS / "evaluators" / source, Path(f"runs/evaluators-{source}")):
+        for folder in (PRESETS / "evaluators" / kind, Path(f"runs/evaluators-{kind}")):
             if folder.is_dir():
                 return cls.open(folder)
         if not needed:
             return None
         raise UserError(
-            f"no evaluators for {source}: make them with python -m mim_tf.pretrain "
+            f"no evaluators for {kind}: make them with python -m mim_tf.pretrain "
             "(configurations: configs/evaluators) and give --evaluators DIR, or leave out IS, Sim, "
             "MP, FID and R-precision with --evaluators none"
         )

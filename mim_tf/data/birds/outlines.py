@@ -10,8 +10,9 @@ import numpy as np
 
 from mim_tf.data.birds.drawing import Array, Tone
 
-# The kinds of outlines: the coloured parts, and what keeps a natural tone of its own.
-WINGS, BELLY, CROWN, TAIL, STATIC = range(5)
+# The kinds of outlines: the coloured parts, of which drawn birds have the first four and
+# photographic ones all seven, and what keeps a natural tone of its own.
+WINGS, BELLY, CROWN, TAIL, THROAT, BACK, BREAST, STATIC = range(8)
 
 
 class Layer(NamedTuple):
@@ -19,7 +20,7 @@ class Layer(NamedTuple):
 
     Attributes:
         outline: [n, 2], in the bird's own units.
-        kind: WINGS, BELLY, CROWN, TAIL or STATIC.
+        kind: one of WINGS to STATIC.
         tone: in 0..1; the RGB colour of a static layer, the brightness of a coloured part.
         speckle, shadowed, form: weights in 0..1 with which the speckle texture, the wing's shadow
             and the shading of the rounded body darken this layer.

@@ -21,8 +21,8 @@ from mim_tf.data.birds.outlines import BELLY, CROWN, STATIC, Bird
 _GRID = 64
 
 
-def paint_bird(bird: Bird, size: int) -> tuple[Array, Array, Array, Array]:
-    """Rasterise a bird.
+def paint_bird(bird: Bird, size: int, parts: int) -> tuple[Array, Array, Array, Array]:
+    """Rasterise a bird whose outlines are of the first ``parts`` kinds, P, and STATIC.
 
     The maps at the fine resolution are bytes, several times as fast as floats. Rounding them costs
     no exactness: a picture is linear in the part colours because it is computed from the maps that
@@ -71,7 +71,7 @@ def paint_bird(bird: Bird, size: int) -> tuple[Array, Array, Array, Array]:
         return full
 
     value = lit(tones[:, 0])
-    masks = [mask(kinds == part) for part in range(STATIC)]
+    masks = [mask(kinds == part) for part in range(parts)]
     static_tones = tones * (kinds == STATIC)[:, None].astype(np.uint8)
     cover = shrink(masks)
     shades = shrink([cv2.bitwise_and(value, part) for part in masks])

@@ -13,7 +13,7 @@ them, and `backgrounds` paints the landscape behind them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -41,7 +41,6 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 MIN_SIZE, MAX_SIZE = 32, 256
 
 _RGB = {name: np.array(rgb, np.float32) / 255 for name, rgb in COLOURS.items()}
-_COLOUR_TABLE = np.stack(list(_RGB.values()))
 _NAMES = tuple(COLOURS)
 
 
@@ -49,8 +48,8 @@ _NAMES = tuple(COLOURS)
 class Scene:
     """One bird in front of one background, split into the coloured parts and everything else.
 
-    P is the number of coloured parts, in the order of `PARTS`. A pixel's coverage by a part is the
-    share of its area that the part takes, after what lies in front of the part is taken off.
+    P is the number of coloured parts, C of the colours that they may have. A pixel's coverage by a
+    part is the share of its area that the part takes, after what lies in front is taken off.
 
     Attributes:
         size: H = W in pixels.
@@ -60,6 +59,9 @@ class Scene:
         regions: [H, W, P] float32 in 0..1, coverage of each part.
         bird: [H, W] float32 in 0..1, coverage of the whole bird.
         colours: part -> colour name, the colours that were drawn for this scene.
+        parts: names of the P parts.
+        visible: the parts that show enough to be spoken of.
+        palette: colour name -> [3] float32 in 0..1, what the C colours look like in this scene.
     """
 
     size: int
@@ -68,6 +70,9 @@ class Scene:
     regions: Array
     bird: Array
     colours: dict[str, str]
+    parts: tuple[str, ...] = PARTS
+    visible: tuple[str, ...] = PARTS
+    palette: Mapping[str, Array] = field(default_factory=lambda: _RGB)
 
     def render(self, colours: Mapping[str, str] | None = None) -> Array:
         """The picture with these part colours (part -> name; the scene's own when None).
@@ -76,27 +81,30 @@ class Scene:
             [H, W, 3] uint8, sRGB.
         """
         named = self.colours if colours is None else colours
-        table = np.stack([_RGB[named[part]] for part in PARTS])
+        table = np.stack([self.palette[named[part]] for part in self.parts])
         picture = self.static + self.shade @ table
         return np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
 
     def expected(self, part: str, colours: Mapping[str, str]) -> Array:
-        """The mean colour that the part's pixels would have in each of the eight colours.
+        """The mean colour that the part's pixels would have in each of the colours.
 
         Args:
-            part: an element of `PARTS`.
+            part: an element of `parts`.
             colours: part -> colour name for all parts; the entry of ``part`` is ignored.
 
         Returns:
-            [8, 3] float32 in 0..1, rows in the order of `COLOURS`.
+            [C, 3] float32 in 0..1, rows in the order of `palette`.
         """
-        index = PARTS.index(part)
+        index = self.parts.index(part)
         inside = self._pixels_of(index)
         black = np.zeros(3, np.float32)
-        other_colours = np.stack([black if name == part else _RGB[colours[name]] for name in PARTS])
+        other_colours = np.stack(
+            [black if name == part else self.palette[colours[name]] for name in self.parts]
+        )
         shade = self.shade[inside]
         without_part = self.static[inside] + shade @ other_colours
-        pixels = without_part[None] + shade[None, :, index, None] * _COLOUR_TABLE[:, None, :]
+        table = np.stack(list(self.palette.values()))
+        pixels = without_part[None] + shade[None, :, index, None] * table[:, None, :]
         means: Array = np.clip(pixels, 0, 1).mean(axis=1)
         return means
 
@@ -104,13 +112,13 @@ class Scene:
         """The colour name whose expected mean is nearest to the part's mean in a picture.
 
         Args:
-            part: an element of `PARTS`.
+            part: an element of `parts`.
             picture_uint8: [H, W, 3] uint8, sRGB, of this scene's size.
             colours: colours of the other parts, as for `expected`.
         """
-        mean = picture_uint8[self._pixels_of(PARTS.index(part))].mean(axis=0) / 255
+        mean = picture_uint8[self._pixels_of(self.parts.index(part))].mean(axis=0) / 255
         distance = ((self.expected(part, colours) - mean) ** 2).sum(axis=1)
-        return _NAMES[int(distance.argmin())]
+        return tuple(self.palette)[int(distance.argmin())]
 
     def _pixels_of(self, index: int) -> Array:
         """[H, W] bool: the pixels that a part covers by more than half.
@@ -141,7 +149,7 @@ def scene(seed: int, index: int, size: int) -> Scene:
     dice, colours = _draw_colours(seed, index)
     bird = draw_bird(dice)
     background = draw_background(dice, bird, size)
-    cover, shade, plumage, whole = paint_bird(bird, size)
+    cover, shade, plumage, whole = paint_bird(bird, size, len(PARTS))
     static = background * (1 - whole[..., None])
     static += plumage
     return Scene(size, static, shade, cover, whole, colours)

@@ -7,6 +7,8 @@ points downwards. The last step converts to picture units.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,11 +46,26 @@ _BILL_SHAPES = ((0.62, 0.36), (0.85, 0.3), (1.1, 0.22), (0.7, 0.46))  # length, 
 _LEGS: tuple[Tone, ...] = ((0.80, 0.50, 0.22), (0.32, 0.27, 0.26), (0.66, 0.46, 0.38))
 
 _HALF_BODY = 0.37  # half the body's length, in the bird's own units
-_STEPS = 6  # points of the silhouette for each of its control points
+STEPS = 6  # points of the silhouette for each of its control points
 
 
-def draw_bird(dice: Dice) -> Bird:
-    """Draw a bird with a random pose, random proportions and a random place in the picture."""
+class Anatomy(NamedTuple):
+    """How the head and body of a bird are drawn.
+
+    Attributes:
+        add_trunk: adds both, given the ovals of the body and the skull, their common outline of
+            :func:`_silhouette`, and the tone of the plumage.
+        eye: size of the eye, 1 as drawn birds have it.
+    """
+
+    add_trunk: Callable[[Dice, Bird, Oval, Oval, Array, Tone], None]
+    eye: float
+
+
+def draw_bird(dice: Dice, anatomy: Anatomy | None = None) -> Bird:
+    """Draw a bird with a random pose, random proportions and a random place in the picture; unless
+    given, with the anatomy of drawn birds."""
+    add_trunk, eye = anatomy or Anatomy(_add_trunk, 1.0)
     bird = Bird()
     bird.flying = dice.chance(0.36)
     if bird.flying:
@@ -72,9 +89,9 @@ def draw_bird(dice: Dice) -> Bird:
         _add_wing(bird, shoulder + np.array([0.1, -0.01]), pitch, lift * 0.92, far=True)
     feet = _add_legs(dice, bird, body, leg)
     _add_bill(dice, bird, skull, bill)
-    _add_trunk(dice, bird, body, skull, _silhouette(body, skull, pitch, crest), plumage)
+    add_trunk(dice, bird, body, skull, _silhouette(body, skull, pitch, crest), plumage)
     _add_wing(bird, shoulder, pitch, lift, far=False)
-    _add_eye(bird, skull, plumage)
+    _add_eye(bird, skull, plumage, eye)
 
     bird.light = (dice.between(-0.8, 0.8), -1.0)
     bird.texture = (dice.between(0, 1), dice.between(0, 1))
@@ -103,7 +120,7 @@ def _silhouette(body: Oval, skull: Oval, pitch: float, crest: float) -> Array:
             skull.rim(-52, 0.98),
             skull.rim(-18, 0.98),
         ],
-        steps=_STEPS,
+        steps=STEPS,
     )
 
 
@@ -119,7 +136,7 @@ def _add_trunk(
         return np.concatenate([outer, spline([outer[-1], *inner, outer[0]], closed=False)])
 
     # Belly: from the vent to the throat, closed through the body.
-    outer = silhouette[8 * _STEPS : 14 * _STEPS + 3]
+    outer = silhouette[8 * STEPS : 14 * STEPS + 3]
     inner = [skull.at(0.1, 0.55), body.at(0.5, -0.25), body.at(0.05, 0.1), body.at(-0.5, 0.3)]
     speckle = dice.between(0.15, 0.8)
     bird.add(closed(outer, inner), BELLY, 0.97, speckle=speckle, shadowed=1.0)
@@ -129,7 +146,7 @@ def _add_trunk(
     bird.add(spline(cheek), STATIC, scaled(plumage, shine, 1.0), speckle=0.3)
 
     # Crown: from the bill to the nape, closed just above the eye.
-    outer = silhouette[: 4 * _STEPS + 2]
+    outer = silhouette[: 4 * STEPS + 2]
     inner = [skull.at(-0.72, -0.02), skull.at(-0.2, -0.3), skull.at(0.4, -0.42)]
     bird.add(closed(outer, inner), CROWN, 0.97, speckle=0.35)
 
@@ -246,10 +263,10 @@ def _add_bill(dice: Dice, bird: Bird, skull: Oval, tone: Tone) -> None:
     bird.add(spline(upper, steps=4), STATIC, tone, form=0)
 
 
-def _add_eye(bird: Bird, skull: Oval, plumage: Tone) -> None:
+def _add_eye(bird: Bird, skull: Oval, plumage: Tone, size: float) -> None:
     """Add the eye: a ring that contrasts with the plumage, the dark eye, and a glint."""
     centre = skull.at(0.4, -0.1)
-    head = float(np.hypot(*(skull.at(1, 0) - skull.at(0, 0))))
+    head = size * float(np.hypot(*(skull.at(1, 0) - skull.at(0, 0))))
     around = scaled(plumage, 1.35 if sum(plumage) < 1.3 else 0.62, 1.0)
     glint = centre + np.array([0.07, -0.075]) * head
     bird.add(disc(centre, 0.27 * head), STATIC, around, form=0)

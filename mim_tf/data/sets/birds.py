@@ -1,11 +1,14 @@
 """Procedural birds: nothing to download, and the right result of every edit is known.
 
-They are drawn by :mod:`mim_tf.data.birds`, as many as one asks for.
+They are drawn by :mod:`mim_tf.data.birds`, as many as one asks for, as drawings or so that they
+look like photographs.
 """
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path
+
+from pydantic import Field, model_validator
 
 from mim_tf.config import DataConfig
 from mim_tf.config_fields import Count, Index, Share
@@ -25,6 +28,25 @@ class Options(DataConfig):
         "make the crown blue)",
     )
     seed: Index = Field(0, description="which birds")
+    photographic: bool = Field(
+        False,
+        description="birds that look like photographs: seven parts, twelve colours, textured "
+        "plumage, uneven light, cluttered backgrounds; off: as drawn",
+    )
+    backgrounds: Path | None = Field(
+        None, description="folder of photographs to put behind three of four photographic birds"
+    )
+
+    @model_validator(mode="after")
+    def _backgrounds_need_photographic(self) -> Options:
+        if self.backgrounds is not None and not self.photographic:
+            raise ValueError("data.backgrounds needs data.photographic=true")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """See :meth:`mim_tf.config.DataConfig.kind`: drawn birds' evaluators know four parts."""
+        return "birds-photographic" if self.photographic else super().kind
 
     def check_size(self, key: str, size: int) -> None:
         """See :meth:`mim_tf.config.DataConfig.check_size`."""
@@ -35,9 +57,9 @@ class Options(DataConfig):
 
 def describe(options: Options, split: Split) -> Source:
     """The split without its pictures."""
-    from mim_tf.data.birds.source import BirdSource  # imports OpenCV
+    from mim_tf.data.birds import source  # imports OpenCV
 
-    return BirdSource(options, split)
+    return source.describe(options, split)
 
 
 def load(options: Options, split: Split) -> Source:
