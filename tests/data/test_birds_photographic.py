@@ -170,6 +170,27 @@ def test_the_source_knows_the_right_result_of_an_edit():
         assert test.still_true(request.index, request.caption, request.caption)
 
 
+def test_marked_points_lie_on_their_parts(scenes):
+    seconds = []
+    for found in scenes:
+        marks = found.marks()
+        x, y, width, height = marks.box
+        assert (found.bird[y : y + height, x : x + width] > 0.5).sum() == (found.bird > 0.5).sum()
+        assert set(marks.points) == set(found.visible)
+        for part, places in marks.points.items():
+            assert 1 <= len(places) <= 2
+            seconds.append(len(places) == 2)
+            region = found.regions[..., PARTS.index(part)]
+            for px, py in places:
+                assert region[int(py), int(px)] >= min(0.5, region.max()), part
+    assert 0.05 < np.mean(seconds) < 0.95
+    test = source("test")
+    request = next(test.requests(0, 1))
+    assert test.marks(request.index, 32).points
+    small, large = (test.marks(request.index, size).box for size in (32, 128))
+    np.testing.assert_allclose(np.array(large) / 4, small, atol=2)
+
+
 def test_photographs_stand_behind_most_birds(folder):
     train = source(backgrounds=str(folder))
     plain = source()

@@ -15,12 +15,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from mim_tf.data.birds.backgrounds import draw_background
 from mim_tf.data.birds.drawing import Array, Dice
 from mim_tf.data.birds.painting import paint_bird
 from mim_tf.data.birds.shapes import draw_bird
+from mim_tf.data.source import Marks
 
 # In the order of the constants WINGS, BELLY, CROWN and TAIL in `outlines`.
 PARTS = ("wings", "belly", "crown", "tail")
@@ -39,6 +41,8 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 
 MIN_SIZE, MAX_SIZE = 32, 256
+
+_LEAST_DEPTH = 0.03  # of the picture: how far from its part's rim a second point lies
 
 _RGB = {name: np.array(rgb, np.float32) / 255 for name, rgb in COLOURS.items()}
 _NAMES = tuple(COLOURS)
@@ -119,6 +123,30 @@ class Scene:
         mean = picture_uint8[self._pixels_of(self.parts.index(part))].mean(axis=0) / 255
         distance = ((self.expected(part, colours) - mean) ** 2).sum(axis=1)
         return tuple(self.palette)[int(distance.argmin())]
+
+    def marks(self) -> Marks:
+        """Points that lie well within each visible part, and the box around the bird.
+
+        The first point of a part is the one farthest from its rim; a second one is the farthest
+        where the part goes on beyond the disc around the first.
+        """
+        rows, columns = np.nonzero(self.bird > 0.5)
+        top, left = int(rows.min(initial=0)), int(columns.min(initial=0))
+        bottom, right = int(rows.max(initial=0)) + 1, int(columns.max(initial=0)) + 1
+        points = {part: self._points_of(self.parts.index(part)) for part in self.visible}
+        return Marks((left, top, right - left, bottom - top), points)
+
+    def _points_of(self, index: int) -> tuple[tuple[float, float], ...]:
+        inside = self._pixels_of(index).astype(np.uint8)
+        found: list[tuple[float, float]] = []
+        for _ in range(2):
+            depth = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
+            y, x = divmod(int(depth.argmax()), self.size)
+            if depth[y, x] <= 0 or (found and depth[y, x] < _LEAST_DEPTH * self.size):
+                break
+            found.append((x + 0.5, y + 0.5))
+            cv2.circle(inside, (x, y), int(2 * depth[y, x]), 0, -1)
+        return tuple(found)
 
     def _pixels_of(self, index: int) -> Array:
         """[H, W] bool: the pixels that a part covers by more than half.

@@ -17,7 +17,7 @@ from mim_tf.data.birds import photographic, scenes
 from mim_tf.data.birds.captions import Words
 from mim_tf.data.birds.scenes import Scene
 from mim_tf.data.birds.surroundings import list_photographs
-from mim_tf.data.source import Request, Source, Split, TrueEdit
+from mim_tf.data.source import Marks, Request, Source, Split, TrueEdit
 
 if TYPE_CHECKING:
     from mim_tf.data.sets.birds import Options
@@ -31,18 +31,13 @@ _LABEL_PART = "wings"  # birds have no species; the colour of their wings stands
 _OF_PHOTOGRAPHIC = ("data.photographic", "data.backgrounds")  # drawn birds have no such settings
 
 
-@dataclass(frozen=True)
 class BirdSource(Source):
-    """A split of the birds: drawn ones of :func:`mim_tf.data.birds.scenes.scene`, or those of
-    :func:`mim_tf.data.birds.photographic.photographic_scene`, with ``seed`` and an index.
+    """A split of drawn birds: :func:`mim_tf.data.birds.scenes.scene` with ``seed`` and an index.
 
     They are placed, turned and flipped at random when they are drawn, so they are not augmented.
-
-    Attributes:
-        photographs: files that may stand behind photographic birds.
     """
 
-    photographs: tuple[str, ...] = ()
+    words: ClassVar[Words] = bird_captions.DRAWN
 
     if TYPE_CHECKING:
         options: Options
@@ -58,36 +53,41 @@ class BirdSource(Source):
     @property
     def labels(self) -> tuple[str, ...]:
         """The colour of each bird's wings."""
-        if self.options.photographic:
-            colours = (photographic.draw_colours(self.seed, index) for index in range(len(self)))
-        else:
-            colours = (scenes.scene_colours(self.seed, index) for index in range(len(self)))
-        return tuple(of_bird[_LABEL_PART] for of_bird in colours)
+        return tuple(self.all_colours(index)[_LABEL_PART] for index in range(len(self)))
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The options that decide which pictures and captions the split has; of a folder of
-        photographs, a checksum of what lies in it."""
+        """The options that decide which pictures and captions the split has."""
         settings = super().settings
-        if not self.options.photographic:
-            return {key: settings[key] for key in settings if key not in _OF_PHOTOGRAPHIC}
-        return {**settings, "data.backgrounds": _checksum(self.photographs)}
+        return {key: settings[key] for key in settings if key not in _OF_PHOTOGRAPHIC}
+
+    def scene(self, index: int, size: int) -> Scene:
+        """The scene behind a picture."""
+        return scenes.scene(self.seed, index, size)
+
+    def all_colours(self, index: int) -> dict[str, str]:
+        """Part -> colour of a bird."""
+        return scenes.scene_colours(self.seed, index)
+
+    def colours(self, index: int) -> dict[str, str]:
+        """Part -> colour, of the parts that show."""
+        return self.all_colours(index)
 
     def original(self, index: int, size: int) -> np.ndarray:
         """Drawn at its size, even where ``picture`` reads records."""
-        return self._scene(index, size).render()
+        return self.scene(index, size).render()
 
     def requests(self, seed: int, count: int) -> Iterator[Request]:
         """The birds in their order, each asked to change one to four parts; ``seed`` is not used,
         so that every evaluation has the same edits."""
         for index in range(min(count, len(self))):
             rng = np.random.default_rng([self.seed, index, 2])
-            caption, _ = bird_captions.draw_edit(rng, self._colours(index), self.words)
+            caption, _ = bird_captions.draw_edit(rng, self.colours(index), self.words)
             yield Request(index, caption, self.captions[index][0])
 
     def true_edit(self, index: int, caption: str, size: int) -> TrueEdit:
         """The same scene in the colours that the caption names."""
-        scene = self._scene(index, size)
+        scene = self.scene(index, size)
         changes = bird_captions.parse(caption, self.words)
         colours = {**scene.colours, **changes}
         regions = [scene.parts.index(part) for part in changes]
@@ -111,24 +111,46 @@ class BirdSource(Source):
     def still_true(self, index: int, caption: str, other: str) -> bool:
         """Whether the edited bird has every colour that ``other`` names, so that ``other`` is no
         false caption: each bird is a class of its own, and captions repeat."""
-        colours = {**self._colours(index), **bird_captions.parse(caption, self.words)}
+        colours = {**self.colours(index), **bird_captions.parse(caption, self.words)}
         asked = bird_captions.parse(other, self.words)
         return bool(asked) and asked.items() <= colours.items()
 
+
+@dataclass(frozen=True)
+class PhotographicBirds(BirdSource):
+    """A split of birds that look like photographs.
+
+    Attributes:
+        photographs: files that may stand behind them.
+    """
+
+    photographs: tuple[str, ...] = ()
+
+    words: ClassVar[Words] = photographic.WORDS
+    has_marks: ClassVar[bool] = True
+
     @property
-    def words(self) -> Words:
-        """What colours and parts are called."""
-        return photographic.WORDS if self.options.photographic else bird_captions.DRAWN
+    def settings(self) -> dict[str, Any]:
+        """All options; of the folder of photographs, a checksum of what lies in it."""
+        backgrounds = _checksum(self.photographs)
+        return {**super().settings, "data.photographic": True, "data.backgrounds": backgrounds}
 
-    def _scene(self, index: int, size: int) -> Scene:
-        return _scene(self.seed, self.options.photographic, self.photographs, index, size)
+    def scene(self, index: int, size: int) -> Scene:
+        """The scene behind a picture."""
+        return photographic.photographic_scene(self.seed, index, size, self.photographs)
 
-    def _colours(self, index: int) -> dict[str, str]:
+    def all_colours(self, index: int) -> dict[str, str]:
+        """Part -> colour of a bird."""
+        return photographic.draw_colours(self.seed, index)
+
+    def colours(self, index: int) -> dict[str, str]:
         """Part -> colour, of the parts that show."""
-        if self.options.photographic:
-            subject = photographic.draw_subject(self.seed, index)
-            return {part: subject.colours[part] for part in subject.visible}
-        return scenes.scene_colours(self.seed, index)
+        subject = photographic.draw_subject(self.seed, index)
+        return {part: subject.colours[part] for part in subject.visible}
+
+    def marks(self, index: int, size: int) -> Marks:
+        """Where the parts of a bird are; see :class:`mim_tf.data.source.Marks`."""
+        return self.scene(index, size).marks()
 
 
 def describe(options: Options, split: Split) -> BirdSource:
@@ -137,9 +159,11 @@ def describe(options: Options, split: Split) -> BirdSource:
     Raises:
         UserError: the folder of backgrounds is missing or holds too few photographs.
     """
+    if not options.photographic:
+        return BirdSource(options, split)
     folder = options.backgrounds
     photographs = () if folder is None else list_photographs(folder, split)
-    return BirdSource(options, split, photographs=photographs)
+    return PhotographicBirds(options, split, photographs=photographs)
 
 
 def draw_split(options: Options, split: Split) -> BirdSource:
@@ -153,13 +177,13 @@ def draw_split(options: Options, split: Split) -> BirdSource:
     names = tuple(map(str, range(options.count if train else _TEST_COUNT)))
     terse = options.terse if train else 0.0
     captions = tuple(_captions(source, index, terse) for index in range(len(names)))
-    picture = functools.partial(_draw, source.seed, options.photographic, source.photographs)
+    picture = functools.partial(_draw, source)
     return replace(source, ids=names, captions=captions, classes=names, picture=picture)
 
 
 def _captions(source: BirdSource, index: int, terse: float) -> tuple[str, ...]:
     """``data.captions`` captions of a bird, of which a share ``terse`` are no sentences."""
-    colours, words = source._colours(index), source.words
+    colours, words = source.colours(index), source.words
     rng = np.random.default_rng([source.seed, index, 1])
     sentences = [
         bird_captions.draw_caption(rng, colours, words) for _ in range(source.options.captions)
@@ -172,18 +196,8 @@ def _captions(source: BirdSource, index: int, terse: float) -> tuple[str, ...]:
     )
 
 
-def _scene(
-    seed: int, looks_photographic: bool, photographs: tuple[str, ...], index: int, size: int
-) -> Scene:
-    if looks_photographic:
-        return photographic.photographic_scene(seed, index, size, photographs)
-    return scenes.scene(seed, index, size)
-
-
-def _draw(
-    seed: int, looks_photographic: bool, photographs: tuple[str, ...], index: int, size: int
-) -> np.ndarray:
-    return _scene(seed, looks_photographic, photographs, index, size).render()
+def _draw(source: BirdSource, index: int, size: int) -> np.ndarray:
+    return source.scene(index, size).render()
 
 
 def _checksum(photographs: Sequence[str]) -> str | None:
