@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mim_tf.checksums import write_sums_of_all
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags, command_parser
 from mim_tf.storage import replacing_folder
@@ -71,6 +72,7 @@ def export(editor, base: Path) -> Path:
         # TensorFlow Serving overlooks the unfinished folder: its name is no number.
         with replacing_folder(base / str(version), existing="refuse") as partial:
             _write(editor, partial, base.resolve().name)
+            write_sums_of_all(partial)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(

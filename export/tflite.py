@@ -10,7 +10,6 @@ edits with them; ``mim_tf/backends/litert.py`` shows how an app uses them.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from mim_tf.backends.litert import METADATA, OUTPUTS, file_name
+from mim_tf.checksums import sha256_of, write_sums_of_all
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags, command_parser
 from mim_tf.places import WEIGHTS
@@ -114,6 +114,7 @@ def export(editor, output: Path, variants: Sequence[str] = VARIANTS) -> dict[str
         output.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(output) as folder:
             files = _write(editor, folder, variants)
+            write_sums_of_all(folder)
     except OSError as error:
         raise UserError(
             f"--output {output}: cannot be written ({error.strerror or error})"
@@ -248,7 +249,7 @@ def _metadata(editor, files: dict[str, Any]) -> dict[str, Any]:
     return {
         "files": files,
         # Tells whether the files still belong to the run that they lie in.
-        "weights_sha256": hashlib.sha256((editor.run.path / WEIGHTS).read_bytes()).hexdigest(),
+        "weights_sha256": sha256_of(editor.run.path / WEIGHTS),
         "size": editor.size,
         "coarse_size": config.model.coarse_size,
         "max_words": config.data.max_words,

@@ -7,7 +7,6 @@ keys the section ``data`` has. Any mistake is one line: an unknown key names the
 
 from __future__ import annotations
 
-import copy
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,8 +22,8 @@ from mim_tf.errors import UserError
 from mim_tf.places import CONFIGS
 
 # Keys of former versions and their present names. The configuration that a run or a preset keeps
-# may use either (:func:`parse_stored`); in a file or an override that a user gives, the former is
-# a mistake whose message names the latter.
+# may use either (:mod:`mim_tf.stored_config`); in a file or an override that a user gives, the
+# former is a mistake whose message names the latter.
 MOVED = {
     "data.workers": "machine.workers",
     "data.cache_gb": "machine.cache_gb",
@@ -101,22 +100,16 @@ def load_kind(kind: type[Kind], *names: str | Path, overrides: Sequence[str] = (
     paths = [find_config(name) for name in names]
     tree: dict[str, Any] = {}
     for path in paths:
-        _lay_over(tree, _read(path))
-        _spell_out(tree)
+        _lay_over(tree, read_yaml(path))
+        spell_out(tree)
     for override in overrides:
         _override(tree, override)
-        _spell_out(tree)
+        spell_out(tree)
     given = [str(path) for path in paths] + [f"--set {override}" for override in overrides]
     return parse_kind(kind, tree, " + ".join(given))
 
 
-def load_saved(kind: type[Kind], path: Path) -> Kind:
-    """Read and check the configuration that lies in a folder of ours, as :func:`dump_config`
-    wrote it; errors as of :func:`load_kind`."""
-    return parse_stored(kind, _read(path), str(path))
-
-
-def _read(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -136,7 +129,7 @@ def _lay_over(tree: dict[str, Any], layer: dict[str, Any]) -> None:
             tree[key] = value
 
 
-def _spell_out(tree: dict[str, Any]) -> None:
+def spell_out(tree: dict[str, Any]) -> None:
     """Write out ``deviations: none``, so that later layers and overrides can change single keys."""
     if tree.get("deviations") == NO_DEVIATIONS:
         tree["deviations"] = Deviations.none()
@@ -154,12 +147,12 @@ def parse_kind(kind: type[Kind], tree: dict[str, Any], origin: str) -> Kind:
         UserError: one line: a key of a former version and its new name, or what is wrong.
     """
     for old, new in MOVED.items():
-        if _holds(tree, old) and new in known_keys(kind):
+        if holds(tree, old) and new in known_keys(kind):
             raise UserError(f"{origin}: {old} is {new} now; rename it")
     for old, value in DROPPED.items():
-        if _holds(tree, old) and old.split(".")[0] in kind.model_fields:
+        if holds(tree, old) and old.split(".")[0] in kind.model_fields:
             raise UserError(f"{origin}: there is no {old} any more (it is always {value}); drop it")
-    options = _options_of(tree, origin)
+    options = options_of(tree, origin)
     try:
         data = options.model_validate(tree.get("data", {}))
     except ValidationError as error:
@@ -170,72 +163,13 @@ def parse_kind(kind: type[Kind], tree: dict[str, Any], origin: str) -> Kind:
         raise UserError(f"{origin}: {_explain(error, kind)}") from None
 
 
-def parse_stored(kind: type[Kind], tree: dict[str, Any], origin: str) -> Kind:
-    """:func:`parse_kind` for the configuration that a run or a preset keeps: it may have been
-    written by a former version, with the keys of :data:`MOVED` and :data:`DROPPED`.
-
-    Raises:
-        UserError: as :func:`parse_kind`, or a dropped key had another value than all runs have now.
-    """
-    tree = copy.deepcopy(tree)
-    _spell_out(tree)
-    if _holds(tree, "train.warm_up"):
-        _count_from_the_end_of_the_warm_up(tree)
-    known = set(known_keys(kind))
-    for old, new in MOVED.items():
-        if _holds(tree, old):
-            value = _take(tree, old)
-            if new in known:  # evaluators never read some of the former keys
-                section, _, name = new.partition(".")
-                tree.setdefault(section, {})[name] = value
-    for old, expected in DROPPED.items():
-        if _holds(tree, old):
-            value = _take(tree, old)
-            if value != expected:
-                raise UserError(
-                    f"{origin}: this version can only do with {old}={expected}, not {value}; use "
-                    "the version that wrote it"
-                )
-    return parse_kind(kind, drop_keys_of_other_sets(tree, origin), origin)
-
-
-def _count_from_the_end_of_the_warm_up(tree: dict[str, Any]) -> None:
-    """Former versions counted all steps from the very start, after a warm-up of a fixed length."""
-    train = tree["train"]
-    for key in ("steps", "adversarial_start", "alpha_start"):
-        if isinstance(train.get(key), int):
-            train[key] = max(0, train[key] - train["warm_up"])
-    train["warm_up_until"] = 0.0
-
-
-def _holds(tree: dict[str, Any], key: str) -> bool:
+def holds(tree: dict[str, Any], key: str) -> bool:
     section, _, name = key.rpartition(".")
     within = tree.get(section) if section else tree
     return isinstance(within, dict) and name in within
 
 
-def _take(tree: dict[str, Any], key: str) -> Any:
-    section, _, name = key.rpartition(".")
-    return (tree[section] if section else tree).pop(name)
-
-
-def drop_keys_of_other_sets(tree: dict[str, Any], origin: str) -> dict[str, Any]:
-    """Read a file from before each data set had its own options: those files state the options of
-    all sets. Keys of the section ``data`` that belong to other sets alone are dropped where they
-    have the value that stood there by default, for then nobody had set them."""
-    data = tree.get("data")
-    if not isinstance(data, dict):
-        return tree
-    own = _options_of(tree, origin).model_fields
-    foreign = set(data) - set(own)
-    for options in _all_options() if foreign else []:
-        for key, field in options.model_fields.items():
-            if key in foreign and data.get(key) == field.get_default():
-                data = {name: value for name, value in data.items() if name != key}
-    return {**tree, "data": data}
-
-
-def _options_of(tree: dict[str, Any], origin: str) -> type[DataConfig]:
+def options_of(tree: dict[str, Any], origin: str) -> type[DataConfig]:
     """The options of the data set that a tree of sections names."""
     data = tree.get("data")
     default = DataConfig.model_fields["source"].get_default()
@@ -245,15 +179,6 @@ def _options_of(tree: dict[str, Any], origin: str) -> type[DataConfig]:
     except UserError as error:
         raise UserError(f"{origin}: {error}") from None
     return options
-
-
-def _all_options() -> list[type[DataConfig]]:
-    return [find_set(name).Options for name in set_names()]
-
-
-def dump_config(config: Section) -> str:
-    """The whole configuration as YAML, every value stated, for the run directory."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
 def _override(tree: dict[str, Any], override: str) -> None:

@@ -10,6 +10,7 @@ from mim_tf.errors import UserError
 
 CONFIG = "config.yaml"
 VOCABULARY = "vocabulary.json"
+PICTURES = "train.txt"
 WEIGHTS = "generator.weights.h5"
 LITERT = "litert"
 """Folder of the LiteRT files that ``export.tflite`` writes, inside a run's or preset's folder."""

@@ -1,24 +1,31 @@
 """The run directory: the contract between training and every later command.
 
-``runs/<name>/{config.yaml, vocabulary.json, checkpoints/, generator.weights.h5, log.jsonl,
-samples/, tensorboard/}``. A preset under ``presets/`` is the first two and the weights alone.
+``runs/<name>/{config.yaml, vocabulary.json, train.txt, checkpoints/, generator.weights.h5,
+SHA256SUMS, log.jsonl, samples/, tensorboard/}``. A preset under ``presets/`` has the configuration,
+the vocabulary, the weights and their checksums.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mim_tf import checksums
 from mim_tf.config import Config
-from mim_tf.config_files import dump_config, load_saved
 from mim_tf.errors import UserError
 from mim_tf.locks import locked
 from mim_tf.models.generator import Generator, make_generator
 from mim_tf.models.weights import load_weights, save_weights
-from mim_tf.places import CONFIG, VOCABULARY, WEIGHTS, find_model
+from mim_tf.places import CONFIG, PICTURES, VOCABULARY, WEIGHTS, find_model
 from mim_tf.storage import replace_text
+from mim_tf.stored_config import dump_config, load_sealed, seal
 from mim_tf.text import Vocabulary
+
+MAY_CHANGE = ("train.steps", "train.epochs", "machine.", "data.root", "data.records")
+"""Keys of a run's configuration that may be edited by hand after its start: the length, what suits
+the machine, and where the data lie."""
 
 
 class Run:
@@ -43,8 +50,16 @@ class Run:
         return self.is_at(self.path) or self._logged_step() > self.config.machine.checkpoint_every
 
     @classmethod
-    def create(cls, path: Path, config: Config, vocabulary: Vocabulary) -> Run:
+    def create(
+        cls, path: Path, config: Config, vocabulary: Vocabulary, pictures: Sequence[str] = ()
+    ) -> Run:
         """Start a run in a new directory, or in one whose run never came to its first checkpoint.
+
+        Args:
+            path: the directory.
+            config, vocabulary: what it is trained with.
+            pictures: names of the training pictures, for ``train.txt``: a split may be random, its
+                lists never published, and this says which pictures trained.
 
         Raises:
             UserError: the directory already holds a run, is in use by another training, or cannot
@@ -58,23 +73,33 @@ class Run:
         try:
             path.mkdir(parents=True, exist_ok=True)
             with locked(path):
+                (path / checksums.NAME).unlink(missing_ok=True)
                 vocabulary.save(path / VOCABULARY)
+                replace_text(path / PICTURES, "".join(f"{name}\n" for name in pictures))
                 replace_text(path / CONFIG, dump_config(config))
+                run = cls(path, config, vocabulary)
+                run.seal(PICTURES)
         except OSError as error:
             raise UserError(f"cannot write the run directory {path}: {error.strerror}") from None
-        return cls(path, config, vocabulary)
+        return run
 
     @classmethod
     def open(cls, path: Path) -> Run:
         """Open an existing run or preset.
 
         Raises:
-            UserError: not a run directory, or one of its files is broken.
+            UserError: not a run directory, one of its files is broken or was changed, or the
+                configuration was edited in more than :data:`MAY_CHANGE`.
         """
         file = path / CONFIG
         if not file.is_file():
             raise UserError(f"{path} is no run directory: it has no {CONFIG}")
-        return cls(path, load_saved(Config, file), Vocabulary.load(path / VOCABULARY))
+        checksums.check_sums(path, [VOCABULARY])
+        return cls(path, load_sealed(Config, path, MAY_CHANGE), Vocabulary.load(path / VOCABULARY))
+
+    def seal(self, *others: str) -> None:
+        """Note the checksums of the configuration, the vocabulary and other files as they are."""
+        seal(self.path, self.config, [VOCABULARY, *others])
 
     @classmethod
     def chosen(cls, path: Path | None, preset: str | None) -> Run:
@@ -98,19 +123,21 @@ class Run:
     def save_generator(self, generator: Generator) -> None:
         """Write the generator's weights, rounded to half precision, whole or not at all."""
         save_weights(generator, self.path / WEIGHTS, rounded=True)
+        checksums.write_sums(self.path, [WEIGHTS])
 
     def load_generator(self) -> Generator:
         """The averaged generator with its trained weights.
 
         Raises:
-            UserError: training has not written them yet, or they do not fit the configuration or
-                the vocabulary.
+            UserError: training has not written them yet, they are damaged, or they do not fit the
+                configuration or the vocabulary.
         """
         file = self.path / WEIGHTS
         if not file.is_file():
             raise UserError(
                 f"{self.path} has no {WEIGHTS} yet; training writes it with its first checkpoint"
             )
+        checksums.check_sums(self.path, [WEIGHTS])
         # Whatever Enc's weights came from, they are in the file.
         model = self.config.model.model_copy(update={"encoder_weights": "none"})
         config = self.config.model_copy(update={"model": model})

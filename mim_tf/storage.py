@@ -76,6 +76,15 @@ def replace_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def remove_partial(folder: Path) -> None:
+    """Remove what writes into a folder have left that were killed; for who alone may change it."""
+    for partial in folder.glob(".partial.*"):
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+
+
 def _beside(path: Path) -> Path:
     """A name in the same folder that nothing has, ending as ``path`` does.
 

@@ -16,19 +16,18 @@ from mim_tf.config import Config, Deviations
 from mim_tf.config_files import (
     DROPPED,
     MOVED,
-    dump_config,
     known_keys,
     load_config,
     load_kind,
     parse_config,
     parse_kind,
-    parse_stored,
 )
 from mim_tf.data.sources import find_set, set_names
 from mim_tf.errors import UserError
 from mim_tf.evaluators.config import PretrainConfig
 from mim_tf.places import CONFIGS
 from mim_tf.run import Run
+from mim_tf.stored_config import dump_config, parse_stored
 
 PACKAGE = Path(configuration.__file__).parent
 

@@ -17,10 +17,10 @@ LAYERS = [
     {"errors", "captions", "config_fields"},
     {"config_training"},
     {"config", "flags", "locks", "metrics", "places", "storage"},
-    {"text", "pictures"},
+    {"checksums", "text", "pictures"},
     {"backends/litert", "models", "data"},
     {"config_files", "training/losses", "training/memory_start", "training/updates"},
-    {"training/state"},
+    {"stored_config", "training/state"},
     {"training/stages", "training/warm_up"},  # they change the state, which does not know them
     {"training/mimnet"},
     {"run"},

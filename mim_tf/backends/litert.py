@@ -6,7 +6,6 @@ An app on a phone does the same: tokens by the vocabulary (`mim_tf.text`), the s
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mim_tf.checksums import check_sums, sha256_of
 from mim_tf.errors import UserError
 from mim_tf.pictures import pixels
 from mim_tf.places import LITERT, WEIGHTS
@@ -41,8 +41,7 @@ def find_files(folder: Path) -> Path | None:
     files = folder / LITERT
     if not (files / METADATA).is_file():
         return None
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-    if _read_metadata(files).get("weights_sha256") != digest:
+    if _read_metadata(files).get("weights_sha256") != sha256_of(folder / WEIGHTS):
         raise UserError(
             f"{files} was exported from other weights than {folder / WEIGHTS}; export them again "
             f"by python -m mim_tf export tflite --run {folder} --output {files}, or delete {files}"
@@ -65,7 +64,7 @@ class LiteRTBackend:
         deciding_words: those of them that say what to change to, such as colours.
 
     Raises:
-        UserError: the folder is no export, or lacks the variant.
+        UserError: the folder is no export, lacks the variant, or a file of it is damaged.
     """
 
     resample = staticmethod(pixels.resample)
@@ -76,6 +75,7 @@ class LiteRTBackend:
         try:
             self.size: int = metadata["size"]
             self.max_words: int = metadata["max_words"]
+            check_sums(folder, [METADATA, metadata["vocabulary"]])
             self.vocabulary = Vocabulary.load(folder / metadata["vocabulary"])
             self.deciding_words: list[str] = metadata["deciding_words"]
         except KeyError as error:
@@ -128,6 +128,7 @@ def _runner(folder: Path, kind: str, variant: str) -> Any:
         file = folder / file_name(kind, "float32")
     if not file.is_file():
         raise UserError(f"{folder} has no {file.name}; choose another variant, or export it")
+    check_sums(folder, [file.name])
     try:
         return Interpreter(str(file), num_threads=_THREADS).get_signature_runner()
     except (ValueError, RuntimeError) as error:

@@ -13,6 +13,7 @@ from mim_tf.data.source import SPLITS
 from mim_tf.pictures import files, sheets
 from mim_tf.text import tokenize
 
+SHEET = "contact-sheet.png"
 _SHEET_ROWS, _SHEET_SIZE = 12, 128
 _BIN, _BAR = 4, 40  # of the histogram: words a bin, characters of the longest bar
 
@@ -87,4 +88,4 @@ def write_contact_sheet(config: Config, folder: Path) -> None:
             index = place * len(source) // count
             rows.append([source.picture(index, _SHEET_SIZE)])
             captions.append(f"{split}: {source.captions[index][0]}")
-    files.write(folder / "contact-sheet.png", sheets.labelled_grid(rows, [], captions))
+    files.write(folder / SHEET, sheets.labelled_grid(rows, [], captions))

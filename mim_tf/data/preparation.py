@@ -1,6 +1,6 @@
 """Preparation: check a data set and write it as records, in several processes if wanted.
 
-Stopped, it goes on where it was: finished shards stay, and the manifest is written last.
+Stopped, it goes on where it was: finished shards stay, and the checksums are written last.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from mim_tf import checksums
 from mim_tf.config import Config
 from mim_tf.data import overview, records
 from mim_tf.data.source import SPLITS, Source, Split
@@ -50,7 +51,9 @@ def prepare(config: Config, folder: Path) -> None:
         records.write_json(folder / records.MANIFEST, manifest)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from None
-    overview.write_contact_sheet(config, folder)
+    checksums.write_sums_of_all(folder)
+    overview.write_contact_sheet(config, folder)  # reads the records
+    checksums.write_sums(folder, [overview.SHEET])
     for line in overview.summary(folder, manifest, config.data.max_words):
         print(line)
 
@@ -63,7 +66,8 @@ def _begin(folder: Path, settings: dict[str, Any], sources: Sources) -> None:
             records.check_settings(
                 folder, settings, "choose another --output, or remove that folder"
             )
-            (folder / records.MANIFEST).unlink(missing_ok=True)  # until all is whole again
+            for name in (checksums.NAME, records.MANIFEST):  # until all is whole again
+                (folder / name).unlink(missing_ok=True)
         elif any(folder.iterdir()):
             raise UserError(f"{folder} holds other files; choose another --output")
         else:

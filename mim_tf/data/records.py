@@ -4,7 +4,8 @@
     <records>/train-00000-of-00035.*      .tfrecord: examples `id`, `class`, `captions`, `picture`
                                           (raw bytes [size, size, 3]); .json: the same without the
                                           pictures, and where in the file each of them lies
-    <records>/manifest.json               counts, checksums and vocabulary; written last
+    <records>/manifest.json               counts, checksums and vocabulary
+    <records>/SHA256SUMS                  of all these files; written last
 
 Pixels are stored raw, so that reading one is a seek and a copy: training asks for pictures in any
 order. Any TFRecord reader can go through the files in theirs.
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mim_tf.checksums import check_sums, sha256_of
 from mim_tf.config import Config
 from mim_tf.data.formats.photographs import Photographs, resize_square
 from mim_tf.data.source import SPLITS, Source, Split
@@ -157,7 +159,7 @@ def write_shard(folder: Path, name: str, source: Source, numbers: range, size: i
             folder / f"{name}.json",
             {
                 "bytes": end,
-                "sha256": checksum(file),
+                "sha256": sha256_of(file),
                 "originals_sha256": _originals(source, numbers),
                 "pictures": rows,
                 "broken": broken,
@@ -208,15 +210,9 @@ def is_whole(folder: Path, name: str, source: Source, numbers: range) -> bool:
         return False
     return (
         not made.get("broken")
-        and made.get("sha256") == checksum(file)
+        and made.get("sha256") == sha256_of(file)
         and made.get("originals_sha256") == _originals(source, numbers)
     )
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # Reading -----------------------------------------------------------------------------------------
@@ -226,7 +222,7 @@ def load_records(config: Config, split: Split) -> Source:
     """A split of the records that ``data.records`` names.
 
     Raises:
-        UserError: they are unfinished, truncated, or were made under other settings.
+        UserError: they are unfinished, damaged, or were made under other settings.
     """
     folder = config.data.records
     assert folder is not None
@@ -237,14 +233,10 @@ def load_records(config: Config, split: Split) -> Source:
     rows: list[dict[str, Any]] = []
     places: list[tuple[str, int]] = []
     try:
-        for shard in manifest["splits"][split]["shards"]:
+        shards = manifest["splits"][split]["shards"]
+        _check(folder, [shard["name"] for shard in shards])
+        for shard in shards:
             file = folder / f"{shard['name']}.tfrecord"
-            size = file.stat().st_size if file.is_file() else 0
-            if size != shard["bytes"]:
-                raise UserError(
-                    f"{file}: has {size:,} bytes instead of {shard['bytes']:,}; "
-                    "run mim_tf.prepare again, it makes what is missing"
-                )
             for row in read_json(folder / f"{shard['name']}.json")["pictures"]:
                 rows.append(row)
                 places.append((str(file), int(row["at"])))
@@ -260,6 +252,18 @@ def load_records(config: Config, split: Split) -> Source:
         classes=tuple(row["class"] for row in rows),
         picture=_Pictures(places, source.stored_size(config.model.fine_size)),
     )
+
+
+def _check(folder: Path, shards: list[str]) -> None:
+    """Compare all that reading these shards needs with its checksums: seconds for the gigabytes
+    of a large data set, which are then in memory for training."""
+    names = [f"{shard}.{kind}" for shard in shards for kind in ("json", "tfrecord")]
+    try:
+        check_sums(folder, [SETTINGS, MANIFEST, *names])
+    except UserError as error:
+        raise UserError(
+            f"{error}; or run mim_tf.prepare again, it makes what is damaged or missing"
+        ) from None
 
 
 class _Pictures:

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from mim_tf.config import Config, DataConfig
-from mim_tf.config_files import drop_keys_of_other_sets, load_config, parse_config
+from mim_tf.config_files import load_config, parse_config
 from mim_tf.data.source import Source, Split
 from mim_tf.data.sources import find_set, load_raw, load_source
 from mim_tf.errors import UserError
@@ -28,6 +28,7 @@ from mim_tf.evaluation.targeted import draw_targeted
 from mim_tf.evaluation.task import Edits, Task, edit_with
 from mim_tf.evaluators.folder import Evaluators
 from mim_tf.run import Run
+from mim_tf.stored_config import drop_keys_of_other_sets
 
 
 def evaluate(flags: argparse.Namespace) -> str:

@@ -1,8 +1,8 @@
 """A directory of evaluators: its files, and the metrics' inputs that its networks give.
 
 ``runs/evaluators-<name>/{config.yaml, vocabulary.json, classes.json, damsm.weights.h5,
-classifier.weights.h5, scores.json, checkpoints/, log.jsonl}``. Either evaluator may be missing;
-what it measures is then left out. Made by ``python -m mim_tf.pretrain`` or
+classifier.weights.h5, scores.json, SHA256SUMS, checkpoints/, log.jsonl}``. Either evaluator may be
+missing; what it measures is then left out. Made by ``python -m mim_tf.pretrain`` or
 ``mim_tf.import_evaluators``.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from mim_tf import metrics
-from mim_tf.config_files import load_saved
+from mim_tf.checksums import check_sums
 from mim_tf.errors import UserError
 from mim_tf.evaluators.classifier import Classifier
 from mim_tf.evaluators.config import PretrainConfig
@@ -27,6 +27,7 @@ from mim_tf.evaluators.damsm import DAMSM
 from mim_tf.models.weights import load_weights
 from mim_tf.pictures import pixels, tensor_pixels
 from mim_tf.places import PRESETS
+from mim_tf.stored_config import load_sealed
 from mim_tf.text import UNKNOWN, Vocabulary, tokenize
 
 CONFIG, VOCABULARY, CLASSES, SCORES = (
@@ -36,6 +37,8 @@ CONFIG, VOCABULARY, CLASSES, SCORES = (
     "scores.json",
 )
 DAMSM_WEIGHTS, CLASSIFIER_WEIGHTS = "damsm.weights.h5", "classifier.weights.h5"
+MAY_CHANGE = ("damsm.steps", "classifier.steps", "machine.", "data.root", "data.records")
+"""Keys of their configuration that may be edited by hand after the start of training."""
 _BATCH, _TEXT_BATCH = 32, 256  # pictures and captions encoded at once
 
 
@@ -83,6 +86,8 @@ class Evaluators:
             UserError: none there, or files that do not belong together.
         """
         config = read_config(path)
+        names = (VOCABULARY, CLASSES, DAMSM_WEIGHTS, CLASSIFIER_WEIGHTS)
+        check_sums(path, [name for name in names if (path / name).is_file()])
         vocabulary = Vocabulary.load(path / VOCABULARY)
         damsm = classifier = None
         if (path / DAMSM_WEIGHTS).is_file():
@@ -208,7 +213,7 @@ def read_config(path: Path) -> PretrainConfig:
             f"{path} holds no evaluators: it has no {CONFIG}; make them with "
             "python -m mim_tf.pretrain --config evaluators/birds.yaml"
         )
-    return load_saved(PretrainConfig, file)
+    return load_sealed(PretrainConfig, path, MAY_CHANGE)
 
 
 def read_classes(path: Path) -> list[str]:

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mim_tf.config_files import dump_config, parse_kind
+from mim_tf.config_files import parse_kind
 from mim_tf.data.formats.untrusted import read_pickle
 from mim_tf.errors import UserError
 from mim_tf.evaluators.classifier import Classifier
@@ -36,6 +36,7 @@ from mim_tf.evaluators.folder import (
 from mim_tf.evaluators.inception import conv_names, set_conv
 from mim_tf.models.weights import save_weights
 from mim_tf.storage import replace_text
+from mim_tf.stored_config import dump_config, seal
 from mim_tf.text import Vocabulary
 
 
@@ -88,10 +89,12 @@ def import_published(
         save_weights(damsm, output / DAMSM_WEIGHTS)
     if classifier is not None:
         # The checkpoint numbers its classes; it does not name them.
-        names = [str(index) for index in range(classifier.head.units)]
-        replace_text(output / CLASSES, json.dumps(names))
+        classes = [str(index) for index in range(classifier.head.units)]
+        replace_text(output / CLASSES, json.dumps(classes))
         save_weights(classifier, output / CLASSIFIER_WEIGHTS)
     replace_text(output / CONFIG, dump_config(config))
+    names = (VOCABULARY, DAMSM_WEIGHTS, CLASSES, CLASSIFIER_WEIGHTS)
+    seal(output, config, [name for name in names if (output / name).is_file()])
     return Evaluators.open(output).describe()
 
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mim_tf.config_files import dump_config
+from mim_tf import checksums
 from mim_tf.data.distractors import distractors
 from mim_tf.data.source import MARGIN, Source
 from mim_tf.data.sources import load_raw
@@ -34,6 +34,7 @@ from mim_tf.evaluators.folder import (
 from mim_tf.models.weights import save_weights
 from mim_tf.pictures.pixels import to_signed
 from mim_tf.storage import replace_text
+from mim_tf.stored_config import dump_config, seal
 from mim_tf.text import Vocabulary
 
 _HELD_OUT = 10  # every tenth picture is held out, for the classifier's own score
@@ -56,6 +57,7 @@ def start(path: Path, config: PretrainConfig) -> None:
         path.mkdir(parents=True, exist_ok=True)
         Vocabulary.build(captions, config.data.min_word_count).save(path / VOCABULARY)
         replace_text(path / CONFIG, dump_config(config))
+        seal(path, config, [VOCABULARY])
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
 
@@ -68,6 +70,9 @@ def pretrain(path: Path) -> dict[str, float]:
         and ``accuracy`` (held-out pictures), as far as trained.
     """
     config = evaluators.read_config(path)
+    # These are written anew from the checkpoints; it may have stopped before their checksums.
+    written = (CLASSES, DAMSM_WEIGHTS, CLASSIFIER_WEIGHTS)
+    seal(path, config, [VOCABULARY, *(name for name in written if (path / name).is_file())])
     keras.utils.set_random_seed(config.seed)
     scores: dict[str, float] = {}
     if config.damsm.steps:
@@ -75,6 +80,7 @@ def pretrain(path: Path) -> dict[str, float]:
     if config.classifier.steps or config.classifier.encoder == "imagenet":
         scores |= _pretrain_classifier(path, config)
     replace_text(path / SCORES, json.dumps(scores, indent=2))
+    checksums.write_sums(path, [SCORES])
     return scores
 
 
@@ -108,6 +114,7 @@ def _pretrain_damsm(path: Path, config: PretrainConfig) -> dict[str, float]:
 
     fit(Recipe("damsm", network, loss, batch, options.steps, options.learning_rate), path, config)
     save_weights(network, path / DAMSM_WEIGHTS)
+    checksums.write_sums(path, [DAMSM_WEIGHTS])
     return {"r_precision": _score_damsm(path, config)}
 
 
@@ -142,6 +149,7 @@ def _pretrain_classifier(path: Path, config: PretrainConfig) -> dict[str, float]
         network.head.set_weights(head.get_weights())
         replace_text(path / CLASSES, json.dumps([str(index) for index in range(1000)]))
         save_weights(network, path / CLASSIFIER_WEIGHTS)
+        checksums.write_sums(path, [CLASSES, CLASSIFIER_WEIGHTS])
         return {}
     sources, splits = _labelled(config)
     names = sorted({label for _, labels in splits for label in labels})
@@ -167,6 +175,7 @@ def _pretrain_classifier(path: Path, config: PretrainConfig) -> dict[str, float]
     fit(recipe, path, config)
     replace_text(path / CLASSES, json.dumps(names))
     save_weights(network, path / CLASSIFIER_WEIGHTS)
+    checksums.write_sums(path, [CLASSES, CLASSIFIER_WEIGHTS])
     evaluator = evaluators.Evaluators.open(path)
     pictures = np.stack([sources[1].picture(index, options.size) for index in held])
     found = evaluator.classify(pictures)[0].argmax(axis=1)

@@ -39,7 +39,8 @@ def load_weights(network: keras.Model, file: Path) -> None:
     """Read what :func:`save_weights` wrote.
 
     Raises:
-        UserError: the file is broken, or was made for another configuration or vocabulary.
+        UserError: the file is broken, was made for another configuration or vocabulary, or holds
+            a value that is not finite.
     """
     try:
         network.load_weights(file)
@@ -48,3 +49,9 @@ def load_weights(network: keras.Model, file: Path) -> None:
             f"{file} does not fit the configuration and the vocabulary beside it: "
             f"{' '.join(str(error).split())[:200]}; restore the files that were made together"
         ) from None
+    for weight in network.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise UserError(
+                f"{file}: {weight.path} holds values that are not finite; restore it from a copy, "
+                "or train again"
+            )

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
+from mim_tf.checksums import check_sums, write_sums_of_all
 from mim_tf.errors import UserError
 from mim_tf.storage import check_replaceable, replacing_folder
 
@@ -63,6 +64,7 @@ def read_model(folder: Path) -> Model:
     for name in (*networks, *others):
         if Path(name).name != name or not (folder / name).is_file():
             raise UserError(f"{folder} has no file {name}; export again")
+    check_sums(folder, [file.name, *networks, *others])
     needed = {**metadata, "files": {name: listed[name] for name in networks}}
     return Model(folder, needed, (*networks, *others))
 
@@ -105,6 +107,7 @@ def export(model: Model, output: Path) -> None:
                     target.write_bytes(content)
                 else:
                     shutil.copyfile(content, target)
+            write_sums_of_all(whole)
     except OSError as error:
         raise UserError(
             f"--export {output}: cannot be written ({error.strerror or error})"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mim_tf.checksums import check_sums
 from mim_tf.errors import UserError
 from mim_tf.server.limits import RequestError
 
@@ -25,7 +26,8 @@ class Model:
         signatures: name -> TensorFlow function.
 
     Raises:
-        UserError: it is not a SavedModel with signatures, or its name cannot stand in a URL.
+        UserError: it is not a SavedModel with signatures, a file of it is damaged, or its name
+            cannot stand in a URL.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,6 +36,10 @@ class Model:
             raise UserError(
                 f"--model {str(path.parent)!r}: its name cannot stand in a URL; rename the folder"
             )
+
+        if not (path / "saved_model.pb").is_file():
+            raise UserError(f"{path} is no SavedModel: it has no saved_model.pb")
+        check_sums(path)
 
         import tensorflow as tf
         import tensorflow_text  # noqa: F401 (its operations are in the graph)

@@ -23,7 +23,8 @@ from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.locks import locked
 from mim_tf.pictures import tensor_pixels
-from mim_tf.run import CONFIG, Run
+from mim_tf.run import Run
+from mim_tf.storage import remove_partial
 from mim_tf.training import stages, warm_up
 from mim_tf.training.checkpoints import Checkpoints
 from mim_tf.training.interruption import Interruption
@@ -71,6 +72,7 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
     strategy = strategy or _strategy()
     _check_devices(run.config, strategy)
     with locked(run.path):
+        remove_partial(run.path)
         _train(run, source, strategy)
 
 
@@ -96,8 +98,10 @@ def _train(run: Run, source: Source, strategy: tf.distribute.Strategy) -> None:
     # The warm-up may end early: so many steps there are at most.
     last = steps + (config.deviations.warm_up if state.in_warm_up else int(state.warm_up_end))
     run.trim_log(first)
+    run.seal()  # its length may have been changed
+    if first:
+        run.save_generator(state.averaged)  # it may have stopped before this file or its checksum
     if first >= last:
-        run.save_generator(state.averaged)  # it may have stopped between the two files
         print(f"{run.path}: all {last} steps are done", file=sys.stderr)
         return
 
@@ -300,6 +304,5 @@ class _Loop:
             return error
         return UserError(
             f"{found[1]} is not finite at step {step}; nothing of that step was saved. "
-            f"Lower optimizer.learning_rate or that loss's weight in {self.run_directory.path}/"
-            f"{CONFIG} and go on with --resume"
+            "Train anew with a lower optimizer.learning_rate or weight of that loss"
         )

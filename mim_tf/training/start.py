@@ -9,7 +9,6 @@ from mim_tf.config import Config
 from mim_tf.data.source import Source
 from mim_tf.errors import UserError
 from mim_tf.run import Run
-from mim_tf.storage import replace_text
 from mim_tf.text import Vocabulary, WordVectors, word_vectors
 
 
@@ -46,10 +45,7 @@ def start_run(path: Path, config: Config, source: Source) -> Run:
         )
         model = config.model.model_copy(update={"word_dim": vectors.table.shape[1]})
         config = config.model_copy(update={"model": model})
-    run = Run.create(path, config, vocabulary)
-    # A split may be random, its lists never published: this says which pictures trained.
-    replace_text(run.path / "train.txt", "".join(f"{name}\n" for name in source.ids))
-    return run
+    return Run.create(path, config, vocabulary, source.ids)
 
 
 def check_vocabulary(run: Run, source: Source) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mim_tf import places
+from mim_tf.checksums import write_sums_of_all
 from mim_tf.pages import app as page_files
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,7 @@ def small(tmp_path, monkeypatch):
         '{"files": {"text.tflite": 1, "text_float16.tflite": 2, "image.tflite": 3},'
         ' "vocabulary": "vocabulary.json", "size": 64}'
     )
+    write_sums_of_all(model)
     monkeypatch.setattr(page_files, "PAGE", page)
     return model
 

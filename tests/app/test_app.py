@@ -29,6 +29,7 @@ def test_the_export_holds_the_page_and_the_smallest_files(small, tmp_path, capsy
     assert capsys.readouterr().out.split() == [str(output)] * 2
     found = {path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file()}
     assert found == {
+        "SHA256SUMS",
         "index.html",
         "assets/a.js",
         "model/metadata.json",
@@ -84,6 +85,8 @@ def test_mistakes_are_one_clear_line(small, tmp_path, capsys, monkeypatch):
     )
     assert "has no LiteRT files" in error("--preset", str(tmp_path / "page"), "--export", output)
     assert "--port 99999" in error("--preset", str(small), "--port", "99999")
+    (small / "image.tflite").write_text("cut")
+    assert "image.tflite was damaged" in error("--preset", str(small), "--export", output)
     (small / "image.tflite").unlink()
     assert "has no file image.tflite" in error("--preset", str(small), "--export", output)
     (small / "metadata.json").write_text("[]")

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from mim_tf import pretrain
+from mim_tf.checksums import write_sums
 from mim_tf.config_files import parse_kind
 from mim_tf.errors import UserError
 from mim_tf.evaluators import folder as evaluators
@@ -146,5 +147,8 @@ def test_mistakes_are_one_clear_line(tiny_evaluators, tmp_path, capsys):
     assert "fetch inception_v3_weights" in error(*given)
     broken = shutil.copytree(tiny_evaluators, tmp_path / "broken")
     Vocabulary(["one"]).save(broken / evaluators.VOCABULARY)
+    with pytest.raises(UserError, match="vocabulary.json was damaged or changed"):
+        evaluators.Evaluators.open(broken)
+    write_sums(broken, [evaluators.VOCABULARY])
     with pytest.raises(UserError, match="does not fit"):
         evaluators.Evaluators.open(broken)

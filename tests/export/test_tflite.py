@@ -15,6 +15,7 @@ from PIL import Image
 from export import litert_accuracy, litert_conversion, tflite
 from export.gpu_operators import unsupported
 from mim_tf.backends.litert import LiteRTBackend
+from mim_tf.checksums import write_sums
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
 from mim_tf.pictures import files, pixels, tensor_pixels
@@ -68,6 +69,9 @@ def test_a_missing_variant_is_refused(mobile, tmp_path):
         LiteRTBackend(folder, "float16")
     assert LiteRTBackend(folder).size == 32  # by default another one is taken
     (folder / "image.tflite").write_bytes(b"no model")
+    with pytest.raises(UserError, match=r"image\.tflite was damaged or changed"):
+        LiteRTBackend(folder)
+    write_sums(folder, ["image.tflite"])
     with pytest.raises(UserError, match=r"image\.tflite is no LiteRT file"):
         LiteRTBackend(folder)
     (folder / "metadata.json").write_text("{}")

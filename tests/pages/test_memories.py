@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
-import yaml
+from tiny import tiny_config
 
 from mim_tf import memories
 from mim_tf.data.birds import scenes
@@ -63,11 +61,8 @@ def test_the_command_writes_the_sheet(tiny_run, tmp_path, capsys):
 def test_a_model_without_memory_is_one_clear_line(tiny_run, tmp_path, capsys):
     from mim_tf.models.generator import make_generator
 
-    path = shutil.copytree(tiny_run, tmp_path / "without")
-    tree = yaml.safe_load((path / "config.yaml").read_text())
-    tree["model"]["memory"] = False
-    (path / "config.yaml").write_text(yaml.safe_dump(tree))
-    run = Run.open(path)
+    path, vocabulary = tmp_path / "without", Run.open(tiny_run).vocabulary
+    run = Run.create(path, tiny_config(model={"memory": False}), vocabulary)
     run.save_generator(make_generator(run.config, len(run.vocabulary)))
     assert memories.main(["--run", str(path), "--output", str(tmp_path / "a.png")]) == 1
     assert "model.memory=false" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import requests
 from running_server import TEXT, predict, running
 
 from mim_tf import serve
+from mim_tf.checksums import write_sums_of_all
 from mim_tf.errors import UserError
 from mim_tf.server.application import Following, application
 from mim_tf.server.limits import Limits
@@ -66,7 +67,9 @@ def test_a_version_that_cannot_be_loaded_is_reported_once_until_it_changes(base)
     follower, served = Follower(base), load_newest(base)
     assert follower.another(served) is None
     add_version(base, 2, tamper=True)
-    with pytest.raises(UserError, match=r"2 is no SavedModel: .*; version 1 is still served"):
+    with pytest.raises(
+        UserError, match=r"2: variables/variables.data\S+ was damaged .*; version 1 is still served"
+    ):
         follower.another(served)
     assert follower.another(served) is None
     shutil.rmtree(base / "2")
@@ -86,18 +89,19 @@ def test_only_folders_with_whole_numbers_are_versions(base):
     assert load_newest(base).version == "1"
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [("saved_model.pb", "no SavedModel"), ("variables/variables.index", "no SavedModel")],
-)
-def test_a_tampered_model_is_one_line(base, capfd, name, message):
+@pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.index"])
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_tampered_model_is_one_line(base, capfd, name, sealed):
     file = base / "1" / name
     data = bytearray(file.read_bytes())
     for place in range(0, len(data), 97):
         data[place] ^= 0x55
     file.write_bytes(data)
+    if sealed:  # by whoever has tampered with it
+        write_sums_of_all(base / "1")
     capfd.readouterr()
-    with pytest.raises(UserError, match=message) as raised:
+    expected = "is no SavedModel" if sealed else f"{name} was damaged or changed"
+    with pytest.raises(UserError, match=expected) as raised:
         load_newest(base)
     assert len(str(raised.value).splitlines()) == 1 and len(str(raised.value)) < 600
 

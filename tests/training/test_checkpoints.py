@@ -37,7 +37,7 @@ class Training:
 
 @pytest.fixture
 def training(tiny_run, tmp_path):
-    for name in ("config.yaml", "vocabulary.json"):
+    for name in ("config.yaml", "vocabulary.json", "SHA256SUMS"):
         shutil.copy(tiny_run / name, tmp_path / name)
     return Training(Run.open(tmp_path))
 

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from tiny import tiny_config
 
+from mim_tf.checksums import write_sums
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.locks import locked
@@ -204,6 +205,7 @@ def test_another_vocabulary_is_refused(tiny_run, tmp_path, capsys):
     file = copy / "vocabulary.json"
     words = json.loads(file.read_text())["words"]
     file.write_text(json.dumps({"words": words[:-1]}))
+    write_sums(copy, ["vocabulary.json"])  # on purpose
     assert main(["--run", str(copy), "--resume"]) == 1
     assert "another vocabulary" in capsys.readouterr().err
     with pytest.raises(UserError, match="does not fit"):
