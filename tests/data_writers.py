@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import struct
 from pathlib import Path
@@ -13,11 +14,13 @@ from tiny import tiny_config
 
 from mim_tf.config import DataConfig
 from mim_tf.data.formats.reed import _ALPHABET
+from mim_tf.data.sets.celeba_captions import ATTRIBUTES
 from mim_tf.data.sets.deepfashion import IMAGES
 from mim_tf.data.source import Source, Split
 from mim_tf.data.sources import load_raw
 from mim_tf.errors import UserError
 from mim_tf.pictures import files
+from mim_tf.pictures.colours import CLOTHES_COLOURS
 
 COLOURS = ("red", "blue", "white", "yellow", "green")
 
@@ -144,4 +147,50 @@ def write_cub(root: Path) -> Path:
         (root / split).mkdir()
         chosen = names[:3] if split == "train" else names[3:]
         (root / split / "filenames.pickle").write_bytes(pickle.dumps(chosen))
+    return root
+
+
+HAIR = {"Black_Hair": (20, 20, 20), "Blond_Hair": (230, 200, 110), "Brown_Hair": (110, 70, 40),
+        "Gray_Hair": (160, 160, 160)}  # fmt: skip
+LIPS = (200, 20, 60)
+
+
+def write_celeba(root: Path, count: int) -> Path:
+    """Faces of 40 x 50 in CelebA's layout: hair of four colours above, and below lips, red on every
+    second; every third is a man. Each fifth wears a hat."""
+    rows = []
+    for number in range(1, count + 1):
+        hair = list(HAIR)[number % 4]
+        has = {hair} | ({"Wearing_Lipstick"} if number % 2 else set())
+        has |= ({"Male"} if number % 3 == 0 else set()) | (
+            {"Wearing_Hat"} if number % 5 == 0 else set()
+        )
+        picture = np.full((50, 40, 3), (220, 180, 150), np.uint8)
+        picture[:20] = HAIR[hair]
+        picture[35:45, 10:30] = LIPS if "Wearing_Lipstick" in has else (200, 140, 120)
+        path = root / "img_align_celeba" / f"{number:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(files.encode_png(picture))
+        values = " ".join("1" if name in has else "-1" for name in ATTRIBUTES)
+        rows.append(f"{number:06d}.jpg {values}")
+    table = "\n".join([str(count), " ".join(ATTRIBUTES), *rows])
+    (root / "list_attr_celeba.txt").write_text(table + "\n")
+    return root
+
+
+def write_clothes(root: Path, count: int) -> Path:
+    """Shirts and jeans of 80 x 80 on white with ``captions.jsonl``, each of a colour of its own;
+    the last picture does not lie on white. All test but the first two."""
+    lines = []
+    for number in range(count):
+        kind, colour = ("shirt", "jeans")[number % 2], list(CLOTHES_COLOURS)[number % 12]
+        picture = np.full((80, 80, 3), 255 if number < count - 1 else 120, np.uint8)
+        picture[15:65, 20:60] = CLOTHES_COLOURS[colour]
+        files.write(root / f"{number}.png", picture)
+        caption = f"a {colour} shirt" if kind == "shirt" else f"{colour} jeans"
+        lines.append(json.dumps({
+            "image": f"{number}.png", "captions": [caption], "class": kind,
+            "split": "train" if number < 2 else "test",
+        }))  # fmt: skip
+    (root / "captions.jsonl").write_text("\n".join(lines) + "\n")
     return root

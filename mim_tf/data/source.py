@@ -114,9 +114,11 @@ class Source:
     ``has_truth``          whether ``true_edit`` gives anything; no
     ``marks``              targeted edits: points and box in a photograph; None, there are none
     ``has_marks``          whether ``marks`` gives anything; no
+    ``attributes``         evaluators' classifier, targeted edits: what is true of a picture, by
+                           name; None, nobody said
+    ``has_attributes``     whether ``attributes`` gives anything; no
     ``still_true``         R-precision: whether a false caption happens to be true as well; no
     ``labels``             evaluators' classifier: the class of each picture; ``classes``
-    ``same_labels``        evaluators' classifier: whether both splits have the same classes; no
     =====================  =====================================================================
 
     Attributes:
@@ -140,7 +142,7 @@ class Source:
 
     has_truth: ClassVar[bool] = False
     has_marks: ClassVar[bool] = False
-    same_labels: ClassVar[bool] = False
+    has_attributes: ClassVar[bool] = False
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -198,6 +200,10 @@ class Source:
 
     def marks(self, index: int, size: int) -> Marks | None:
         """What is marked in the picture ``original(index, size)``; it measures, never trains."""
+        return None
+
+    def attributes(self, index: int) -> Mapping[str, bool] | None:
+        """Attribute -> whether the picture has it; the same attributes for every picture."""
         return None
 
     def still_true(self, index: int, caption: str, other: str) -> bool:

@@ -31,6 +31,7 @@ class Birds:
 
     groups: Sequence[str] = ASKED_PARTS
     counted: Sequence[str] = ("crown", "belly", "wings", "tail")
+    needs = "a picture must have a box and a visible point of a part"
 
     def __init__(self, source: Source, size: int) -> None:
         self.source, self.size = source, size
@@ -47,7 +48,7 @@ class Birds:
             if may_ask(picture, marks.points.get(part, ()), colour, radius)
         }
 
-    def group(self, caption: str) -> str | None:
+    def group(self, index: int, caption: str) -> str | None:
         """The part that a caption asks for."""
         return WISHES[caption][0] if caption in WISHES else None
 

@@ -64,7 +64,7 @@ def measure(
         numbers["edited"]["l2"] = float(l2.mean())
         _note(rows, "l2", l2)
     if task.targeted:
-        numbers["targeted"] = targeted.measure(task, edits, originals, rows)
+        numbers["targeted"] = targeted.measure(task, edits, originals, evaluators, rows)
     if task.source.has_truth:
         numbers["truth"] = _against_truth(task, edits, rows)
     return numbers, rows
@@ -127,7 +127,7 @@ def _quality(
     probabilities, features = evaluators.classify(pictures)
     _, real = evaluators.classify(originals)
     found: dict[str, float] = {}
-    if len(pictures) >= SPLITS:
+    if len(pictures) >= SPLITS and not evaluators.attributes:
         mean, std = metrics.inception_score(probabilities, SPLITS)
         found |= {"is_mean": mean, "is_std": std}
     if len(pictures) > 1:

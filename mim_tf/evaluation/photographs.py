@@ -83,7 +83,7 @@ def kept(
     """
     others = [place for name, places in points.items() if name != part for place in places]
     own = _discs(before, points.get(part, ()), radius)
-    return _mean_change(before, after, _discs(before, others, radius) & ~own)
+    return mean_change(before, after, _discs(before, others, radius) & ~own)
 
 
 def outside(before: np.ndarray, after: np.ndarray, box: Box) -> float:
@@ -100,7 +100,7 @@ def outside(before: np.ndarray, after: np.ndarray, box: Box) -> float:
     columns, rows = np.arange(width) + 0.5, np.arange(height) + 0.5
     across = (columns >= x) & (columns <= x + box_width)
     down = (rows >= y) & (rows <= y + box_height)
-    return _mean_change(before, after, ~(down[:, None] & across[None, :]))
+    return mean_change(before, after, ~(down[:, None] & across[None, :]))
 
 
 def _discs(picture: np.ndarray, places: Sequence[Point], radius: float) -> np.ndarray:
@@ -111,7 +111,12 @@ def _discs(picture: np.ndarray, places: Sequence[Point], radius: float) -> np.nd
     return mask
 
 
-def _mean_change(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> float:
+def mean_change(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> float:
+    """Mean absolute change, of 1.0, of the pixels of a mask, bool `[H, W]`; NaN where it is empty.
+
+    Args:
+        before, after: uint8 `[H, W, 3]`.
+    """
     check_picture(before)
     check_picture(after)
     if before.shape != after.shape:

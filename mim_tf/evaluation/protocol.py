@@ -59,7 +59,7 @@ def evaluate(flags: argparse.Namespace) -> str:
     if flags.pairs:
         pairs = _read_pairs(flags.pairs, source)
     elif targeted:
-        pairs = draw_targeted(source, seed, count, size)
+        pairs = draw_targeted(source, seed, count, size, evaluators)
     else:
         pairs = draw_pairs(source, seed, count)
     task = Task(source, pairs, size, seed, targeted)

@@ -17,9 +17,12 @@ import numpy as np
 from mim_tf.data.source import Source
 from mim_tf.errors import UserError
 from mim_tf.evaluation.birds import Birds
+from mim_tf.evaluation.clothes import Clothes
+from mim_tf.evaluation.faces import Faces
 from mim_tf.evaluation.pairs import Pair
 from mim_tf.evaluation.task import Edits, Task
 from mim_tf.evaluation.truth import ALPHA_THRESHOLD
+from mim_tf.evaluators.folder import Evaluators
 from mim_tf.metrics import detail_kept
 
 
@@ -29,16 +32,18 @@ class Kind(Protocol):
     Attributes:
         groups: what the wishes are grouped by, in the order of the table.
         counted: the groups whose mean is ``hit``.
+        needs: what a picture needs to be asked for anything, in words.
     """
 
     groups: Sequence[str]
     counted: Sequence[str]
+    needs: str
 
     def wishes(self, index: int, picture: np.ndarray) -> Mapping[str, str]:
         """Caption -> its group, of everything that may be asked of ``source.original(index)``."""
 
-    def group(self, caption: str) -> str | None:
-        """The group of a caption; None where it is no wish."""
+    def group(self, index: int, caption: str) -> str | None:
+        """The group of a caption for a picture; None where it is no wish."""
 
     def measure(
         self, index: int, caption: str, before: np.ndarray, after: np.ndarray
@@ -46,21 +51,27 @@ class Kind(Protocol):
         """``hit`` (1 or 0) and whatever else this kind measures of an edit, NaN where it cannot."""
 
 
-def kind_of(source: Source, size: int) -> Kind:
+def kind_of(source: Source, size: int, evaluators: Evaluators | None) -> Kind:
     """What can be asked of a source's photographs, at ``size`` pixels.
 
     Raises:
-        UserError: nothing can be.
+        UserError: nothing can be, or nothing is there that would read it.
     """
+    if source.has_truth:
+        raise UserError(
+            f"--targeted: data.source={source.name} knows its true edits; leave --targeted out, or "
+            "name photographs: --config cub-targeted.yaml --set data.root=DIR"
+        )
     if source.has_marks:
         return Birds(source, size)
-    raise UserError(
-        f"--targeted: data.source={source.name} has no marks in its pictures to measure such edits "
-        "with; name a data set that has: --config cub-targeted.yaml --set data.root=DIR"
-    )
+    if source.has_attributes:
+        return Faces(source, evaluators)
+    return Clothes(source)
 
 
-def draw_targeted(source: Source, seed: int, count: int | None, size: int) -> list[Pair]:
+def draw_targeted(
+    source: Source, seed: int, count: int | None, size: int, evaluators: Evaluators | None = None
+) -> list[Pair]:
     """Draw targeted edits, at most one a picture; the first of many are those of few.
 
     The pictures come in a random order. Each is asked for the group that was asked for least so
@@ -71,11 +82,12 @@ def draw_targeted(source: Source, seed: int, count: int | None, size: int) -> li
         seed: of the draw.
         count: how many; all pictures that can be asked for anything when None.
         size: side of the pictures that will be edited, in pixels.
+        evaluators: which read edits of faces; others need none.
 
     Raises:
         UserError: nothing can be asked, or not so often.
     """
-    kind = kind_of(source, size)
+    kind = kind_of(source, size, evaluators)
     rng = np.random.default_rng([seed, 21])
     asked: Counter[str] = Counter()
     pairs: list[Pair] = []
@@ -92,15 +104,20 @@ def draw_targeted(source: Source, seed: int, count: int | None, size: int) -> li
         asked[wishes[caption]] += 1
         pairs.append(Pair(f"{index:05d}", index, source.classes[index], caption, own))
     if not pairs or (count is not None and len(pairs) < count):
+        wanted = "" if count is None else f"--count {count}: "
         raise UserError(
-            f"--count {count}: of the {len(source)} pictures of the {source.split} split "
-            f"{len(pairs)} can be asked for something that they do not have"
+            f"{wanted}of the {len(source)} pictures of the {source.split} split {len(pairs)} can "
+            f"be asked for something that they do not have; {kind.needs}"
         )
     return pairs
 
 
 def measure(
-    task: Task, edits: Edits, originals: np.ndarray, rows: Sequence[dict[str, Any]]
+    task: Task,
+    edits: Edits,
+    originals: np.ndarray,
+    evaluators: Evaluators | None,
+    rows: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     """Measure targeted edits, and note each one's scores in ``rows``.
 
@@ -113,12 +130,12 @@ def measure(
     Raises:
         UserError: a caption is no wish of this kind.
     """
-    kind = kind_of(task.source, task.size)
+    kind = kind_of(task.source, task.size, evaluators)
     found: list[dict[str, float]] = []
     for place, (pair, before, after) in enumerate(
         zip(task.pairs, originals, edits.pictures, strict=True)
     ):
-        group = kind.group(pair.caption)
+        group = kind.group(pair.index, pair.caption)
         if group is None:
             raise UserError(f"pair {pair.key} asks {pair.caption!r}, which is no targeted edit")
         scores = kind.measure(pair.index, pair.caption, before, after)

@@ -56,6 +56,8 @@ TRUTH = ("accuracy", "kept", "psnr", "psnr_copy", "ssim", "background", "iou")
 TARGETED = {
     "kept": "kept: mean absolute change around the points of the other parts, [0, 1]",
     "outside": "outside: mean absolute change outside the box, [0, 1]",
+    "background": "background: mean absolute change of the background, [0, 1]",
+    "attributes_kept": "attributes kept: share of the other attributes that are read as before",
     "detail": "detail: correlation of fine luminance detail where alpha is above 1/2",
 }
 """What is measured of targeted edits beside the hits, in the order of the table."""

@@ -32,7 +32,8 @@ class DamsmConfig(Section):
 
 
 class ClassifierConfig(Section):
-    """The reference model of IS and FID: a classifier of the data set's test classes."""
+    """The reference model of IS and FID: a classifier of the data set's test classes; or that of
+    faces, which reads their attributes."""
 
     encoder: Literal["small", "inception", "imagenet"] = Field(
         "small", description="imagenet: Keras's Inception-v3 with its 1,000 classes, untouched"
@@ -40,6 +41,9 @@ class ClassifierConfig(Section):
     weights: str = Field(
         "imagenet",
         description="where Inception starts: imagenet, none, or a Keras weights file",
+    )
+    attributes: bool = Field(
+        False, description="learn the pictures' attributes, each by itself, not their class"
     )
     size: Annotated[int, Field(ge=32)] = Field(64, description="pixels; Inception's is 299")
     batch_size: Annotated[int, Field(ge=2)] = 64
@@ -62,6 +66,12 @@ class PretrainConfig(Section):
     classifier: ClassifierConfig = ClassifierConfig()
     seed: Index = 0
     machine: EvaluatorsMachineConfig = EvaluatorsMachineConfig()
+
+    @model_validator(mode="after")
+    def _attributes_are_learned(self) -> PretrainConfig:
+        if self.classifier.attributes and self.classifier.encoder == "imagenet":
+            raise ValueError("classifier.attributes: ImageNet's classifier knows none; give small")
+        return self
 
     @model_validator(mode="after")
     def _sizes(self) -> PretrainConfig:

@@ -39,6 +39,7 @@ CONFIG, VOCABULARY, CLASSES, SCORES = (
 DAMSM_WEIGHTS, CLASSIFIER_WEIGHTS = "damsm.weights.h5", "classifier.weights.h5"
 MAY_CHANGE = ("damsm.steps", "classifier.steps", "machine.", "data.root", "data.records")
 """Keys of their configuration that may be edited by hand after the start of training."""
+HAS = 0.5  # probability above which an attribute is read as present
 _BATCH, _TEXT_BATCH = 32, 256  # pictures and captions encoded at once
 
 
@@ -52,13 +53,18 @@ class Evaluators:
 
     - DAMSM (AttnGAN's) gives pictures and sentences codes that are near where they fit: Sim, MP and
       R-precision.
-    - The classifier gives pictures class probabilities and features: IS and FID.
+    - The classifier gives pictures class probabilities and features: IS and FID. One of attributes
+      reads what a picture has, each attribute by itself.
 
     Attributes:
         path: their directory.
         config, vocabulary: as saved in it.
         damsm, classifier: None where the directory has none.
+        attributes: what the classifier reads, in the order of its logits; empty where it tells
+            classes apart.
     """
+
+    attributes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -77,6 +83,8 @@ class Evaluators:
             self._text_code = tf.function(lambda x: read(x)["sentence"], reduce_retracing=True)
         if classifier is not None:
             self._classify = tf.function(classifier.call, reduce_retracing=True)
+            if config.classifier.attributes:
+                self.attributes = tuple(read_classes(path))
 
     @classmethod
     def open(cls, path: Path) -> Evaluators:
@@ -173,6 +181,15 @@ class Evaluators:
         classes = self.classifier.head.units
         return found[:, :classes], found[:, classes:]
 
+    def read_attributes(self, pictures: np.ndarray) -> np.ndarray:
+        """Probability [N, K] of each of ``attributes``, of uint8 pictures [N, H, W, 3]."""
+        assert self.classifier is not None and self.attributes
+        return self._batched(
+            pictures,
+            self.classifier.size,
+            lambda batch: tf.sigmoid(self._classify(batch)["logits"]),
+        )
+
     def describe(self) -> dict[str, Any]:
         """Name and hash of each evaluator, for the manifest and beside every number."""
         about: dict[str, Any] = {}
@@ -187,7 +204,8 @@ class Evaluators:
             kind = self.config.classifier.encoder
             about["classifier"] = {
                 "name": f"classifier {kind} {self.classifier.size} px, "
-                f"{self.classifier.head.units} classes ({data})",
+                f"{self.classifier.head.units} {'attributes' if self.attributes else 'classes'} "
+                f"({data})",
                 "sha256": fingerprint(self.classifier),
             }
         return about

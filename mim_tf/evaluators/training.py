@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -67,7 +68,8 @@ def pretrain(path: Path) -> dict[str, float]:
 
     Returns:
         What ``scores.json`` then holds: ``r_precision`` (top 1 of 100, test split, real pictures)
-        and ``accuracy`` (held-out pictures), as far as trained.
+        and ``accuracy`` (held-out pictures), as far as trained; of attributes also
+        ``balanced_accuracy``.
     """
     config = evaluators.read_config(path)
     # These are written anew from the checkpoints; it may have stopped before their checksums.
@@ -151,24 +153,27 @@ def _pretrain_classifier(path: Path, config: PretrainConfig) -> dict[str, float]
         save_weights(network, path / CLASSIFIER_WEIGHTS)
         checksums.write_sums(path, [CLASSES, CLASSIFIER_WEIGHTS])
         return {}
-    sources, splits = _labelled(config)
-    names = sorted({label for _, labels in splits for label in labels})
+    learned, held = _attributed(config) if options.attributes else _labelled(config)
+    names = sorted({label for labels in (*learned.labels, *held.labels) for label in labels})
     network = evaluators.make_classifier(config, len(names))
     if options.encoder == "inception" and options.weights != "none":
         inception.load_keras(network.trunk, options.weights, "classifier.weights")
-    (indices, labels), (held, held_labels) = splits
-    targets = np.array([names.index(label) for label in labels], np.int32)
-    picture = _Pictures(sources[0], options.size, config)
+    targets = _as_targets(learned.labels, names)
+    picture = _Pictures(learned.source, options.size, config)
+    entropy = (
+        keras.losses.binary_crossentropy
+        if options.attributes
+        else keras.losses.categorical_crossentropy
+    )
 
     def batch(rng: np.random.Generator):
-        chosen = rng.choice(len(indices), min(options.batch_size, len(indices)), replace=False)
-        return picture.batch([indices[place] for place in chosen], rng), targets[chosen]
+        count = min(options.batch_size, len(targets))
+        chosen = rng.choice(len(targets), count, replace=False)
+        return picture.batch([learned.indices[place] for place in chosen], rng), targets[chosen]
 
     def loss(pictures, targets):
         out = network(pictures, training=True)
-        losses = keras.losses.sparse_categorical_crossentropy(
-            targets, out["logits"], from_logits=True
-        )
+        losses = entropy(targets, out["logits"], from_logits=True)
         return {"cross_entropy": tf.reduce_mean(losses)}
 
     recipe = Recipe("classifier", network, loss, batch, options.steps, options.learning_rate)
@@ -176,32 +181,100 @@ def _pretrain_classifier(path: Path, config: PretrainConfig) -> dict[str, float]
     replace_text(path / CLASSES, json.dumps(names))
     save_weights(network, path / CLASSIFIER_WEIGHTS)
     checksums.write_sums(path, [CLASSES, CLASSIFIER_WEIGHTS])
+    return _score_classifier(path, config, held, names)
+
+
+def _score_classifier(
+    path: Path, config: PretrainConfig, held: _Labelled, names: Sequence[str]
+) -> dict[str, float]:
+    """Accuracy on held-out pictures. Of attributes, most of which few pictures have, also the mean
+    of the shares of those that have one and of those that have not that are read right (chance:
+    0.5): over all attributes, and of each."""
     evaluator = evaluators.Evaluators.open(path)
-    pictures = np.stack([sources[1].picture(index, options.size) for index in held])
-    found = evaluator.classify(pictures)[0].argmax(axis=1)
-    return {"accuracy": float(np.mean([names[label] for label in found] == np.array(held_labels)))}
+    size = config.classifier.size
+    pictures = np.stack([held.source.picture(index, size) for index in held.indices])
+    truth = _as_targets(held.labels, names) > 0
+    if not config.classifier.attributes:
+        found = evaluator.classify(pictures)[0].argmax(axis=1)
+        return {"accuracy": float(np.mean(truth[np.arange(len(found)), found]))}
+    right = (evaluator.read_attributes(pictures) > evaluators.HAS) == truth
+    balanced = {
+        name: float((right[has, k].mean() + right[~has, k].mean()) / 2)
+        for k, (name, has) in enumerate(zip(names, truth.T, strict=True))
+        if 0 < has.sum() < len(has)
+    }
+    return {
+        "accuracy": float(right.mean()),
+        "balanced_accuracy": float(np.mean(list(balanced.values()))),
+        **{f"balanced_accuracy_{name}": value for name, value in balanced.items()},
+    }
 
 
-def _labelled(config: PretrainConfig):
-    """Training and held-out (indices, labels), each in a source of its own.
+@dataclass(frozen=True)
+class _Labelled:
+    """Pictures and what a classifier is to say of them.
 
-    Where both splits have the same classes, the train split learns and the test split is held out.
-    Else it is the test split's classes that count, as StackGAN has it: every tenth picture of that
-    split is held out.
+    Attributes:
+        source: whose pictures.
+        indices: which.
+        labels: of each: its class alone, or all its attributes.
     """
-    source = load_raw(config.data, "test")
-    everything = list(range(len(source)))
-    if source.same_labels:
-        train = load_raw(config.data, "train")
-        return [train, source], [
-            (list(range(len(train))), list(train.labels)),
-            (everything, list(source.labels)),
+
+    source: Source
+    indices: Sequence[int]
+    labels: Sequence[tuple[str, ...]]
+
+
+def _as_targets(labels: Sequence[tuple[str, ...]], names: Sequence[str]) -> np.ndarray:
+    """float32 [N, K], 1 where a picture has the label."""
+    return np.array([[name in of_picture for name in names] for of_picture in labels], np.float32)
+
+
+def _labelled(config: PretrainConfig) -> tuple[_Labelled, _Labelled]:
+    """Pictures that teach classes, and held-out ones.
+
+    Where the splits share classes, the train split teaches and those of the test split are held
+    out. Else it is the test split's classes that count, as StackGAN has it: every tenth picture of
+    that split is held out.
+    """
+    train, test = load_raw(config.data, "train"), load_raw(config.data, "test")
+    shared = set(train.labels) & set(test.labels)
+    if shared:
+        known = [index for index, label in enumerate(test.labels) if label in shared]
+        return _some(train, range(len(train))), _some(test, known)
+    learned, held = (
+        [index for index in range(len(test)) if (index % _HELD_OUT == 0) is out]
+        for out in (False, True)
+    )
+    return _some(test, learned), _some(test, held)
+
+
+def _some(source: Source, indices: Sequence[int]) -> _Labelled:
+    return _Labelled(source, indices, [(source.labels[index],) for index in indices])
+
+
+def _attributed(config: PretrainConfig) -> tuple[_Labelled, _Labelled]:
+    """Pictures that teach attributes, those of the train split, and held-out ones of the test
+    split.
+
+    Raises:
+        UserError: nobody said attributes of these pictures.
+    """
+    train, test = load_raw(config.data, "train"), load_raw(config.data, "test")
+    if not train.has_attributes:
+        raise UserError(
+            f"classifier.attributes: data.source={train.name} has no attributes; CelebA has, or "
+            "set classifier.attributes=false"
+        )
+
+    def having(source: Source) -> _Labelled:
+        labels = [
+            tuple(name for name, has in (source.attributes(index) or {}).items() if has)
+            for index in range(len(source))
         ]
-    parts = [
-        [index for index in everything if (index % _HELD_OUT == 0) is held]
-        for held in (False, True)
-    ]
-    return [source, source], [(part, [source.labels[i] for i in part]) for part in parts]
+        return _Labelled(source, range(len(source)), labels)
+
+    return having(train), having(test)
 
 
 # Pictures of both --------------------------------------------------------------------------------

@@ -7,9 +7,15 @@ lightness of plumage or cloth far more than its hue: the distance of two colours
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+
 import numpy as np
 
-COLOURS: dict[str, tuple[int, int, int]] = {
+Levels = tuple[int, int, int]
+"""sRGB levels in 0..255."""
+
+COLOURS: dict[str, Levels] = {
     "black": (28, 27, 27),
     "white": (236, 235, 232),
     "grey": (130, 130, 130),
@@ -23,6 +29,23 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "pink": (228, 142, 164),
 }
 """sRGB levels of the eleven basic colour terms, as muted as photographs have them."""
+
+CLOTHES_COLOURS: dict[str, Levels] = {
+    "black": (47, 54, 57),
+    "white": (225, 227, 227),
+    "grey": (184, 185, 185),
+    "brown": (135, 126, 100),
+    "red": (192, 68, 84),
+    "orange": (247, 162, 106),
+    "yellow": (247, 226, 127),
+    "green": (130, 178, 154),
+    "blue": (113, 149, 182),
+    "purple": (140, 97, 142),
+    "pink": (239, 169, 193),
+    "navy blue": (89, 90, 104),
+}
+"""The same names and navy blue as a shop gives them to brightly lit clothes: medians over training
+photographs of that name. Every level of `COLOURS` has its own name by these as well."""
 
 LIGHTNESS_WEIGHT = 0.5
 
@@ -54,15 +77,25 @@ def to_lab(levels: np.ndarray) -> np.ndarray:
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
-_NAMES = tuple(COLOURS)
 _WEIGHTS = np.array([LIGHTNESS_WEIGHT, 1.0, 1.0])
-_TABLE = to_lab(np.array(list(COLOURS.values()))) * _WEIGHTS
 
 
-def nearest_colour(levels: np.ndarray) -> str:
-    """The name in `COLOURS` that lies nearest to a colour, sRGB `[3]` in 0..255."""
-    offsets = _TABLE - to_lab(levels) * _WEIGHTS
-    return _NAMES[int(np.argmin((offsets**2).sum(axis=-1)))]
+def nearest_colour(levels: np.ndarray, palette: Mapping[str, Levels] = COLOURS) -> str:
+    """The name in a palette that lies nearest to a colour, sRGB `[3]` in 0..255."""
+    offsets = _weighted(tuple(palette.values())) - to_lab(levels) * _WEIGHTS
+    return list(palette)[int(np.argmin((offsets**2).sum(axis=-1)))]
+
+
+def commonest_colour(levels: np.ndarray, palette: Mapping[str, Levels] = COLOURS) -> str:
+    """The name that most of some pixels have, each by its nearest colour; sRGB `[N, 3]`."""
+    offsets = _weighted(tuple(palette.values())) - (to_lab(levels) * _WEIGHTS)[:, None]
+    votes = np.bincount(np.argmin((offsets**2).sum(axis=-1), axis=1), minlength=len(palette))
+    return list(palette)[int(np.argmax(votes))]
+
+
+@cache
+def _weighted(palette: tuple[Levels, ...]) -> np.ndarray:
+    return to_lab(np.array(palette)) * _WEIGHTS
 
 
 def disc(height: int, width: int, point: tuple[float, float], radius: float) -> np.ndarray:

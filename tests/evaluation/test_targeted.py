@@ -118,7 +118,7 @@ def painted(task, originals):
 
 def measured(task, pictures, alphas=None):
     rows = [{} for _ in task.pairs]
-    return targeted.measure(task, Edits(pictures, alphas), task.originals(), rows), rows
+    return targeted.measure(task, Edits(pictures, alphas), task.originals(), None, rows), rows
 
 
 def test_a_copy_scores_nothing_and_what_is_painted_at_the_points_scores_all(task):
@@ -169,7 +169,7 @@ def test_captions_that_ask_nothing_and_data_without_marks_are_refused(source):
     other = Task(source, draw_pairs(source, 0, 2), SIZE, 0, targeted=True)
     with pytest.raises(UserError, match="'a brown bird', which is no targeted edit"):
         measured(other, other.originals())
-    with pytest.raises(UserError, match="data.source=birds has no marks in its pictures"):
+    with pytest.raises(UserError, match="data.source=birds knows its true edits"):
         targeted.draw_targeted(load_source(tiny_config(), "test"), 0, 2, SIZE)
 
 
@@ -209,7 +209,7 @@ def test_a_run_of_other_data_is_measured_here_and_its_pictures_again(
     [
         (["--set", "data.root=a"], "--set changes what --config gives"),
         (["--images", "a", "--pairs", "b", "--config", "cub.yaml"], "with --images leave it out"),
-        (["--config", "birds.yaml", "--targeted"], "data.source=birds has no marks"),
+        (["--config", "birds.yaml", "--targeted"], "data.source=birds knows its true edits"),
     ],
 )
 def test_what_does_not_go_together_is_told(random_run, tmp_path, capsys, given, message):

@@ -8,10 +8,12 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+from data_writers import write_celeba, write_clothes, write_folder
 
 from mim_tf import pretrain
 from mim_tf.checksums import write_sums
 from mim_tf.config_files import parse_kind
+from mim_tf.data.sources import load_raw
 from mim_tf.errors import UserError
 from mim_tf.evaluators import folder as evaluators
 from mim_tf.evaluators import training as pretraining
@@ -152,3 +154,55 @@ def test_mistakes_are_one_clear_line(tiny_evaluators, tmp_path, capsys):
     write_sums(broken, [evaluators.VOCABULARY])
     with pytest.raises(UserError, match="does not fit"):
         evaluators.Evaluators.open(broken)
+
+
+# Attributes --------------------------------------------------------------------------------------
+
+
+def attribute_tree(root, **classifier):
+    return {
+        "data": {"source": "celeba", "root": str(root), "partial": True, "augment": False},
+        "damsm": {"steps": 0},
+        "classifier": {"attributes": True, "size": 32, "batch_size": 16, "steps": 60, **classifier},
+    }
+
+
+def test_a_classifier_of_attributes_reads_each_by_itself(tmp_path):
+    root = write_celeba(tmp_path / "celeba", 100)
+    path = tmp_path / "evaluators"
+    pretraining.start(path, parse_kind(PretrainConfig, attribute_tree(root), "test"))
+    scores = pretraining.pretrain(path)
+    assert scores["accuracy"] > 0.75 and scores["balanced_accuracy"] > 0.6
+    assert scores["balanced_accuracy_Wearing_Lipstick"] > 0.9
+    opened = evaluators.Evaluators.open(path)
+    assert opened.attributes == tuple(evaluators.read_classes(path))
+    source = load_raw(opened.config.data, "test")
+    pictures = np.stack([source.picture(index, 32) for index in range(len(source))])
+    found = opened.read_attributes(pictures)
+    assert found.shape == (20, len(opened.attributes)) and not np.allclose(found.sum(axis=1), 1)
+    lips = found[:, opened.attributes.index("Wearing_Lipstick")] > evaluators.HAS
+    truth = [source.attributes(index)["Wearing_Lipstick"] for index in range(len(source))]
+    assert np.mean(lips == np.array(truth)) > 0.9
+    assert "attributes (celeba)" in opened.describe()["classifier"]["name"]
+
+
+def test_attributes_that_nobody_said_are_not_learned(tmp_path):
+    tree = attribute_tree(tmp_path)
+    tree["data"] = {"source": "birds", "count": 8, "captions": 2}
+    pretraining.start(tmp_path / "e", parse_kind(PretrainConfig, tree, "test"))
+    with pytest.raises(UserError, match="data.source=birds has no attributes"):
+        pretraining.pretrain(tmp_path / "e")
+    tree["classifier"] = {"attributes": True, "encoder": "imagenet", "size": 299}
+    with pytest.raises(UserError, match="ImageNet's classifier knows none"):
+        parse_kind(PretrainConfig, tree, "test")
+
+
+def test_splits_that_share_classes_learn_from_the_training_split(tmp_path):
+    root = write_clothes(tmp_path / "clothes", 16)
+    tree = {"data": {"source": "folder", "root": str(root), "partial": True}}
+    learned, held = pretraining._labelled(parse_kind(PretrainConfig, tree, "test"))
+    assert (learned.source.split, held.source.split) == ("train", "test")
+    assert len(learned.indices) == 2 and len(held.indices) == 14
+    tree["data"]["root"] = str(write_folder(tmp_path / "own"))  # every picture is its own class
+    learned, held = pretraining._labelled(parse_kind(PretrainConfig, tree, "test"))
+    assert (learned.source.split, held.source.split) == ("test", "test")

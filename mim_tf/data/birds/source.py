@@ -43,7 +43,6 @@ class BirdSource(Source):
         options: Options
 
     has_truth: ClassVar[bool] = True
-    same_labels: ClassVar[bool] = True
 
     @property
     def seed(self) -> int:

@@ -13,7 +13,10 @@ see :func:`mim_tf.data.sets.splits.random_split` for ours.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import clean_captions, find_or_unpack, read_lines
@@ -34,13 +37,41 @@ CAPTION_FILES = ("caps.txt", "captions.txt", "text_descr_celeba.csv")
 _CAPTION_LINE = re.compile(r'"?(\d{6})(?:\.(?:jpg|png))?(?:#\d+)?"?[\s,|:]+(.+)')
 
 
+ATTRIBUTE_FILE = "list_attr_celeba.txt"
+
+
 class Options(FolderOptions):
     """CelebA has no options of its own."""
 
 
+class CelebaSource(Source):
+    """A split of CelebA, which knows 40 attributes of each face."""
+
+    has_attributes: ClassVar[bool] = True
+
+    if TYPE_CHECKING:
+        options: Options
+
+    def attributes(self, index: int) -> Mapping[str, bool]:
+        """CelebA's 40 attributes of a face.
+
+        Raises:
+            UserError: their list is missing or malformed, or lacks the face.
+        """
+        path = self.options.folder("CelebA's folder") / ATTRIBUTE_FILE
+        name = self.ids[index]
+        if name not in self._attributes:
+            raise UserError(f"{path}: has no row of {name}; get the official file")
+        return self._attributes[name]
+
+    @cached_property
+    def _attributes(self) -> dict[str, dict[str, bool]]:
+        return read_attributes(self.options.folder("CelebA's folder") / ATTRIBUTE_FILE)
+
+
 def describe(options: Options, split: Split) -> Source:
     """The split without its pictures."""
-    return Source(options, split, augment=options.augment, published=PUBLISHED)
+    return CelebaSource(options, split, augment=options.augment, published=PUBLISHED)
 
 
 def load(options: Options, split: Split) -> Source:
@@ -86,7 +117,7 @@ def _captions(root: Path) -> dict[str, tuple[str, ...]]:
             return _read_captions(path)
     return {
         name: (face_caption(int(name), attributes),)
-        for name, attributes in read_attributes(root / "list_attr_celeba.txt").items()
+        for name, attributes in read_attributes(root / ATTRIBUTE_FILE).items()
     }
 
 
