@@ -1,22 +1,22 @@
 """Training batches from a source, by ``tf.data``.
 
-Every sample is a pure function of (seed, position): position p lies in epoch p // N, whose order is
-a permutation drawn from (seed, epoch), and its captions, crop and flip are drawn from (seed, p). So
-a resumed run goes on at its position and sees exactly what an unbroken one would have seen, however
-many threads read and however many devices share a batch.
+Every sample is a pure function of (seed, position): its picture, as :mod:`mim_tf.data.order` says,
+and its captions, crop and flip, drawn from (seed, position). So a resumed run goes on at its
+position and sees exactly what an unbroken one would have seen, however many threads read and
+however many devices share a batch. Where a source consists of several parts, false captions come
+from the picture's own part: else its words, not their truth, would give them away.
 """
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import tensorflow as tf
 
 from mim_tf.config import Config
+from mim_tf.data.order import Order
 from mim_tf.data.source import Source
 from mim_tf.errors import UserError
 from mim_tf.text import UNKNOWN, Vocabulary
@@ -53,7 +53,10 @@ class Sampler:
             )
         self.source, self.config = source, config
         self.problem: UserError | None = None
-        self.stored_size = source.stored_size(config.model.fine_size)
+        self.order = Order(source, config.train.seed, config.train.batch_size)
+        self.stored_sizes = np.array(
+            [part.stored_size(config.model.fine_size) for part in source.parts]
+        )
 
         words = config.data.max_words
         self.counts = np.array([len(captions) for captions in source.captions])
@@ -67,19 +70,18 @@ class Sampler:
             np.int32,
         )
         swap = [vocabulary.id(word) for word in config.data.swap_words]
-        self.swap_ids = np.array([number for number in swap if number > UNKNOWN], np.int32)
-        self._swap_place = np.full(len(vocabulary), -1, np.int32)
-        self._swap_place[self.swap_ids] = np.arange(len(self.swap_ids))
+        self.swap_ids = self._by_part([number for number in swap if number > UNKNOWN])
+        self._swap_counts = np.array([len(ids) for ids in self.swap_ids])
+        self._swap_table = np.zeros((len(self.swap_ids), len(swap) + 1), np.int32)
+        self._swap_place = np.full((len(self.swap_ids), len(vocabulary)), -1, np.int32)
+        for part, ids in enumerate(self.swap_ids):
+            self._swap_table[part, : len(ids)] = ids
+            self._swap_place[part, ids] = np.arange(len(ids))
 
-        # Mismatched captions come from outside of a picture's group: itself, or its class.
-        groups = source.classes if config.data.other_class else range(len(source))
-        self._group(groups)
+        self._group()
         self._draws = -(-(_SWAP + words) // 4) * 4  # Philox counts in fours
-        self._order = functools.lru_cache(maxsize=4)(self._permutation)
         self._cache: dict[int, np.ndarray] = {}
-        # Records need no cache of ours: the system keeps their pages.
-        room = 0 if config.data.records is not None else config.machine.cache_gb * 1e9
-        self._cache_room = int(room / (3 * self.stored_size**2))
+        self._cache_room = config.machine.cache_gb * 1e9  # bytes that are left
 
     def __call__(self, first: int, count: int) -> tuple[np.ndarray, ...]:
         """The samples at positions ``first`` to ``first + count - 1``.
@@ -89,15 +91,26 @@ class Sampler:
             CAPTIONS.
         """
         u = self._uniform(first, count)
-        indices = np.array([self._index(position) for position in range(first, first + count)])
+        indices = self.order(first, count)
         paired = self._caption(indices, u[:, _PAIRED])
         mismatched = self._mismatched(indices, paired, u)
-        swapped, changed = self._swap(paired, u[:, _SWAP : _SWAP + paired.shape[1]])
+        parts = self.order.part[indices]
+        swapped, changed = self._swap(paired, parts, u[:, _SWAP : _SWAP + paired.shape[1]])
         swapped = np.where(changed[:, None], swapped, mismatched)
         # D_T's false captions: half are hard (the same parts in other colours).
         false = np.where(u[:, _FALSE, None] < 0.5, swapped, mismatched)
         pictures = self._pictures(indices, u)
         return pictures, paired, mismatched, swapped, false
+
+    def first_captions(self, count: int) -> np.ndarray:
+        """The first captions of the first pictures, as many of each part, at most [count, T]."""
+        each = count // len(self.source.parts)
+        begins, ends = self.order.starts[:-1], self.order.starts[1:]
+        chosen = [
+            self.starts[begin : min(begin + each, end)]
+            for begin, end in zip(begins, ends, strict=True)
+        ]
+        return self.tokens[np.concatenate(chosen)]
 
     def _uniform(self, first: int, count: int) -> np.ndarray:
         """Draws in [0, 1), [count, draws]: a counter's, so any position is reached at once."""
@@ -105,43 +118,55 @@ class Sampler:
         counter.advance(int(first) * self._draws // 4)
         return np.random.Generator(counter).random((count, self._draws))
 
-    def _index(self, position: int) -> int:
-        epoch, place = divmod(position, len(self.source))
-        return int(self._order(epoch)[place])
-
-    def _permutation(self, epoch: int) -> np.ndarray:
-        rng = np.random.default_rng([self.config.train.seed, 0, epoch])
-        return rng.permutation(len(self.source))
-
     # Captions ------------------------------------------------------------------------------------
 
     def _caption(self, indices: np.ndarray, u: np.ndarray) -> np.ndarray:
         """One caption of each picture, [count, T]."""
         return self.tokens[self.starts[indices] + (u * self.counts[indices]).astype(np.int64)]
 
-    def _group(self, groups: Sequence) -> None:
-        """Sort the pictures by group, and note where each picture's group begins and ends."""
+    def _by_part(self, swap: list[int]) -> list[np.ndarray]:
+        """For each part, the swappable words that its captions have: another part's would be told
+        by where they are said."""
+        if len(self.source.parts) == 1:
+            return [np.array(swap, np.int32)]
+        found = []
+        for start, end in zip(self.order.starts, self.order.starts[1:], strict=False):
+            last = self.starts[end] if end < len(self.starts) else len(self.tokens)
+            said = np.unique(self.tokens[self.starts[start] : last])
+            found.append(np.array([number for number in swap if number in said], np.int32))
+        return found
+
+    def _group(self) -> None:
+        """Sort the pictures by part and group, and note where the part and the group of each
+        picture begin and end. Mismatched captions come from outside of a picture's group, which is
+        itself, or its class."""
+        source, part = self.source, self.order.part
+        groups = source.classes if self.config.data.other_class else range(len(source))
         _, group = np.unique(np.asarray(groups), return_inverse=True)
-        self._sorted = np.argsort(group, kind="stable")
+        for number, own in enumerate(source.parts):
+            if len(np.unique(group[part == number])) < 2:
+                raise UserError(
+                    f"{own.name}: all pictures are of one class; "
+                    "mismatched captions of another need data.other_class=false"
+                )
+        self._sorted = np.lexsort((group, part))
+        _, group = np.unique(part * len(source) + group, return_inverse=True)
         sizes = np.bincount(group)
-        if len(sizes) < 2:
-            raise UserError(
-                f"{self.source.name}: all pictures are of one class; "
-                "mismatched captions of another need data.other_class=false"
-            )
         self._group_size = sizes[group]
         self._group_start = (np.cumsum(sizes) - sizes)[group]
 
     def _mismatched(self, indices: np.ndarray, paired: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """A caption from outside of each picture's group; another text where a few draws find one.
+        """A caption from outside of each picture's group, within its part; another text where a few
+        draws find one.
 
         Data sets whose captions are templates give many pictures the same words.
         """
         size = self._group_size[indices]
+        begin, end = (self.order.starts[self.order.part[indices] + k] for k in (0, 1))
         chosen = None
         for draw in reversed(range(_OTHERS)):
             u_picture, u_caption = u[:, _OTHER + 2 * draw], u[:, _OTHER + 2 * draw + 1]
-            place = (u_picture * (len(self.source) - size)).astype(np.int64)
+            place = begin + (u_picture * (end - begin - size)).astype(np.int64)
             place += np.where(place >= self._group_start[indices], size, 0)
             caption = self._caption(self._sorted[place], u_caption)
             if chosen is None:
@@ -152,29 +177,28 @@ class Sampler:
         assert chosen is not None
         return chosen
 
-    def _swap(self, tokens: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _swap(
+        self, tokens: np.ndarray, parts: np.ndarray, u: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Each swappable word replaced by another, [count, T], and which captions had one."""
-        count = len(self.swap_ids)
-        if count < 2:
-            return tokens, np.zeros(len(tokens), bool)
-        place = self._swap_place[tokens]
-        other = (place + 1 + (u * (count - 1)).astype(np.int32)) % count
-        where = place >= 0
-        return np.where(where, self.swap_ids[other], tokens), where.any(axis=1)
+        part = parts[:, None]
+        count = self._swap_counts[part]
+        place = self._swap_place[part, tokens]
+        other = (place + 1 + (u * (count - 1)).astype(np.int32)) % np.maximum(count, 1)
+        where = (place >= 0) & (count > 1)
+        return np.where(where, self._swap_table[part, other], tokens), where.any(axis=1)
 
     # Pictures ------------------------------------------------------------------------------------
 
     def _pictures(self, indices: np.ndarray, u: np.ndarray) -> np.ndarray:
         size = self.config.model.fine_size
         pictures = np.empty((len(indices), size, size, 3), np.uint8)
-        room = self.stored_size - size
-        augment = room > 0
+        room = self.stored_sizes[self.order.part[indices]] - size
         y, x = ((u[:, draw] * (room + 1)).astype(np.int64) for draw in (_Y, _X))
         for k, index in enumerate(indices):
             picture = self._picture(int(index))
-            if augment:
-                picture = picture[y[k] : y[k] + size, x[k] : x[k] + size]
-            if augment and u[k, _FLIP] < 0.5:
+            picture = picture[y[k] : y[k] + size, x[k] : x[k] + size]
+            if room[k] and u[k, _FLIP] < 0.5:
                 cv2.flip(picture, 1, dst=pictures[k])
             else:
                 pictures[k] = picture
@@ -183,12 +207,16 @@ class Sampler:
     def _picture(self, index: int) -> np.ndarray:
         picture = self._cache.get(index)
         if picture is None:
+            part = self.order.part[index]
             try:
-                picture = self.source.picture(index, self.stored_size)
+                picture = self.source.picture(index, int(self.stored_sizes[part]))
             except UserError as error:
                 self.problem = error
                 raise
-            if len(self._cache) < self._cache_room:
+            # Records need no cache of ours: the system keeps their pages.
+            recorded = self.source.parts[part].options.records is not None
+            if not recorded and picture.nbytes <= self._cache_room:
+                self._cache_room -= picture.nbytes
                 self._cache[index] = picture
         return picture
 

@@ -36,8 +36,8 @@ def prepare(config: Config, folder: Path) -> None:
         UserError: the data set is incomplete or broken, too many pictures are, the folder holds
             records made under other settings, or it cannot be written.
     """
-    sources: Sources = {split: load_raw(config.data, split) for split in SPLITS}
     settings: dict[str, Any] = records.settings_of(config)
+    sources: Sources = {split: load_raw(config.data, split) for split in SPLITS}
     for split, source in sources.items():
         settings[f"{split} split"] = records.fingerprint(source)
     _begin(folder, settings, sources)

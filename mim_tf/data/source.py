@@ -104,6 +104,8 @@ class Source:
                            cropped and flipped at random; no
     ``stored_size``        cache and records: a margin around random crops of training pictures
     ``settings``           records: the set's own options, without which other records result
+    ``parts``, ``shares``  training, evaluation: the sources that it consists of, and how much each
+                           step sees of them; itself, all
     ``published``          loaders: how many pictures each split has when complete, and where to
                            get them; None where nobody published it
     ``crop``               manifest of an evaluation: which square of a picture is used
@@ -168,6 +170,19 @@ class Source:
         shared = set(DataConfig.model_fields) | _WHERE_AND_HOW
         own = [key for key in type(self.options).model_fields if key not in shared]
         return {f"data.{key}": getattr(self.options, key) for key in own}
+
+    @property
+    def parts(self) -> tuple[Source, ...]:
+        """The sources that it consists of, whose pictures follow each other; itself alone."""
+        return (self,)
+
+    def shares(self, step: int) -> tuple[float, ...]:
+        """For each part, its share of the pictures that a step of training sees; their sum is 1.
+
+        Args:
+            step: counted from the very start, the warm-up's steps among them.
+        """
+        return (1.0,)
 
     def stored_size(self, size: int) -> int:
         """Side of the squares that training at ``size`` pixels caches or reads from records."""

@@ -44,6 +44,14 @@ def load_source(config: Config, split: Split) -> Source:
         from mim_tf.data.records import load_records
 
         return load_records(config, split)
+    module = find_set(config.data.source)
+    if hasattr(module, "load_parts"):  # each part may have records of its own
+
+        def load_part(options: DataConfig) -> Source:
+            return load_source(config.model_copy(update={"data": options}), split)
+
+        mixed: Source = module.load_parts(config.data, split, load_part)
+        return mixed
     return load_raw(config.data, split)
 
 

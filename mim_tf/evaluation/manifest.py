@@ -43,7 +43,7 @@ def describe(
         "crop": source.crop,
         "resize": "bilinear, antialiased",
         "range": "uint8; Diff and L2 on [0, 1], evaluators on [-1, 1]",
-        "data": source.options.model_dump(mode="json", exclude=_OF_THIS_MACHINE),
+        "data": _what_is_read(source.options.model_dump(mode="json")),
         "model": model,
         "evaluators": evaluators.describe() if evaluators is not None else {},
         # Not in every manifest, so that those from before there were such edits still agree.
@@ -55,6 +55,14 @@ def describe(
             **{name: version(name) for name in _VERSIONS},
         },
     }
+
+
+def _what_is_read(data: dict[str, Any]) -> dict[str, Any]:
+    """Data settings, of a mixture's parts as well, without where and how to read."""
+    found = {key: value for key, value in data.items() if key not in _OF_THIS_MACHINE}
+    if isinstance(found.get("parts"), dict):
+        found["parts"] = {name: _what_is_read(part) for name, part in found["parts"].items()}
+    return found
 
 
 def pictures_hash(pictures: np.ndarray) -> str:

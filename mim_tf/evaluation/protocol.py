@@ -15,6 +15,7 @@ from mim_tf.data.source import Source, Split
 from mim_tf.data.sources import find_set, load_raw, load_source
 from mim_tf.errors import UserError
 from mim_tf.evaluation import tables
+from mim_tf.evaluation.by_source import measure_sources
 from mim_tf.evaluation.folders import (
     read_edits,
     write_edits,
@@ -71,6 +72,9 @@ def evaluate(flags: argparse.Namespace) -> str:
             f"{flags.manifest} describes another evaluation; these differ: {', '.join(differing)}"
         )
     numbers, rows = measure(task, edits, originals, evaluators)
+    sources = measure_sources(task, edits, originals, evaluators)
+    if sources:
+        numbers["sources"] = sources
     if flags.keep_images and not flags.images:
         write_edits(flags.output / "images", task, edits, originals)
         write_overview(flags.output / "overview.png", task, edits, originals)

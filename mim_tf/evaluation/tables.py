@@ -43,16 +43,26 @@ def table(rows: dict[str, dict[str, float]], first_column: str = "") -> str:
 
 def page(numbers: dict[str, Any], about: dict[str, Any]) -> str:
     """``table.md``: Table 1, the truth where it is known, and what the evaluators were."""
+    parts = [
+        f"N = {numbers['count']} pairs at {numbers['pixels']} px, {about['split']} split; IS over "
+        f"{about['is_splits']} splits (biased in N: compare only at equal N).",
+        *_tables(numbers, about),
+    ]
+    for name, of_source in numbers.get("sources", {}).items():
+        parts.append(f"**{name}**, N = {of_source['count']}:")
+        parts += _tables(of_source, about)
+    parts.append(evaluator_lines(about["evaluators"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _tables(numbers: dict[str, Any], about: dict[str, Any]) -> list[str]:
+    """What was found over all pairs, or over those of one source."""
     rows = {
         about["model"].get("name", "edited"): numbers["edited"],
         "input copied": numbers["copied"],
         "real images, own captions": numbers["real"],
     }
-    parts = [
-        f"N = {numbers['count']} pairs at {numbers['pixels']} px, {about['split']} split; IS over "
-        f"{about['is_splits']} splits (biased in N: compare only at equal N).",
-        table(rows),
-    ]
+    parts = [table(rows)]
     if "targeted" in numbers:
         parts.append(_targeted(numbers["targeted"]))
     if "truth" in numbers:
@@ -66,8 +76,7 @@ def page(numbers: dict[str, Any], about: dict[str, Any]) -> str:
             f"Alpha is above 1/2 on {share:.1%} of the pixels: Diff {on:.3f} there, {off:.3f} "
             "elsewhere."
         )
-    parts.append(evaluator_lines(about["evaluators"]))
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def _targeted(found: dict[str, Any]) -> str:

@@ -114,7 +114,7 @@ def _train(run: Run, source: Source, strategy: tf.distribute.Strategy) -> None:
     batches = strategy.distribute_datasets_from_function(
         lambda context: training_batches(sampler, first, last, context)
     )
-    tokens = sampler.tokens[sampler.starts[:_MEMORISED]]
+    tokens = sampler.first_captions(_MEMORISED)
     loop = _Loop(run, model, strategy, checkpoints, Samples(run, source, model), tokens)
     try:
         with Interruption() as interruption:

@@ -144,7 +144,7 @@ def test_mismatched_captions_differ_where_many_pictures_share_their_words():
 
 
 def test_swapped_captions_change_swappable_words_alone(sampler):
-    swap = set(sampler.swap_ids)
+    swap = set(sampler.swap_ids[0])
     assert len(swap) == 5
     _, paired, mismatched, swapped, false = sampler(0, 60)
     kinds = set()
@@ -161,7 +161,7 @@ def test_swapped_captions_change_swappable_words_alone(sampler):
 
 def test_augmentation_crops_and_flips():
     sampler = make_sampler()
-    assert sampler.stored_size == 38
+    assert sampler.stored_sizes == [38]
     pictures = sampler(0, 60)[0].astype(int)
     assert pictures.shape == (60, 32, 32, 3)
     slopes = np.sign(pictures[:, 0, 1, 0] - pictures[:, 0, 0, 0])

@@ -9,6 +9,7 @@ To add a data set, write a module with
   read: whether they may be cropped and flipped, how many were published and where;
 * ``load(options, split) -> Source``: the same with pictures and captions;
 
-then a file in ``configs/`` and a test. A set's module imports neither TensorFlow nor OpenCV when it
-is imported, because configurations are read through it.
+then a file in ``configs/`` and a test. A set that consists of others has ``load_parts`` as well,
+which is told how each of them is loaded (`mixture.py`). A set's module imports neither TensorFlow
+nor OpenCV when it is imported, because configurations are read through it.
 """
