@@ -23,7 +23,9 @@ from mim_tf.storage import replace_text
 from mim_tf.stored_config import dump_config, load_sealed, seal
 from mim_tf.text import Vocabulary
 
-MAY_CHANGE = ("train.steps", "train.epochs", "machine.", "data.root", "data.records")
+MAY_CHANGE = (
+    "train.steps", "train.epochs", "machine.", "data.root", "data.records", "data.backgrounds"
+)  # fmt: skip
 """Keys of a run's configuration that may be edited by hand after its start: the length, what suits
 the machine, and where the data lie."""
 

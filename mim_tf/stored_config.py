@@ -8,6 +8,7 @@ may; ``SHA256SUMS`` keeps what it said before.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ def load_sealed(kind: type[Kind], folder: Path, may_change: tuple[str, ...]) -> 
         return config
     sealed = parse_stored(kind, note, str(folder / checksums.NAME))
     for key, (was, now) in _changes(sealed, config).items():
-        if not key.startswith(may_change):
+        # What a part of a mixture may change is what a data set alone may.
+        if not re.sub(r"^data\.parts\.[^.]+\.", "data.", key).startswith(may_change):
             raise UserError(
                 f"{file}: {key} was {was!r} when training began, and is {now!r} now; put it back, "
                 "or train anew with it"

@@ -133,6 +133,11 @@ class MixtureSource(Source):
         part, own = self._part(index)
         return part.marks(own, size)
 
+    def attributes(self, index: int) -> Mapping[str, bool] | None:
+        """What is true of a picture, where its part says it."""
+        part, own = self._part(index)
+        return part.attributes(own)
+
     def still_true(self, index: int, caption: str, other: str) -> bool:
         """Whether ``other`` is also true of the picture once it is edited by ``caption``."""
         part, own = self._part(index)

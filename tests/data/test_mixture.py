@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections import Counter
 
 import numpy as np
@@ -13,7 +14,7 @@ from data_writers import refusal, write_folder
 from tiny import tiny_config
 
 from mim_tf import evaluate
-from mim_tf.config_files import dump_config, load_config, parse_config
+from mim_tf.config_files import load_config, parse_config
 from mim_tf.data.order import Order
 from mim_tf.data.pipeline import Sampler, training_batches
 from mim_tf.data.preparation import prepare
@@ -21,6 +22,8 @@ from mim_tf.data.sources import load_raw, load_source
 from mim_tf.errors import UserError
 from mim_tf.evaluation.pairs import draw_pairs
 from mim_tf.models.generator import make_generator
+from mim_tf.run import Run
+from mim_tf.stored_config import dump_config
 from mim_tf.training.start import build_vocabulary, start_run
 
 BIRDS = {"source": "birds", "count": 10, "captions": 2}
@@ -78,6 +81,7 @@ def test_every_question_goes_to_the_part_that_a_picture_came_from(own, source):
     edit, expected = source.true_edit(3, caption, 32), drawn.true_edit(3, caption, 32)
     np.testing.assert_array_equal(edit.truth, expected.truth)
     assert source.true_edit(12, caption, 32) is None and source.marks(12, 32) is None
+    assert source.attributes(3) is None
     assert source.still_true(3, caption, "red wings") and not source.still_true(12, "a", "a")
     rng = np.random.default_rng(0)
     for index in (0, 9, 10, 19):
@@ -228,6 +232,18 @@ def test_evaluate_gives_figures_for_each_source(own, tmp_path):
     run = start_run(tmp_path / "run", config, load_source(config, "train"))
     run.save_generator(make_generator(config, len(run.vocabulary)))
     assert len((run.path / "train.txt").read_text().split()) == 20
+    kept = run.path / "config.yaml"
+    for change, allowed in (("root: ./moved", True), ("augment: false", False)):
+        text = kept.read_text()
+        key = change.split(":")[0]
+        kept.write_text(re.sub(rf"(?m)^(      {key}): .*$", f"      {change}", text))
+        assert kept.read_text() != text
+        if allowed:
+            assert str(Run.open(run.path).config.data.parts["photos"].root) == "moved"
+        else:
+            with pytest.raises(UserError, match=r"data\.parts\.photos\.augment was True"):
+                Run.open(run.path)
+        kept.write_text(text)
     output = tmp_path / "out"
     given = ["--run", run.path, "--evaluators", "none", "--count", "6", "--output", output]
     assert evaluate.main([str(one) for one in given]) == 0
