@@ -130,11 +130,11 @@ class Scene:
         The first point of a part is the one farthest from its rim; a second one is the farthest
         where the part goes on beyond the disc around the first.
         """
-        rows, columns = np.nonzero(self.bird > 0.5)
-        top, left = int(rows.min(initial=0)), int(columns.min(initial=0))
-        bottom, right = int(rows.max(initial=0)) + 1, int(columns.max(initial=0)) + 1
+        rows, columns = np.nonzero(self.bird >= min(0.5, self.bird.max()))
+        top, left, bottom, right = rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
+        box = (int(left), int(top), int(right - left), int(bottom - top))
         points = {part: self._points_of(self.parts.index(part)) for part in self.visible}
-        return Marks((left, top, right - left, bottom - top), points)
+        return Marks(box, points)
 
     def _points_of(self, index: int) -> tuple[tuple[float, float], ...]:
         inside = self._pixels_of(index).astype(np.uint8)
