@@ -20,7 +20,7 @@ from mim_tf.data.source import Source, Split
 from mim_tf.data.sources import load_raw
 from mim_tf.errors import UserError
 from mim_tf.pictures import files
-from mim_tf.pictures.colours import CLOTHES_COLOURS
+from mim_tf.pictures.colours import SHOP_COLOURS
 
 COLOURS = ("red", "blue", "white", "yellow", "green")
 
@@ -183,9 +183,9 @@ def write_clothes(root: Path, count: int) -> Path:
     the last picture does not lie on white. All test but the first two."""
     lines = []
     for number in range(count):
-        kind, colour = ("shirt", "jeans")[number % 2], list(CLOTHES_COLOURS)[number % 12]
+        kind, colour = ("shirt", "jeans")[number % 2], list(SHOP_COLOURS)[number % 12]
         picture = np.full((80, 80, 3), 255 if number < count - 1 else 120, np.uint8)
-        picture[15:65, 20:60] = CLOTHES_COLOURS[colour]
+        picture[15:65, 20:60] = SHOP_COLOURS[colour]
         files.write(root / f"{number}.png", picture)
         caption = f"a {colour} shirt" if kind == "shirt" else f"{colour} jeans"
         lines.append(json.dumps({

@@ -10,7 +10,7 @@ are worn with the one that is sold. Both are found in the picture before the edi
   No mean is taken, for stripes, prints and skin would make most garments grey;
 * `background`: mean absolute change of the background.
 
-The colours are :data:`mim_tf.pictures.colours.CLOTHES_COLOURS`, twelve.
+The twelve colours are those of :data:`mim_tf.pictures.colours.CLOTHES`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 
 from mim_tf.data.source import Source
 from mim_tf.evaluation.photographs import mean_change
-from mim_tf.pictures.colours import CLOTHES_COLOURS, commonest_colour
+from mim_tf.pictures.colours import CLOTHES, SHOP_COLOURS, commonest_colour
 
 _WHITE = 240  # levels from which all three channels are as the background's
 _BORDER = 0.8  # of the border is background, or the picture does not lie on white
@@ -75,7 +75,7 @@ def _middle(mask: np.ndarray) -> np.ndarray:
 
 def colour_of(picture: np.ndarray, mask: np.ndarray) -> str:
     """The name that most of a mask's pixels have, one of twelve."""
-    return commonest_colour(picture[mask], CLOTHES_COLOURS)
+    return commonest_colour(picture[mask], CLOTHES)
 
 
 def _caption(kind: str, colour: str) -> str:
@@ -91,7 +91,7 @@ class Clothes:
         source: product photographs whose classes are kinds of clothes.
     """
 
-    groups: Sequence[str] = tuple(CLOTHES_COLOURS)
+    groups: Sequence[str] = tuple(SHOP_COLOURS)
     counted: Sequence[str] = groups
     needs = "a picture must lie on white, and its captions name its class (shirt, jeans)"
 

@@ -7,7 +7,6 @@ lightness of plumage or cloth far more than its hue: the distance of two colours
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -30,7 +29,7 @@ COLOURS: dict[str, Levels] = {
 }
 """sRGB levels of the eleven basic colour terms, as muted as photographs have them."""
 
-CLOTHES_COLOURS: dict[str, Levels] = {
+SHOP_COLOURS: dict[str, Levels] = {
     "black": (47, 54, 57),
     "white": (225, 227, 227),
     "grey": (184, 185, 185),
@@ -44,8 +43,14 @@ CLOTHES_COLOURS: dict[str, Levels] = {
     "pink": (239, 169, 193),
     "navy blue": (89, 90, 104),
 }
-"""The same names and navy blue as a shop gives them to brightly lit clothes: medians over training
-photographs of that name. Every level of `COLOURS` has its own name by these as well."""
+"""The eleven terms and navy blue as a shop gives them to brightly lit clothes, many of them striped
+or printed: medians over training photographs of that name."""
+
+Palette = tuple[tuple[str, Levels], ...]
+"""Names with levels; a name may stand several times."""
+
+CLOTHES: Palette = (*COLOURS.items(), ("navy blue", (32, 40, 84)), *SHOP_COLOURS.items())
+"""Names of clothes' colours: each as it is elsewhere, and as a shop uses it."""
 
 LIGHTNESS_WEIGHT = 0.5
 
@@ -80,22 +85,28 @@ def to_lab(levels: np.ndarray) -> np.ndarray:
 _WEIGHTS = np.array([LIGHTNESS_WEIGHT, 1.0, 1.0])
 
 
-def nearest_colour(levels: np.ndarray, palette: Mapping[str, Levels] = COLOURS) -> str:
-    """The name in a palette that lies nearest to a colour, sRGB `[3]` in 0..255."""
-    offsets = _weighted(tuple(palette.values())) - to_lab(levels) * _WEIGHTS
-    return list(palette)[int(np.argmin((offsets**2).sum(axis=-1)))]
+_BASIC: Palette = tuple(COLOURS.items())
 
 
-def commonest_colour(levels: np.ndarray, palette: Mapping[str, Levels] = COLOURS) -> str:
+def nearest_colour(levels: np.ndarray) -> str:
+    """The name in `COLOURS` that lies nearest to a colour, sRGB `[3]` in 0..255."""
+    return commonest_colour(levels[None], _BASIC)
+
+
+def commonest_colour(levels: np.ndarray, palette: Palette) -> str:
     """The name that most of some pixels have, each by its nearest colour; sRGB `[N, 3]`."""
-    offsets = _weighted(tuple(palette.values())) - (to_lab(levels) * _WEIGHTS)[:, None]
-    votes = np.bincount(np.argmin((offsets**2).sum(axis=-1), axis=1), minlength=len(palette))
-    return list(palette)[int(np.argmax(votes))]
+    names, places, table = _table(palette)
+    offsets = table - (to_lab(levels) * _WEIGHTS)[:, None]
+    votes = places[np.argmin((offsets**2).sum(axis=-1), axis=1)]
+    return names[int(np.argmax(np.bincount(votes, minlength=len(names))))]
 
 
 @cache
-def _weighted(palette: tuple[Levels, ...]) -> np.ndarray:
-    return to_lab(np.array(palette)) * _WEIGHTS
+def _table(palette: Palette) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """A palette's names; of each entry the place of its name; its weighted CIELAB."""
+    names = list(dict.fromkeys(name for name, _ in palette))
+    places = np.array([names.index(name) for name, _ in palette])
+    return names, places, to_lab(np.array([levels for _, levels in palette])) * _WEIGHTS
 
 
 def disc(height: int, width: int, point: tuple[float, float], radius: float) -> np.ndarray:

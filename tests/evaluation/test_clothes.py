@@ -11,7 +11,13 @@ from mim_tf.errors import UserError
 from mim_tf.evaluation import targeted
 from mim_tf.evaluation.clothes import colour_of, garment
 from mim_tf.evaluation.task import Edits, Task
-from mim_tf.pictures.colours import CLOTHES_COLOURS, COLOURS, commonest_colour, nearest_colour
+from mim_tf.pictures.colours import (
+    CLOTHES,
+    COLOURS,
+    SHOP_COLOURS,
+    commonest_colour,
+    nearest_colour,
+)
 
 SIZE = 64
 
@@ -33,12 +39,15 @@ def measured(task, pictures):
     return found, rows
 
 
-def test_every_name_is_its_own_by_either_palette():
-    for name, levels in {**COLOURS, **CLOTHES_COLOURS}.items():
-        assert nearest_colour(np.array(levels), CLOTHES_COLOURS) == name
-    assert nearest_colour(np.array(COLOURS["pink"])) == "pink"
+def test_every_name_is_its_own_as_elsewhere_and_as_a_shop_has_it():
+    assert {name for name, _ in CLOTHES} == set(SHOP_COLOURS) == {*COLOURS, "navy blue"}
+    for name, levels in (*COLOURS.items(), *SHOP_COLOURS.items()):
+        assert commonest_colour(np.array([levels]), CLOTHES) == name
+        # With light and shade upon it.
+        shaded = np.clip(np.array(levels) + np.arange(-12, 14, 2)[:, None], 0, 255)
+        assert commonest_colour(shaded, CLOTHES) == name
     stripes = np.array([COLOURS["red"]] * 5 + [COLOURS["green"]] * 4)
-    assert commonest_colour(stripes) == "red" != nearest_colour(stripes.mean(axis=0))
+    assert commonest_colour(stripes, CLOTHES) == "red" != nearest_colour(stripes.mean(axis=0))
 
 
 def test_the_garment_is_the_middle_of_what_is_not_background():
@@ -69,7 +78,7 @@ def test_what_is_asked_and_what_scores(task):
 
     after = originals.copy()
     for place, row in enumerate(rows):
-        after[place][(originals[place] < 240).any(axis=-1)] = CLOTHES_COLOURS[row["asked"]]
+        after[place][(originals[place] < 240).any(axis=-1)] = SHOP_COLOURS[row["asked"]]
     found, _ = measured(task, after)
     assert (found["hit"], found["background"]) == (1.0, 0.0)
     assert [group["count"] >= 1 for group in found["groups"].values()] == [True] * 12
