@@ -57,6 +57,11 @@ def kind_of(source: Source, size: int, evaluators: Evaluators | None) -> Kind:
     Raises:
         UserError: nothing can be, or nothing is there that would read it.
     """
+    if source.parts[0] is not source:
+        raise UserError(
+            f"--targeted: data.source={source.name} is several data sets; name the one to measure "
+            "on: --config cub-targeted.yaml (or faces-, clothes-) --set data.root=DIR"
+        )
     if source.has_truth:
         raise UserError(
             f"--targeted: data.source={source.name} knows its true edits; leave --targeted out, or "

@@ -171,6 +171,10 @@ def test_captions_that_ask_nothing_and_data_without_marks_are_refused(source):
         measured(other, other.originals())
     with pytest.raises(UserError, match="data.source=birds knows its true edits"):
         targeted.draw_targeted(load_source(tiny_config(), "test"), 0, 2, SIZE)
+    two = {name: {"source": "birds", "count": 4} for name in ("a", "b")}
+    several = load_source(tiny_config(data={"source": "mixture", "parts": two}), "test")
+    with pytest.raises(UserError, match="mixture is several data sets; name the one to measure on"):
+        targeted.draw_targeted(several, 0, 2, SIZE)
 
 
 # The command -------------------------------------------------------------------------------------
