@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -38,6 +38,12 @@ class TrainConfig(Section):
 
 class MachineConfig(Section):
     """What suits the machine and the user; results do not depend on it."""
+
+    strategy: Literal["auto", "one", "mirrored", "multiworker"] = Field(
+        "auto",
+        description="devices that train together: one, all GPUs of the machine, or those of "
+        "several processes; auto takes all there are",
+    )
 
     workers: Index = Field(
         0, description="threads that read pictures, processes of prepare; 0: one a core"

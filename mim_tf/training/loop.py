@@ -31,6 +31,16 @@ from mim_tf.training.interruption import Interruption
 from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.samples import Samples
 from mim_tf.training.start import check_vocabulary, read_word_vectors, start_run
+from mim_tf.training.strategies import (
+    any_worker,
+    check_batch,
+    described,
+    has_peers,
+    lost_peers_told,
+    make_strategy,
+    own_directory,
+    share_state,
+)
 
 _MEMORISED = 2000  # captions whose textures the memory starts from
 _IN_PROGRESS_BAR = (
@@ -41,9 +51,12 @@ _IN_PROGRESS_BAR = (
 def start(path: Path, config: Config) -> Run:
     """Train a new run at ``path`` on the source that ``config`` names; raises as :func:`train`
     and :func:`mim_tf.training.start.start_run`."""
+    # Before all else: TensorFlow connects the workers only at its own start.
+    strategy = make_strategy(config.machine, alone=False)
     source = load_source(config, "train")
-    run = start_run(path, config, source)
-    train(run, source)
+    with own_directory(path, strategy) as own:
+        run = start_run(own, config, source)
+        train(run, source, strategy)
     return run
 
 
@@ -51,9 +64,13 @@ def resume(path: Path) -> Run:
     """Train the run at ``path`` to its end; raises as :func:`train` and
     :func:`mim_tf.training.start.check_vocabulary`."""
     run = Run.open(path)
+    strategy = make_strategy(run.config.machine, alone=False)
     source = load_source(run.config, "train")
     check_vocabulary(run, source)
-    train(run, source)
+    with own_directory(path, strategy) as own:
+        if own != path:
+            run = Run.create(own, run.config, run.vocabulary, source.ids)
+        train(run, source, strategy)
     return run
 
 
@@ -62,16 +79,20 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
 
     Progress goes to stderr, the losses to ``log.jsonl`` and TensorBoard, sample grids to
     ``samples/``. SIGINT, SIGTERM and SIGHUP let it end its step and save a checkpoint first.
+    Of several workers each has a directory of its own; the chief's holds the checkpoints.
+
+    Args:
+        strategy: the devices; unless given, those of this machine.
 
     Raises:
         InterruptedBySignal: one of these signals came.
         UserError: a loss that is not finite, a batch that the devices cannot share, a checkpoint
             that does not fit, a trained run without a whole checkpoint, a run that another
-            process trains.
+            process trains, another worker that ended.
     """
-    strategy = strategy or _strategy()
-    _check_devices(run.config, strategy)
-    with locked(run.path):
+    strategy = strategy or make_strategy(run.config.machine)
+    check_batch(run.config, strategy)
+    with locked(run.path), lost_peers_told(strategy):
         remove_partial(run.path)
         _train(run, source, strategy)
 
@@ -94,9 +115,10 @@ def _train(run: Run, source: Source, strategy: tf.distribute.Strategy) -> None:
     # Where it stopped last time.
     checkpoints = Checkpoints(run, model.state.checkpoint())
     state = model.state
+    share_state(strategy, tf.nest.flatten(state.parts()))
     first = int(state.step.numpy())
     # The warm-up may end early: so many steps there are at most.
-    last = steps + (config.deviations.warm_up if state.in_warm_up else int(state.warm_up_end))
+    last = steps + state.warm_up_steps
     run.trim_log(first)
     run.seal()  # its length may have been changed
     if first:
@@ -108,7 +130,7 @@ def _train(run: Run, source: Source, strategy: tf.distribute.Strategy) -> None:
     # The steps that are left.
     at_most = "at most " if state.in_warm_up else ""
     print(
-        f"{run.path}: steps {first + 1} to {at_most}{last} on {_devices(strategy)}",
+        f"{run.path}: steps {first + 1} to {at_most}{last} on {described(strategy)}",
         file=sys.stderr,
     )
     batches = strategy.distribute_datasets_from_function(
@@ -133,22 +155,6 @@ def steps_after_warm_up(config: Config, pictures: int) -> int:
         return train.steps
     assert train.epochs is not None  # checked by Config
     return max(1, train.epochs * pictures // train.batch_size)
-
-
-def _strategy() -> tf.distribute.Strategy:
-    gpus = tf.config.list_logical_devices("GPU")
-    return tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
-
-
-def _check_devices(config: Config, strategy: tf.distribute.Strategy) -> None:
-    batch, replicas = config.train.batch_size, strategy.num_replicas_in_sync
-    if batch % replicas:
-        raise UserError(f"train.batch_size={batch} cannot be shared by {replicas} devices")
-
-
-def _devices(strategy: tf.distribute.Strategy) -> str:
-    device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-    return f"{strategy.num_replicas_in_sync} x {device}"
 
 
 class _Loop:
@@ -187,12 +193,12 @@ class _Loop:
         """
         machine, batch_size = self.config.machine, self.config.train.batch_size
         bar = tqdm(initial=first, unit="step", dynamic_ncols=True, file=sys.stderr)
-        step = first
+        step, told = first, False
         try:
             for batch in batches:
                 if self.state.in_warm_up:
                     self._look_at_warm_up()
-                bar.total = last = self._warm_up_steps() + steps
+                bar.total = last = self.state.warm_up_steps + steps
                 self.state.set_progress(step, steps)
                 self._collect(self._step(batch, step))
                 step += 1
@@ -201,36 +207,45 @@ class _Loop:
                     self._log(step, step * batch_size / pictures, bar)
                 if step % machine.sample_every == 0 or step == last:
                     self._draw_samples(step)
-                stops = interruption.signal is not None or step == last
+                told = self._told_to_stop(interruption, step)
+                stops = told or step == last
                 if step % machine.checkpoint_every == 0 or stops:
                     self._save(step)
                 if stops:
                     break
+            if told and interruption.signal is None:
+                raise UserError(f"another worker was told to stop, after step {step}")
         except tf.errors.InvalidArgumentError as error:
             raise self._not_finite(error, step + 1) from None
         finally:
             bar.close()
             self.writer.close()
 
-    # The warm-up's end.
+    def _told_to_stop(self, interruption: Interruption, step: int) -> bool:
+        """Whether a signal has come; of several workers to any of them, asked when all log."""
+        signalled = interruption.signal is not None
+        if not has_peers(self.strategy):
+            return signalled
+        logs = step % self.config.machine.log_every == 0
+        return logs and any_worker(self.strategy, signalled)
 
-    def _warm_up_steps(self) -> int:
-        """How many steps the warm-up took, or has at most."""
-        state = self.state
-        return self.config.deviations.warm_up if state.in_warm_up else int(state.warm_up_end)
+    # The warm-up's end.
 
     def _look_at_warm_up(self) -> None:
         """Before a step: end the warm-up where it is done, begin it again where it stands still."""
         state = self.state
         figures = (
-            f"L_match {float(state.match_mean):.2f} ({state.match_at_chance:.2f} at chance) "
-            f"after {int(state.step)} steps of warm-up"
+            f"L_match {float(state.match_mean.numpy()):.2f} "
+            f"({state.match_at_chance:.2f} at chance) "
+            f"after {int(state.step.numpy())} steps of warm-up"
         )
         if warm_up.stands_still(state):
             print(f"{figures}: it learns nothing; begun again, other weights", file=sys.stderr)
             warm_up.begin_again(state)
+            share_state(self.strategy, tf.nest.flatten(state.parts()))
         elif warm_up.is_over(state):
             missed = stages.end_warm_up(state, self.captions)
+            share_state(self.strategy, tf.nest.flatten(state.parts()))
             print(
                 f"{figures}, which ends; the memory misses {missed:.1%} of its textures",
                 file=sys.stderr,
@@ -242,7 +257,7 @@ class _Loop:
         deviations = self.config.deviations
         if self.state.in_warm_up:
             return self._graph("warm_up", self.model.warm_up_step)(batch)
-        after_warm_up = step - self._warm_up_steps()
+        after_warm_up = step - self.state.warm_up_steps
         discriminate = after_warm_up % deviations.adversarial_every == 0
         adversary = discriminate and after_warm_up >= deviations.adversarial_start
         return self._graph(

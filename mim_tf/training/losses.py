@@ -13,6 +13,8 @@ import math
 import tensorflow as tf
 from keras import ops
 
+from mim_tf.training.replicas import gathered, rows_of
+
 _SHARPNESS = 5.0  # factor of L_match's scores
 _GATE_FLOOR = 1e-2  # added to the sum of a word's gates, see _fit
 
@@ -49,7 +51,9 @@ def L_p(v_i, alpha, h_bar):  # noqa: N802
     return _mean_per_sample(ops.abs(pseudo - h_bar))
 
 
-def L_match(gates, v_i, h_hat, mask, hard_gates, hard_h_hat, hard_mask):  # noqa: N802
+def L_match(  # noqa: N802
+    gates, v_i, h_hat, mask, hard_gates, hard_h_hat, hard_mask, replicas: int = 1
+):
     """A contrastive Eq. 15, word by word: its pseudo textures should fit the picture's own caption
     better than all others.
 
@@ -60,10 +64,12 @@ def L_match(gates, v_i, h_hat, mask, hard_gates, hard_h_hat, hard_mask):  # noqa
     all pictures, the same for every word, already makes it small.
 
     Args:
-        gates: [B, NM, B, T] in 0..1, every picture against every caption.
+        gates: [B, NM, J, T] in 0..1, every picture against every caption of the global batch.
         v_i: [B, N, M, l].
-        h_hat, mask: [B, T, l] and [B, T], the pictures' own captions in the pictures' order.
+        h_hat, mask: [J, T, l] and [J, T], the own captions of all replicas' pictures, in the
+            pictures' order.
         hard_gates, hard_h_hat, hard_mask: [B, NM, T], [B, T, l], [B, T]: a false caption of each.
+        replicas: how many share the global batch, J = replicas x B.
 
     Returns:
         the loss [B] and whether the own caption beat the hard negative, 0 or 1 [B].
@@ -76,9 +82,9 @@ def L_match(gates, v_i, h_hat, mask, hard_gates, hard_h_hat, hard_mask):  # noqa
     fit = ops.reshape(_fit(gates, places, every_word), (batch, *mask.shape))  # [B, J, T]
     scores = scale * _mean_of_words(fit, mask)  # [B, J]
     hard = scale * _mean_of_words(_fit(hard_gates, places, hard_h_hat), hard_mask)  # [B]
-    own = ops.diagonal(scores)
+    own = ops.diagonal(rows_of(ops.transpose(scores), replicas))
     of_captions = ops.logsumexp(ops.concatenate([scores, hard[:, None]], axis=1), axis=1)
-    of_pictures = ops.logsumexp(scores, axis=0)
+    of_pictures = rows_of(ops.logsumexp(gathered(scores, replicas), axis=0), replicas)
     return of_captions + of_pictures - 2 * own, ops.cast(own > hard, "float32")
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import tensorflow as tf
 
 from mim_tf.models.encoders import word_mask
-from mim_tf.models.icm import WordGate
 from mim_tf.models.layers import resize
 from mim_tf.training.losses import (
     L_I,
@@ -23,11 +22,12 @@ from mim_tf.training.losses import (
     L_D_text,
     L_level,
     L_m,
-    L_match,
     L_p,
     L_rec,
 )
+from mim_tf.training.matching import add_match, gate_logits, of_all_replicas
 from mim_tf.training.memory_start import memorise
+from mim_tf.training.replicas import rows_of
 from mim_tf.training.state import TrainingState
 from mim_tf.training.updates import Losses
 
@@ -60,12 +60,13 @@ def warm_up_step(state: TrainingState, batch):
             }
             for name in ("tokens", "swapped")
         )
-        logits, hard_logits = _gate_logits(state, features, own, negative)
+        captions = of_all_replicas(state, own)
+        logits, hard_logits = gate_logits(state, features, captions, negative)
         levels = tf.reduce_mean(logits, axis=1, keepdims=True)
         hard_logits -= tf.reduce_mean(hard_logits, axis=1, keepdims=True)
         logits_of = (logits - levels, hard_logits)
-        _add_match(losses, features, own, negative, logits_of, weight=1.0)
-        losses.add("L_level", L_level(levels[:, 0], own["mask"]), _LEVEL)
+        add_match(state, losses, features, captions, negative, logits_of, weight=1.0)
+        losses.add("L_level", L_level(levels[:, 0], captions["mask"]), _LEVEL)
         total = losses.total(state.replicas)
     state.update(state.warm_up_optimizer, tape, total, state.warm_up_variables)
     return losses.means()
@@ -131,9 +132,10 @@ def reconstruction_step(state: TrainingState, batch, *, random_memory: bool = Tr
         v_i = tf.stop_gradient(features["v_i"])
         losses.add("L_p", L_p(v_i, out["alpha"], out["h_bar"]), weights.p)
         if deviations.word_gates and deviations.match:
-            logits_of = _gate_logits(state, features, own, negative)
+            captions = of_all_replicas(state, own)
+            logits_of = gate_logits(state, features, captions, negative)
             weight = deviations.match
-            _add_match(losses, features, own, negative, logits_of, weight=weight)
+            add_match(state, losses, features, captions, negative, logits_of, weight=weight)
         prior = _composing(state) * _alpha_prior(state)
         losses.add("alpha", _mean_alpha(state, out), prior)
         if random_memory and state.config.model.memory:
@@ -149,18 +151,20 @@ def _recoloured(state: TrainingState, features, out, negative):
     """The pictures that reconstruction starts from, [B, F, F, 3].
 
     Deviation: the paper starts from the picture itself, which copying reconstructs. Here the
-    first ``perturb`` share of the batch get the difference between the model's own drawings of a
-    false caption (``negative``) and of the true one (``out``): only what the words decide is
+    first ``perturb`` share of the global batch get the difference between the model's own drawings
+    of a false caption (``negative``) and of the true one (``out``): only what the words decide is
     recoloured, and only the true caption can undo it.
     """
     picture, stage = features["picture"], state.stages[-1]
-    count = round(state.config.deviations.perturb * picture.shape[0])
+    batch = picture.shape[0] * state.replicas
+    count = round(state.config.deviations.perturb * batch)
     if not count:
         return picture
     drawn = state.generator.draw(features, negative["h_hat"], negative["mask"])["drawn"][stage]
     change = _EXAGGERATION * resize(drawn - out["drawn"][stage], picture.shape[1])
     recoloured = tf.clip_by_value(picture + change, -1.0, 1.0)
-    return tf.stop_gradient(tf.concat([recoloured[:count], picture[count:]], axis=0))
+    chosen = rows_of(tf.range(batch) < count, state.replicas)
+    return tf.stop_gradient(tf.where(chosen[:, None, None, None], recoloured, picture))
 
 
 def _add_reconstruction(state: TrainingState, losses: Losses, out, picture, start) -> None:
@@ -219,30 +223,6 @@ def _mean_alpha(state: TrainingState, out):
     return tf.reduce_mean(out["alphas"][state.stages[-1]], axis=[1, 2, 3])
 
 
-def _gate_logits(state: TrainingState, features, own, negative):
-    """Of the word gates: every picture with every own caption [B, NM, B, T], and each picture with
-    its hard negative [B, NM, T]."""
-    gate, v_b = state.generator.icm.gate, features["v_b"]
-    assert gate is not None  # checked by Deviations: L_match needs word gates
-    return gate.logits_of_all_pairs(v_b, own["h_hat"]), gate.logits(v_b, negative["h_hat"])
-
-
-def _add_match(losses: Losses, features, own, negative, logits_of, *, weight) -> None:
-    """L_match of the batch.
-
-    Args:
-        own, negative: ``h_hat`` and ``mask`` of the pictures' captions, and of those made false.
-        logits_of: the gates' logits, as :func:`_gate_logits` gives them.
-    """
-    gates, hard = map(WordGate.gates, logits_of)
-    loss, right = L_match(
-        gates, features["v_i"], own["h_hat"], own["mask"],
-        hard, negative["h_hat"], negative["mask"],
-    )  # fmt: skip
-    losses.add("L_match", loss, weight)
-    losses.log("match_accuracy", right)
-
-
 def _add_random_memory(state: TrainingState, losses: Losses, features, mask) -> None:
     """L_m (Eq. 16): D_I should call pictures real that are painted with random memories."""
     weights = state.config.loss.m
@@ -259,21 +239,20 @@ def _add_random_memory(state: TrainingState, losses: Losses, features, mask) -> 
 def _random_texture(state: TrainingState, mask):
     """Eq. 16's ``a~``: a uniformly random point of the simplex for each word, read from the
     memory, [B, T, l]."""
-    shape = [mask.shape[0], mask.shape[1], state.config.model.slots]
+    # Drawn for the global batch, so that it does not depend on how many devices share that.
+    shape = [mask.shape[0] * state.replicas, mask.shape[1], state.config.model.slots]
     uniform = tf.random.stateless_uniform(
         shape, _seed(state, _RANDOM_MEMORY), minval=1e-7, maxval=1.0
     )
-    exponential = -tf.math.log(uniform)
+    exponential = -tf.math.log(rows_of(uniform, state.replicas))
     attention = exponential / tf.reduce_sum(exponential, axis=-1, keepdims=True)
     return state.generator.mtfg.read(attention)
 
 
 def _seed(state: TrainingState, stream: int):
-    """A fresh random seed for each step, use and replica: resuming repeats nothing."""
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    """A fresh random seed for each step and use: resuming repeats nothing."""
     base = tf.stack([tf.constant(state.config.train.seed, tf.int64), state.step])
-    base = tf.random.experimental.stateless_fold_in(base, stream)
-    return tf.random.experimental.stateless_fold_in(base, replica)
+    return tf.random.experimental.stateless_fold_in(base, stream)
 
 
 def _entropy(attention, mask):

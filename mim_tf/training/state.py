@@ -73,7 +73,7 @@ class TrainingState:
         self.warm_up_optimizer = self._adam(options.warm_up_learning_rate)
         self.warm_up_optimizer.build(self.warm_up_variables)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
-        self.match_at_chance = match_at_chance(config.train.batch_size // replicas)
+        self.match_at_chance = match_at_chance(config.train.batch_size)
         self.match_mean = tf.Variable(self.match_at_chance, trainable=False, name="match_mean")
         self.warm_up_end = tf.Variable(
             -1 if config.deviations.warm_up else 0,
@@ -148,6 +148,12 @@ class TrainingState:
         """Whether the warm-up still goes on."""
         return int(self.warm_up_end.numpy()) < 0
 
+    @property
+    def warm_up_steps(self) -> int:
+        """How many steps the warm-up took, or has at most."""
+        end = int(self.warm_up_end.numpy())
+        return self.config.deviations.warm_up if end < 0 else end
+
     def steps_after_warm_up(self):
         """How many of the steps done came after the warm-up; for graphs."""
         return self.step - tf.maximum(self.warm_up_end, 0)
@@ -181,8 +187,8 @@ class TrainingState:
 
     # Checkpoints.
 
-    def checkpoint(self) -> tf.train.Checkpoint:
-        """All of the state: networks, average, optimizers, step.
+    def parts(self) -> dict[str, tf.Variable | list[tf.Variable]]:
+        """All that training changes, by name: networks, average, optimizers, step.
 
         Variables are listed singly: TensorFlow's own walk through Keras models silently passes
         over layers that are kept in lists.
@@ -200,7 +206,9 @@ class TrainingState:
             # "forerunner": the name of the texture projection in checkpoints from the beginning.
             parts["forerunner"] = self.texture_projection.weights
             parts["warm_up_optimizer"] = self.warm_up_optimizer.variables
-        variables = {name: [weight.value for weight in part] for name, part in parts.items()}
-        return tf.train.Checkpoint(
-            step=self.step, match_mean=self.match_mean, warm_up_end=self.warm_up_end, **variables
-        )
+        progress = {name: getattr(self, name) for name in ("step", "match_mean", "warm_up_end")}
+        return progress | {name: [weight.value for weight in part] for name, part in parts.items()}
+
+    def checkpoint(self) -> tf.train.Checkpoint:
+        """All of :meth:`parts`."""
+        return tf.train.Checkpoint(**self.parts())

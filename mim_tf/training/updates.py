@@ -54,13 +54,14 @@ def update(optimizer, gradients, variables, *, clip_norm: float | None, replicas
     Raises:
         InvalidArgumentError: a gradient is not finite. No variable has changed then.
     """
+    # An embedding's gradient is a list of rows, with a word as often as it stands in the batch. Its
+    # norm, and the sum over the replicas, must be those of the whole table.
     gradients = [
-        tf.zeros_like(variable.value) if gradient is None else gradient
+        tf.zeros_like(variable.value) if gradient is None else tf.convert_to_tensor(gradient)
         for gradient, variable in zip(gradients, variables, strict=True)
     ]
     if replicas > 1:
         context = tf.distribute.get_replica_context()
-        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
     # A finite loss can still have an infinite gradient: the root at 0, the logarithm near it.
     norm = tf.debugging.check_numerics(tf.linalg.global_norm(gradients), "gradient")

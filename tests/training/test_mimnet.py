@@ -10,7 +10,6 @@ from tiny import tiny_config
 
 from mim_tf.data.pipeline import CAPTIONS
 from mim_tf.training import losses, stages
-from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.state import TrainingState
 from mim_tf.training.updates import update
 
@@ -182,39 +181,6 @@ def test_l_m_reaches_the_memory_through_d_i():
     before = values([state.generator.mtfg.memory])
     stages.reconstruction_step(state, batch())
     assert moved(before, [state.generator.mtfg.memory]) == [True]
-
-
-def test_two_replicas_make_the_update_of_one():
-    # L_m draws at random and L_match compares within a replica's batch, so neither is on.
-    config = tiny_config(
-        loss={"m": {"coarse": 0, "fine": 0}}, deviations={"match": 0, "warm_up": 0}
-    )
-
-    def trained(strategy):
-        with strategy.scope():
-            keras.utils.set_random_seed(0)
-            model = MIMNet(config, VOCABULARY, strategy.num_replicas_in_sync)
-            state = model.state
-            # Adam divides by the gradient's size: it would turn rounding into whole steps.
-            state.generator_optimizer = keras.optimizers.SGD(0.1)
-            state.discriminator_optimizer = keras.optimizers.SGD(0.1)
-            state.generator_optimizer.build(state.generator.trainable_variables)
-            state.discriminator_optimizer.build(state.discriminator_variables)
-
-        @tf.function
-        def step(data):
-            strategy.run(model.train_step, args=(data,))
-            state.after_step()
-
-        whole = tf.data.Dataset.from_tensors(batch()).repeat(2).unbatch().batch(4, True)
-        for data in strategy.experimental_distribute_dataset(whole):
-            step(data)
-        return state
-
-    one = trained(tf.distribute.get_strategy())
-    two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-    for a, b in zip(one.averaged.weights, two.averaged.weights, strict=True):
-        np.testing.assert_allclose(np.array(a), np.array(b), atol=2e-4, err_msg=a.path)
 
 
 def test_the_average_follows_the_generator():
