@@ -21,6 +21,8 @@ from mim_tf.flags import (
     command_parser,
 )
 
+_LEAST, _MOST = 16, 1024  # pixels
+
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = command_parser(
@@ -48,6 +50,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add_config_flags(parser, help="measure on the data of these YAML files, not on the model's own")
     parser.add_argument("--split", choices=("train", "test"), help="default: test")
+    parser.add_argument(
+        "--size",
+        metavar="PIXELS",
+        type=_size,
+        help="side of the pictures that are edited and measured; larger than the model's, the "
+        "change is put into them as users get it; default: the model's size",
+    )
     parser.add_argument("--count", metavar="N", type=int, help="pairs to draw; default: all")
     add_seed_flag(parser, "of pairs and candidates; default: 0", default=None)
     add_evaluators_flag(parser)
@@ -60,6 +69,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _size(text: str) -> int:
+    if not text.isdecimal() or not _LEAST <= int(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {_LEAST} to {_MOST}")
+    return int(text)
+
+
 @entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
@@ -70,6 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.config and arguments.images:
         raise UserError("--config says on which data a model is measured; with --images leave it "
                         "out: manifest.json beside the pairs says it")  # fmt: skip
+    if arguments.size and arguments.images:
+        raise UserError("--size: the pictures of --images have theirs; leave it out")
     if arguments.set and not arguments.config:
         raise UserError("--set changes what --config gives; give --config NAME, or leave it out")
     if arguments.output.exists() and not arguments.output.is_dir():

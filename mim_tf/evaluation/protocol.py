@@ -55,7 +55,9 @@ def evaluate(flags: argparse.Namespace) -> str:
     seed = _agreed("seed", flags.seed, described) or 0
     count = _agreed("count", flags.count, wanted)
     evaluators = Evaluators.chosen(flags.evaluators, config.data.kind, needed=not targeted)
-    source = load_raw(config.data, split) if targeted else load_source(config, split)
+    # Records hold pictures of one size, and no marks.
+    whole = targeted or flags.size is not None
+    source = load_raw(config.data, split) if whole else load_source(config, split)
     _check_kept(flags)
     if flags.pairs:
         pairs = _read_pairs(flags.pairs, source)
@@ -132,13 +134,16 @@ def _data(
     pairs."""
     if run is not None:
         config, size = run.config, run.config.model.fine_size
+        if described is not None and flags.manifest:
+            size = described["pixels"]
+        size = flags.size or size
         if flags.config:
             data = load_config(*flags.config, overrides=flags.set).data
-            try:
-                data.check_size("the model's size", size)
-            except ValueError as error:
-                raise UserError(f"--config {' '.join(flags.config)}: {error}") from None
             config = config.model_copy(update={"data": data})
+        try:
+            config.data.check_size("--size", size)
+        except ValueError as error:
+            raise UserError(f"{error}; give another --size") from None
         if flags.data_root is not None:
             moved = _moved(config.data, flags.data_root)
             config = config.model_copy(update={"data": moved})

@@ -100,6 +100,8 @@ def _targeted(found: dict[str, Any]) -> str:
 def evaluator_lines(about: dict[str, Any]) -> str:
     """Which evaluator measured what, with its hash."""
     measured = {"damsm": "Sim, MP, R-precision", "classifier": "IS, FID"}
+    if "attributes" in about.get("classifier", {}):
+        measured["classifier"] = "FID, attributes"
     lines = [
         f"{measured[kind]}: {evaluator['name']}, sha256 {evaluator['sha256'][:16]}"
         for kind, evaluator in about.items()

@@ -15,6 +15,7 @@ from mim_tf.editor import Editor
 from mim_tf.evaluation import truth
 from mim_tf.evaluation.pairs import Pair
 from mim_tf.evaluators.folder import fingerprint, vocabulary_hash
+from mim_tf.pictures import pixels
 from mim_tf.run import Run
 
 _BATCH = 16
@@ -78,8 +79,20 @@ def make_edits(edit: truth.EditBatch, task: Task, originals: np.ndarray) -> Edit
 
 
 def edit_with(run: Run, task: Task, originals: np.ndarray) -> tuple[Edits, dict[str, Any]]:
-    """A run's edits, and the manifest's entry of what made them."""
+    """A run's edits, and the manifest's entry of what made them.
+
+    Pictures of another size than the model's are edited as users get them: the change, not the
+    model's pixels, is put into the picture at its own size; alpha is resampled to it.
+    """
     editor = Editor(run)
+
+    def edit(pictures: np.ndarray, captions: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        if task.size == editor.size:
+            return editor.edit_batch(pictures, captions)
+        edits = editor.edit_many(list(pictures), captions, keep_size=True)
+        alphas = np.stack([one.alpha for one in edits])
+        return np.stack([one.picture for one in edits]), pixels.resample(alphas, task.size)
+
     model = {
         "name": run.path.resolve().name,
         "weights_sha256": fingerprint(editor.generator),
@@ -90,4 +103,4 @@ def edit_with(run: Run, task: Task, originals: np.ndarray) -> tuple[Edits, dict[
             exclude={"model": {"encoder_weights"}},
         ),
     }
-    return make_edits(editor.edit_batch, task, originals), model
+    return make_edits(edit, task, originals), model

@@ -207,6 +207,7 @@ class Evaluators:
                 f"{self.classifier.head.units} {'attributes' if self.attributes else 'classes'} "
                 f"({data})",
                 "sha256": fingerprint(self.classifier),
+                **({"attributes": list(self.attributes)} if self.attributes else {}),
             }
         return about
 

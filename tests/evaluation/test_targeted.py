@@ -14,6 +14,7 @@ from tiny import tiny_config
 from mim_tf import evaluate
 from mim_tf.data.sets import cub, cub_metadata
 from mim_tf.data.sources import load_source
+from mim_tf.editor import Editor
 from mim_tf.errors import UserError
 from mim_tf.evaluation import targeted
 from mim_tf.evaluation.birds import WISHES
@@ -22,6 +23,7 @@ from mim_tf.evaluation.photographs import radius_of
 from mim_tf.evaluation.task import Edits, Task
 from mim_tf.pictures import files
 from mim_tf.pictures.colours import COLOURS, colour_at, disc
+from mim_tf.run import Run
 
 SIZE = 48
 # Part number of CUB, and where it lies in every photograph below.
@@ -208,9 +210,32 @@ def test_a_run_of_other_data_is_measured_here_and_its_pictures_again(
     assert copied["hit"] == copied["kept"] == copied["outside"] == 0 and copied["detail"] is None
 
 
+def test_at_another_size_the_change_is_put_into_the_picture(random_run, birds, tmp_path, capsys):
+    given = ["--run", random_run.path, "--targeted", "--config", "cub-targeted.yaml",
+             "--set", f"data.root={birds}"]  # fmt: skip
+    first, again = tmp_path / "first", tmp_path / "again"
+    assert run(*given, "--size", 48, "--count", 3, "--keep-images", "--output", first) == 0
+    found = json.loads((first / "metrics.json").read_text())
+    assert found["pixels"] == 48 and found["targeted"]["hit"] is not None
+    key = json.loads((first / "pairs.jsonl").read_text().splitlines()[0])["key"]
+    before, after = (files.read(first / name / f"{key}.png") for name in ("inputs", "images"))
+    assert after.shape == (48, 48, 3) and (before != after).any()
+    opened = Editor(Run.open(random_run.path))
+    caption = json.loads((first / "pairs.jsonl").read_text().splitlines()[0])["caption"]
+    np.testing.assert_array_equal(after, opened.edit(before, caption, keep_size=True).picture)
+    # The manifest says the size.
+    repeated = ["--manifest", first / "manifest.json", "--output", again]
+    assert run(*given, *repeated) == 0
+    assert (again / "metrics.json").read_text() == (first / "metrics.json").read_text()
+    assert run(*given, "--size", 32, *repeated) == 1
+    assert "these differ" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        (["--images", "a", "--pairs", "b", "--size", "64"], "--size: the pictures of --images"),
+        (["--size", "800"], "procedural birds are drawn at"),
         (["--set", "data.root=a"], "--set changes what --config gives"),
         (["--images", "a", "--pairs", "b", "--config", "cub.yaml"], "with --images leave it out"),
         (["--config", "birds.yaml", "--targeted"], "data.source=birds knows its true edits"),

@@ -15,6 +15,7 @@ from mim_tf.checksums import write_sums
 from mim_tf.config_files import parse_kind
 from mim_tf.data.sources import load_raw
 from mim_tf.errors import UserError
+from mim_tf.evaluation import tables
 from mim_tf.evaluators import folder as evaluators
 from mim_tf.evaluators import training as pretraining
 from mim_tf.evaluators.config import DamsmConfig, PretrainConfig
@@ -183,7 +184,9 @@ def test_a_classifier_of_attributes_reads_each_by_itself(tmp_path):
     lips = found[:, opened.attributes.index("Wearing_Lipstick")] > evaluators.HAS
     truth = [source.attributes(index)["Wearing_Lipstick"] for index in range(len(source))]
     assert np.mean(lips == np.array(truth)) > 0.9
-    assert "attributes (celeba)" in opened.describe()["classifier"]["name"]
+    about = opened.describe()
+    assert "attributes (celeba)" in about["classifier"]["name"]
+    assert "FID, attributes: classifier small" in tables.evaluator_lines(about)
 
 
 def test_attributes_that_nobody_said_are_not_learned(tmp_path):
