@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-# Keras names a part of the generator by its layer; these layers have other names than the paper.
-_PARTS = {
-    "depthwise": "boundary",
-    "small_encoder": "image_encoder",
-    "vgg_encoder": "image_encoder",
-}
+from mim_tf.training import costs
 
 
 def operations(editor, batch: int) -> list[tuple[str, Any]]:
@@ -29,30 +20,13 @@ def operations(editor, batch: int) -> list[tuple[str, Any]]:
         )
         .graph
     )
-    # TensorFlow appends numbers where layers have the same name.
-    numbers = re.compile(r"(_\d+)+$")
-    found = []
-    for operation in graph.get_operations():
-        part = numbers.sub("", operation.name.split("/")[0])
-        found.append((_PARTS.get(part, part), operation))
-    return found
+    return [(costs.part_of(operation), operation) for operation in graph.get_operations()]
 
 
 def multiply_adds(editor) -> dict[str, int]:
     """Multiply-adds for one picture by part of the network; their sum is under ``all``."""
-    counts: dict[str, int] = defaultdict(int)
-    for part, operation in operations(editor, 1):
-        if operation.type in ("Conv2D", "DepthwiseConv2dNative", "MatMul", "BatchMatMulV2"):
-            count = int(np.prod(operation.outputs[0].shape))
-            if operation.type == "Conv2D":
-                count *= int(np.prod(operation.inputs[1].shape[:3]))
-            elif operation.type == "DepthwiseConv2dNative":
-                count *= int(np.prod(operation.inputs[1].shape[:2]))
-            else:
-                count *= int(operation.inputs[0].shape[-1])
-            if "lstm_cell" in operation.name:  # it is once in the graph and runs for every word
-                count *= editor.run.config.data.max_words
-            counts[part] += count
+    found = [operation for _, operation in operations(editor, 1)]
+    counts = costs.by_part(found, editor.run.config.data.max_words)
     return {**counts, "all": sum(counts.values())}
 
 

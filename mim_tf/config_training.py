@@ -20,7 +20,7 @@ class OptimizerConfig(Section):
 
 
 class TrainConfig(Section):
-    """The length of training."""
+    """The length of training, and how it computes."""
 
     batch_size: Annotated[int, Field(ge=2)] = 32
     steps: Count | None = Field(None, description="steps after the warm-up; or give epochs")
@@ -28,6 +28,11 @@ class TrainConfig(Section):
         None, description="passes over the training pictures, after the warm-up"
     )
     seed: Index = 0
+    precision: Literal["float32", "mixed_bfloat16"] = Field(
+        "float32",
+        description="in which Enc, the decoders and the discriminators' convolutions compute while "
+        "training; weights, text, memory, logarithms and losses are float32 always",
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainConfig:
@@ -45,6 +50,14 @@ class MachineConfig(Section):
         "several processes; auto takes all there are",
     )
 
+    deterministic: bool | None = Field(
+        None,
+        description="the same numbers to the last bit in every run, and after every resume; slower "
+        "on GPUs; null: on CPUs only",
+    )
+    xla: bool = Field(
+        False, description="XLA compiles what it can of a step (for GPUs; CPUs ignore it)"
+    )
     workers: Index = Field(
         0, description="threads that read pictures, processes of prepare; 0: one a core"
     )

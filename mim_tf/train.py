@@ -19,8 +19,20 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--config birds.yaml",
         "--config cub.yaml --set data.root=DIR --run runs/cub",
         "--run runs/birds --resume",
+        "--config cub.yaml --set data.root=DIR --dry-run",
     )
     add_training_flags(parser)
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the configuration, what each part costs, memory and time; train nothing",
+    )
+    parser.add_argument(
+        "--profile", action="store_true", help="write a profile of five steps for TensorBoard"
+    )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="show the curves meanwhile; prints the address"
+    )
     return parser.parse_args(argv)
 
 
@@ -31,6 +43,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UserError("--resume goes on with the run's own configuration; leave out --set")
     if arguments.resume and arguments.run and arguments.config:
         raise UserError("--resume goes on with the run's own configuration; leave out --config")
+    if arguments.resume and arguments.dry_run:
+        raise UserError("--dry-run looks at a configuration: give --config in place of --resume")
 
 
 @entry_point
@@ -43,9 +57,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = load_config(*arguments.config, overrides=arguments.set)
 
     # TensorFlow takes seconds to import: mistakes in the configuration are reported before.
-    from mim_tf.training.loop import resume, start
+    from mim_tf.training import dry_run, hooks, loop
 
-    run = resume(path) if config is None else start(path, config)
+    if config is not None and arguments.dry_run:
+        print(dry_run.dry_run(config), end="")
+        return 0
+    curves = path / "tensorboard"
+    if arguments.tensorboard:
+        print(f"TensorBoard: {hooks.serve_tensorboard(curves)}", file=sys.stderr)
+    profile = hooks.Profile(curves)
+    watching = hooks.Hooks(before_step=profile) if arguments.profile else hooks.NO_HOOKS
+    run = loop.resume(path, watching) if config is None else loop.start(path, config, watching)
+    profile.end()
     print(run.path)
     return 0
 

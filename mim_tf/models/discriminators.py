@@ -12,7 +12,7 @@ from keras import ops
 
 from mim_tf.config import ModelConfig
 from mim_tf.models.encoders import TextEncoder, word_mask
-from mim_tf.models.layers import activate, conv
+from mim_tf.models.layers import activate, computing_in, conv
 from mim_tf.text import WordVectors
 
 
@@ -33,12 +33,12 @@ class Trunk(keras.Model):
         self.out = keras.layers.Dense(features)
 
     def call(self, picture, training=False):
-        """``picture`` [B, S, S, 3] -> [B, K]."""
+        """``picture`` [B, S, S, 3] -> [B, K] in float32."""
         x = picture
         for layer in self.convolutions:
             x = activate(layer(x))
         flat = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
-        return self.out(flat)
+        return ops.cast(self.out(flat), "float32")
 
 
 class D_I(keras.Model):  # noqa: N801 - the paper's name
@@ -47,11 +47,13 @@ class D_I(keras.Model):  # noqa: N801 - the paper's name
     Args:
         model: ``discriminator_channels``.
         size: S.
+        precision: of f, see :func:`mim_tf.models.layers.computing_in`.
     """
 
-    def __init__(self, model: ModelConfig, size: int, **kwargs) -> None:
+    def __init__(self, model: ModelConfig, size: int, precision: str = "float32", **kwargs) -> None:
         super().__init__(**kwargs)
-        self.f = Trunk(size, model.discriminator_channels, 1)
+        with computing_in(precision):
+            self.f = Trunk(size, model.discriminator_channels, 1)
 
     def call(self, picture, training=False):
         """``picture`` [B, S, S, 3] -> logit [B]."""
@@ -67,6 +69,7 @@ class D_T(keras.Model):  # noqa: N801 - the paper's name
         model: ``discriminator_channels``, and what the text encoder takes.
         size: S.
         vocabulary_size, vectors: as for :class:`TextEncoder`.
+        precision: of f; captions and logarithms are float32 in every one.
     """
 
     def __init__(
@@ -75,10 +78,12 @@ class D_T(keras.Model):  # noqa: N801 - the paper's name
         size: int,
         vocabulary_size: int,
         vectors: WordVectors | None = None,
+        precision: str = "float32",
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        self.f = Trunk(size, model.discriminator_channels, model.text_dim)
+        with computing_in(precision):
+            self.f = Trunk(size, model.discriminator_channels, model.text_dim)
         self.text_encoder = TextEncoder(model, vocabulary_size, vectors)
         self.w = keras.layers.Dense(model.text_dim, name="W")
         self.b = keras.layers.Dense(1, name="b")

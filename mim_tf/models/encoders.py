@@ -156,7 +156,7 @@ class VGGEncoder(keras.Model):
         # Split and concatenate to reverse the channels: TFLite's GPU delegate cannot run a flip.
         red, green, blue = ops.split(from_signed(picture), 3, axis=-1)
         blue_green_red = ops.concatenate([blue, green, red], axis=-1)
-        means = ops.convert_to_tensor(_VGG_MEANS, "float32")
+        means = ops.convert_to_tensor(_VGG_MEANS, blue_green_red.dtype)
         return self.features(blue_green_red - means, training=False)
 
 
@@ -185,7 +185,7 @@ class ImageEncoder(keras.Model):
             self.channels = model.channels
 
     def call(self, inputs, training=False):
-        """Features of both.
+        """Features of both, float32 in every precision.
 
         Args:
             inputs: ``picture`` [B, H, W, 3] in [-1, 1] and ``structure``, its boundary
@@ -201,10 +201,10 @@ class ImageEncoder(keras.Model):
         """``v_b`` alone."""
         if self.frozen:
             return self.texture(ops.concatenate([structure * 2 - 1] * 3, axis=-1))
-        return self.of_structure(structure, training=training)
+        return ops.cast(self.of_structure(structure, training=training), "float32")
 
     def texture(self, picture, training=False):
         """``v_i`` alone."""
         if self.frozen:
-            return self.vgg(picture) * self.scale
-        return self.of_picture(picture, training=training)
+            return ops.cast(self.vgg(picture), "float32") * self.scale
+        return ops.cast(self.of_picture(picture, training=training), "float32")

@@ -58,7 +58,8 @@ class FIR(keras.Model):
                 [B, F, F, 1] and ``logit`` [B, N, M, 1] or None.
 
         Returns:
-            ``logit`` of alpha [B, F, F, 1] (None without TLU) and ``drawn`` [B, F, F, 3].
+            ``logit`` of alpha [B, F, F, 1] (None without TLU) and ``drawn`` [B, F, F, 3], in
+            float32.
         """
         v_u, logit = inputs["v_u"], inputs["logit"]
         h_f = self.texture(v_u, inputs["h_hat"], inputs["mask"])
@@ -71,7 +72,8 @@ class FIR(keras.Model):
             logit = resize(logit, self.size)
             if self.refine is not None:
                 logit = logit + self.refine(x)
-        return {"logit": logit, "drawn": drawn}
+            logit = ops.cast(logit, "float32")
+        return {"logit": logit, "drawn": ops.cast(drawn, "float32")}
 
     def texture(self, v_u, h_hat, mask):
         """Eq. 10: ``v_u`` [B, C, C, l], ``h_hat`` [B, T, l], ``mask`` [B, T] -> ``h^f``

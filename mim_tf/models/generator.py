@@ -14,7 +14,7 @@ from mim_tf.models.boundary import boundary_image
 from mim_tf.models.encoders import ImageEncoder, TextEncoder, word_mask
 from mim_tf.models.fir import FIR
 from mim_tf.models.icm import ICM
-from mim_tf.models.layers import masked_mean, resize
+from mim_tf.models.layers import computing_in, masked_mean, resize
 from mim_tf.models.mtfg import MTFG
 from mim_tf.text import WordVectors
 
@@ -32,6 +32,9 @@ class Generator(keras.Model):
             Others: see :class:`ICM` and :class:`FIR`.
         vocabulary_size: number of token ids.
         vectors: pretrained word embeddings, if there are any.
+        precision: of Enc, ICM and FIR, which do almost all of the work, see
+            :func:`mim_tf.models.layers.computing_in`. Text, the memory and all that leaves the
+            networks are float32 in every one.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Generator(keras.Model):
         deviations: Deviations,
         vocabulary_size: int,
         vectors: WordVectors | None = None,
+        precision: str = "float32",
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -47,11 +51,13 @@ class Generator(keras.Model):
         self.coarse_size, self.fine_size = model.coarse_size, model.fine_size
         self.compose = deviations.compose and model.tlu
         self.text_encoder = TextEncoder(model, vocabulary_size, vectors)
-        self.enc = ImageEncoder(model)
+        with computing_in(precision):
+            self.enc = ImageEncoder(model)
         channels = self.enc.channels
         self.mtfg = MTFG(model, channels)
-        self.icm = ICM(model, deviations, channels)
-        self.fir = FIR(model, deviations, channels) if model.fine else None
+        with computing_in(precision):
+            self.icm = ICM(model, deviations, channels)
+            self.fir = FIR(model, deviations, channels) if model.fine else None
 
     def encode_text(self, tokens, training=False):
         """``tokens`` [B, T] -> ``h_hat`` [B, T, l], ``attention`` [B, T, n], ``mask`` [B, T]."""
@@ -128,10 +134,14 @@ class Generator(keras.Model):
 
 
 def make_generator(
-    config: Config, vocabulary_size: int, vectors: WordVectors | None = None
+    config: Config,
+    vocabulary_size: int,
+    vectors: WordVectors | None = None,
+    precision: str = "float32",
 ) -> Generator:
-    """A built generator, all of whose weights exist, as the configuration asks for."""
-    generator = Generator(config.model, config.deviations, vocabulary_size, vectors)
+    """A built generator, all of whose weights exist, as the configuration asks for; only training
+    asks for another precision."""
+    generator = Generator(config.model, config.deviations, vocabulary_size, vectors, precision)
     size = config.model.fine_size
     generator(
         {

@@ -129,7 +129,7 @@ class ICM(keras.Model):
 
         Returns:
             ``v_u`` [B, C, C, l], ``logit`` of alpha [B, N, M, 1] (None without TLU) and the drawn
-            picture ``drawn`` [B, C, C, 3].
+            picture ``drawn`` [B, C, C, 3]; the last two in float32.
         """
         h_bar = inputs["h_bar"]
         # Eq. 5 as two projections: W_r [v^b, h-] = W_v v^b + W_h h-.
@@ -144,7 +144,8 @@ class ICM(keras.Model):
         v_u = resize(fused, self.size)  # Eq. 7
         x = self.decode_mid(self.decode_in(activate(v_u)))
         drawn = ops.tanh(self.decode_out(activate(x)))  # Eq. 8
-        return {"v_u": v_u, "logit": logit, "drawn": drawn}
+        logit = None if logit is None else ops.cast(logit, "float32")
+        return {"v_u": v_u, "logit": logit, "drawn": ops.cast(drawn, "float32")}
 
     def texture(self, inputs):
         """What Eq. 5 takes for the caption's texture, from ``inputs`` as in :meth:`call`.

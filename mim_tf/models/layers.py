@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 from keras import ops
+
+
+@contextlib.contextmanager
+def computing_in(precision: str) -> Iterator[None]:
+    """Layers that are made while this context is open compute in a Keras policy, ``float32`` or
+    ``mixed_bfloat16``; their weights are float32 in either."""
+    earlier = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(earlier)
 
 
 def conv(filters: int, kernel: int = 3, strides: int = 1, **kwargs) -> keras.layers.Conv2D:
@@ -61,8 +76,8 @@ class Norm(keras.layers.Layer):
         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
 
     def call(self, x):
-        mean = ops.mean(ops.square(x), axis=-1, keepdims=True)
-        return x * ops.rsqrt(mean + 1e-6) * self.scale
+        mean = ops.mean(ops.square(ops.cast(x, "float32")), axis=-1, keepdims=True)
+        return x * ops.cast(ops.rsqrt(mean + 1e-6), x.dtype) * self.scale
 
 
 class Residual(keras.layers.Layer):

@@ -22,15 +22,16 @@ from mim_tf.data.source import Source
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.locks import locked
-from mim_tf.pictures import tensor_pixels
 from mim_tf.run import Run
 from mim_tf.storage import remove_partial
 from mim_tf.training import stages, warm_up
 from mim_tf.training.checkpoints import Checkpoints
+from mim_tf.training.hooks import NO_HOOKS, Hooks
 from mim_tf.training.interruption import Interruption
 from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.samples import Samples
 from mim_tf.training.start import check_vocabulary, read_word_vectors, start_run
+from mim_tf.training.steps import step_graph
 from mim_tf.training.strategies import (
     any_worker,
     check_batch,
@@ -39,6 +40,7 @@ from mim_tf.training.strategies import (
     lost_peers_told,
     make_strategy,
     own_directory,
+    set_up,
     share_state,
 )
 
@@ -48,7 +50,7 @@ _IN_PROGRESS_BAR = (
 )  # fmt: skip
 
 
-def start(path: Path, config: Config) -> Run:
+def start(path: Path, config: Config, hooks: Hooks = NO_HOOKS) -> Run:
     """Train a new run at ``path`` on the source that ``config`` names; raises as :func:`train`
     and :func:`mim_tf.training.start.start_run`."""
     # Before all else: TensorFlow connects the workers only at its own start.
@@ -56,11 +58,11 @@ def start(path: Path, config: Config) -> Run:
     source = load_source(config, "train")
     with own_directory(path, strategy) as own:
         run = start_run(own, config, source)
-        train(run, source, strategy)
+        train(run, source, strategy, hooks)
     return run
 
 
-def resume(path: Path) -> Run:
+def resume(path: Path, hooks: Hooks = NO_HOOKS) -> Run:
     """Train the run at ``path`` to its end; raises as :func:`train` and
     :func:`mim_tf.training.start.check_vocabulary`."""
     run = Run.open(path)
@@ -70,11 +72,16 @@ def resume(path: Path) -> Run:
     with own_directory(path, strategy) as own:
         if own != path:
             run = Run.create(own, run.config, run.vocabulary, source.ids)
-        train(run, source, strategy)
+        train(run, source, strategy, hooks)
     return run
 
 
-def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = None) -> None:
+def train(
+    run: Run,
+    source: Source,
+    strategy: tf.distribute.Strategy | None = None,
+    hooks: Hooks = NO_HOOKS,
+) -> None:
     """Train a run from its newest checkpoint, or from the start, to its end.
 
     Progress goes to stderr, the losses to ``log.jsonl`` and TensorBoard, sample grids to
@@ -83,6 +90,7 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
 
     Args:
         strategy: the devices; unless given, those of this machine.
+        hooks: what to call on the way.
 
     Raises:
         InterruptedBySignal: one of these signals came.
@@ -94,17 +102,16 @@ def train(run: Run, source: Source, strategy: tf.distribute.Strategy | None = No
     check_batch(run.config, strategy)
     with locked(run.path), lost_peers_told(strategy):
         remove_partial(run.path)
-        _train(run, source, strategy)
+        _train(run, source, strategy, hooks)
 
 
-def _train(run: Run, source: Source, strategy: tf.distribute.Strategy) -> None:
+def _train(run: Run, source: Source, strategy: tf.distribute.Strategy, hooks: Hooks) -> None:
     """:func:`train` of a run that no other process changes."""
     config = run.config
     steps = steps_after_warm_up(config, len(source))
 
-    # The same numbers on every run: resumed must equal unbroken, to the last bit.
     tf.keras.utils.set_random_seed(config.train.seed)
-    tf.config.experimental.enable_op_determinism()
+    exactness = "deterministic" if set_up(config.machine) else "not deterministic"
 
     # Model and data.
     vectors = read_word_vectors(config, run.vocabulary)
@@ -130,14 +137,14 @@ def _train(run: Run, source: Source, strategy: tf.distribute.Strategy) -> None:
     # The steps that are left.
     at_most = "at most " if state.in_warm_up else ""
     print(
-        f"{run.path}: steps {first + 1} to {at_most}{last} on {described(strategy)}",
+        f"{run.path}: steps {first + 1} to {at_most}{last} on {described(strategy)}, {exactness}",
         file=sys.stderr,
     )
     batches = strategy.distribute_datasets_from_function(
         lambda context: training_batches(sampler, first, last, context)
     )
     tokens = sampler.first_captions(_MEMORISED)
-    loop = _Loop(run, model, strategy, checkpoints, Samples(run, source, model), tokens)
+    loop = _Loop(run, model, strategy, checkpoints, Samples(run, source, model), tokens, hooks)
     try:
         with Interruption() as interruption:
             loop.run(batches, first, steps, len(source), interruption)
@@ -172,10 +179,11 @@ class _Loop:
         checkpoints: Checkpoints,
         samples: Samples,
         captions: np.ndarray,
+        hooks: Hooks,
     ) -> None:
         self.run_directory, self.model, self.state = run, model, model.state
         self.config, self.strategy, self.checkpoints = run.config, strategy, checkpoints
-        self.samples, self.captions = samples, captions
+        self.samples, self.captions, self.hooks = samples, captions, hooks
         self.writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
         self._graphs: dict[str, Callable] = {}
         self._values: dict[str, list[float]] = {}  # of each loss, since the last row of the log
@@ -200,6 +208,7 @@ class _Loop:
                     self._look_at_warm_up()
                 bar.total = last = self.state.warm_up_steps + steps
                 self.state.set_progress(step, steps)
+                self.hooks.before_step(step)
                 self._collect(self._step(batch, step))
                 step += 1
                 bar.update()
@@ -215,6 +224,8 @@ class _Loop:
                     break
             if told and interruption.signal is None:
                 raise UserError(f"another worker was told to stop, after step {step}")
+        except tf.errors.ResourceExhaustedError:
+            raise self._out_of_memory(step + 1) from None
         except tf.errors.InvalidArgumentError as error:
             raise self._not_finite(error, step + 1) from None
         finally:
@@ -268,21 +279,7 @@ class _Loop:
     def _graph(self, name: str, take_step: Callable, **options: bool) -> Callable:
         """The graph of a kind of step, traced once."""
         if name not in self._graphs:
-            strategy, state = self.strategy, self.state
-
-            def replica(batch):
-                signed = tensor_pixels.to_signed(batch["picture"])
-                return take_step({**batch, "picture": signed}, **options)
-
-            @tf.function
-            def step(batch):
-                logs = strategy.run(replica, args=(batch,))
-                mean = tf.distribute.ReduceOp.MEAN
-                logs = {key: strategy.reduce(mean, value, axis=None) for key, value in logs.items()}
-                state.after_step(logs.get("L_match"))
-                return logs
-
-            self._graphs[name] = step
+            self._graphs[name] = step_graph(self.model, self.strategy, take_step, **options)
         return self._graphs[name]
 
     # The log, the samples, the checkpoint.
@@ -298,6 +295,7 @@ class _Loop:
         rate = float(self.state.optimizer_of(step - 1).learning_rate.numpy())
         row: dict[str, Any] = {"step": step, "epoch": round(epoch, 4), "learning_rate": rate}
         self.run_directory.log(row | means)
+        self.hooks.on_log(step, {**row, **means})
         bar.set_postfix({key: f"{means[key]:.3f}" for key in _IN_PROGRESS_BAR if key in means})
         with self.writer.as_default(step):
             for name, value in means.items():
@@ -311,6 +309,13 @@ class _Loop:
     def _save(self, step: int) -> None:
         self.checkpoints.save(step)
         self.run_directory.save_generator(self.state.averaged)
+
+    def _out_of_memory(self, step: int) -> UserError:
+        share = self.config.train.batch_size // self.strategy.num_replicas_in_sync
+        return UserError(
+            f"out of memory at step {step}, with {share} pictures on each device: lower "
+            "train.batch_size, or use more devices; --dry-run estimates what a batch needs"
+        )
 
     def _not_finite(self, error: tf.errors.InvalidArgumentError, step: int) -> Exception:
         """One line for the user, if it was a loss or a gradient that is not finite."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from mim_tf.config import Config
 from mim_tf.text import WordVectors
-from mim_tf.training import stages
+from mim_tf.training import encoding, stages
 from mim_tf.training.state import TrainingState
 
 
@@ -46,7 +46,7 @@ class MIMNet(keras.Model):
         Returns:
             The losses under the paper's names, scalars of this replica.
         """
-        batch = self._static(batch)
+        batch = encoding.with_features(self.state, self._static(batch))
         logs = stages.reconstruction_step(self.state, batch, random_memory=adversary)
         if discriminate:
             logs |= stages.adversarial_step(self.state, batch, update_generator=adversary)
@@ -54,7 +54,9 @@ class MIMNet(keras.Model):
 
     def warm_up_step(self, batch):
         """The warm-up on a batch; returns as :meth:`train_step`."""
-        return stages.warm_up_step(self.state, self._static(batch))
+        return stages.warm_up_step(
+            self.state, encoding.with_features(self.state, self._static(batch))
+        )
 
     def _static(self, batch):
         """A batch whose size, this replica's share, is known to the graph."""

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from mim_tf.models.encoders import word_mask
 from mim_tf.models.layers import resize
+from mim_tf.training.encoding import encode_pictures, halves
 from mim_tf.training.losses import (
     L_I,
     L_T,
@@ -50,16 +51,10 @@ def warm_up_step(state: TrainingState, batch):
     """
     generator, losses = state.generator, Losses()
     with tf.GradientTape() as tape:
-        features = generator.encode_picture(batch["picture"], training=True)
-        own, negative = (
-            {
-                "h_hat": state.texture_projection(
-                    generator.text_encoder(batch[name], training=True)
-                ),
-                "mask": word_mask(batch[name]),
-            }
-            for name in ("tokens", "swapped")
-        )
+        features = encode_pictures(state, batch)
+        both = tf.concat([batch["tokens"], batch["swapped"]], axis=0)
+        h = generator.text_encoder(both, training=True)
+        own, negative = halves({"h_hat": state.texture_projection(h), "mask": word_mask(both)})
         captions = of_all_replicas(state, own)
         logits, hard_logits = gate_logits(state, features, captions, negative)
         levels = tf.reduce_mean(logits, axis=1, keepdims=True)
@@ -116,10 +111,10 @@ def reconstruction_step(state: TrainingState, batch, *, random_memory: bool = Tr
     generator, weights = state.generator, state.config.loss
     losses, deviations = Losses(), state.config.deviations
     with tf.GradientTape() as tape:
-        own = generator.encode_text(batch["tokens"], training=True)
-        features = generator.encode_picture(batch["picture"], training=True)
+        both = tf.concat([batch["tokens"], batch["swapped"]], axis=0)
+        own, negative = halves(generator.encode_text(both, training=True))
+        features = encode_pictures(state, batch)
         out = generator.draw(features, own["h_hat"], own["mask"], training=True)
-        negative = generator.encode_text(batch["swapped"], training=True)
         with tape.stop_recording():
             start = _recoloured(state, features, out, negative)
         if deviations.fuse and deviations.perturb:
@@ -272,7 +267,7 @@ def adversarial_step(state: TrainingState, batch, *, update_generator: bool = Tr
     losses, reality = Losses(), state.config.deviations.reality
     with tf.GradientTape() as tape:
         text = generator.encode_text(batch["mismatched"], training=True)
-        features = generator.encode_picture(batch["picture"], training=True)
+        features = encode_pictures(state, batch)
         out = generator.paint(features, text["h_hat"], text["mask"], training=True)
         fakes = out["images"]
         with tape.stop_recording():
@@ -299,12 +294,9 @@ def discriminator_step(state: TrainingState, batch, fakes):
         for stage in state.stages:
             fake = tf.stop_gradient(fakes[stage])
             real = resize(batch["picture"], fake.shape[1])
-            d_i = state.d_i[stage]
-            reality = L_D_reality(
-                d_i(real, training=True),
-                d_i(fake, training=True),
-                state.config.deviations.reality,
-            )
+            logits = state.d_i[stage](tf.concat([real, fake], axis=0), training=True)
+            real_logit, fake_logit = tf.split(logits, 2)
+            reality = L_D_reality(real_logit, fake_logit, state.config.deviations.reality)
             text = _text_loss(state, losses, stage, batch, real, fake)
             losses.add(f"L_D_{stage}", reality + text, weights[stage])
         total = losses.total(state.replicas)
@@ -316,8 +308,9 @@ def _text_loss(state: TrainingState, losses: Losses, stage: str, batch, real, fa
     """The text terms of Eq. 17 for one stage; logs how often D_T prefers the true caption."""
     deviations, d_t = state.config.deviations, state.d_t[stage]
     feature = d_t.f(real, training=True)
-    log_real = d_t.judge(feature, batch["tokens"], training=True)
-    log_false = d_t.judge(feature, batch["false"], training=True)
+    both = tf.concat([batch["tokens"], batch["false"]], axis=0)
+    judged = d_t.judge(tf.tile(feature, [2, 1]), both, training=True)
+    log_real, log_false = tf.split(judged, 2)
     losses.log(f"D_T_accuracy_{stage}", tf.cast(log_real > log_false, tf.float32))
     log_fake = None
     if deviations.D_T_fake:

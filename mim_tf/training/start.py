@@ -28,6 +28,20 @@ def read_word_vectors(config: Config, vocabulary: Vocabulary) -> WordVectors | N
     )
 
 
+def fit_to_words(config: Config, source: Source) -> tuple[Config, Vocabulary, WordVectors | None]:
+    """The configuration with the width of the word vectors, the vocabulary, and the vectors.
+
+    Raises:
+        UserError: the word vectors cannot be read.
+    """
+    vocabulary = build_vocabulary(source, config)
+    vectors = read_word_vectors(config, vocabulary)
+    if vectors is None:
+        return config, vocabulary, None
+    model = config.model.model_copy(update={"word_dim": vectors.table.shape[1]})
+    return config.model_copy(update={"model": model}), vocabulary, vectors
+
+
 def start_run(path: Path, config: Config, source: Source) -> Run:
     """Create the run directory: vocabulary from the captions, width of the word vectors, and the
     names of the training pictures in ``train.txt``.
@@ -36,15 +50,12 @@ def start_run(path: Path, config: Config, source: Source) -> Run:
         UserError: the directory already holds a run or cannot be written, or the word vectors
             cannot be read.
     """
-    vocabulary = build_vocabulary(source, config)
-    vectors = read_word_vectors(config, vocabulary)
+    config, vocabulary, vectors = fit_to_words(config, source)
     if vectors is not None:
         print(
             f"word vectors cover {vectors.share:.1%} of {len(vocabulary.words)} words",
             file=sys.stderr,
         )
-        model = config.model.model_copy(update={"word_dim": vectors.table.shape[1]})
-        config = config.model_copy(update={"model": model})
     return Run.create(path, config, vocabulary, source.ids)
 
 

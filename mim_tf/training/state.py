@@ -49,16 +49,18 @@ class TrainingState:
         self.config, self.replicas = config, replicas
         self.vocabulary_size, self.vectors = vocabulary_size, vectors
         model = config.model
-        self.generator = make_generator(config, vocabulary_size, vectors)
+        self.generator = make_generator(config, vocabulary_size, vectors, config.train.precision)
         self.averaged = make_generator(config, vocabulary_size)
         self.averaged.set_weights(self.generator.get_weights())
         self.averaged.trainable = False
         self.stages = ("coarse", "fine") if model.fine else ("coarse",)
         sizes = {"coarse": model.coarse_size, "fine": model.fine_size}
         self.sizes = {stage: sizes[stage] for stage in self.stages}
-        self.d_i = {stage: D_I(model, size) for stage, size in self.sizes.items()}
+        precision = config.train.precision
+        self.d_i = {stage: D_I(model, size, precision) for stage, size in self.sizes.items()}
         self.d_t = {
-            stage: D_T(model, size, vocabulary_size, vectors) for stage, size in self.sizes.items()
+            stage: D_T(model, size, vocabulary_size, vectors, precision)
+            for stage, size in self.sizes.items()
         }
         self._build_discriminators()
         # Both optimizers are built now, so that a checkpoint is complete from step 0.

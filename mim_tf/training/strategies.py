@@ -67,6 +67,22 @@ def _multi_worker(cluster: Cluster) -> tf.distribute.Strategy:
         ) from None
 
 
+def set_up(machine: MachineConfig) -> bool:
+    """Switch TensorFlow to deterministic operations and to XLA as the configuration asks.
+
+    Returns:
+        Whether operations are deterministic, so that a resumed run equals an unbroken one bit for
+        bit.
+    """
+    tf.config.optimizer.set_jit("autoclustering" if machine.xla else False)
+    deterministic = machine.deterministic
+    if deterministic is None:
+        deterministic = not tf.config.list_physical_devices("GPU")
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    return deterministic
+
+
 def _cluster_of(strategy: tf.distribute.Strategy):
     """The resolver of a strategy over several workers; None for one over a single machine."""
     resolver = strategy.cluster_resolver

@@ -11,7 +11,7 @@ from tiny import tiny_config
 
 from mim_tf.errors import UserError
 from mim_tf.training.clusters import Cluster, find_cluster
-from mim_tf.training.strategies import check_batch, described, is_chief, make_strategy
+from mim_tf.training.strategies import check_batch, described, is_chief, make_strategy, set_up
 
 WORKERS = ["a.example:2000", "b.example:2000"]
 
@@ -153,3 +153,19 @@ def test_a_batch_that_devices_cannot_share_is_refused():
     check_batch(tiny_config(), two)
     with pytest.raises(UserError, match="train.batch_size=5 cannot be shared by 2 devices"):
         check_batch(tiny_config(train={"batch_size": 5}), two)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "gpus", "expected"),
+    [(None, [], True), (None, ["GPU"], False), (True, ["GPU"], True), (False, [], False)],
+)
+def test_operations_are_deterministic_on_cpus_or_as_asked(monkeypatch, wanted, gpus, expected):
+    switched = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    monkeypatch.setattr(tf.config.optimizer, "set_jit", switched.append)
+    monkeypatch.setattr(
+        tf.config.experimental, "enable_op_determinism", lambda: switched.append("deterministic")
+    )
+    machine = tiny_config(machine={"deterministic": wanted, "xla": expected}).machine
+    assert set_up(machine) is expected
+    assert switched == (["autoclustering", "deterministic"] if expected else [False])

@@ -9,7 +9,8 @@ import tensorflow as tf
 from tiny import tiny_config
 
 from mim_tf.data.pipeline import CAPTIONS
-from mim_tf.training import losses, stages
+from mim_tf.training import costs, losses, stages
+from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.state import TrainingState
 from mim_tf.training.updates import update
 
@@ -181,6 +182,20 @@ def test_l_m_reaches_the_memory_through_d_i():
     before = values([state.generator.mtfg.memory])
     stages.reconstruction_step(state, batch())
     assert moved(before, [state.generator.mtfg.memory]) == [True]
+
+
+def test_a_frozen_enc_runs_once_for_both_stages():
+    sizes = {"encoder": "vgg16", "encoder_layer": "block1_conv2", "encoder_weights": "none"}
+    config = tiny_config(model={**sizes, "fine": False}, train={"batch_size": 2})
+    model = MIMNet(config, VOCABULARY)
+    graph = tf.function(model.train_step).get_concrete_function(batch(size=2)).graph
+    of_enc = [
+        operation
+        for operation in graph.get_operations()
+        if costs.part_of(operation) == "image_encoder" and costs.multiply_adds(operation, 1)
+    ]
+    assert len(of_enc) == 2 * 2  # two convolutions, on the picture and on its boundary
+    assert not any(map(costs.is_backward, of_enc))
 
 
 def test_the_average_follows_the_generator():

@@ -1,0 +1,37 @@
+"""A step as a graph: every replica's share of the batch, then what follows once for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from mim_tf.pictures import tensor_pixels
+from mim_tf.training.mimnet import MIMNet
+
+
+def step_graph(
+    model: MIMNet, strategy: tf.distribute.Strategy, take_step: Callable, **options: bool
+) -> Any:
+    """A function that takes one step on a batch of
+    :func:`mim_tf.data.pipeline.training_batches` and returns its losses, means over the global
+    batch; traced at its first call.
+
+    Args:
+        take_step: a method of ``model``, with its ``options``.
+    """
+
+    def replica(batch):
+        signed = tensor_pixels.to_signed(batch["picture"])
+        return take_step({**batch, "picture": signed}, **options)
+
+    @tf.function
+    def step(batch):
+        logs = strategy.run(replica, args=(batch,))
+        mean = tf.distribute.ReduceOp.MEAN
+        logs = {key: strategy.reduce(mean, value, axis=None) for key, value in logs.items()}
+        model.state.after_step(logs.get("L_match"))
+        return logs
+
+    return step
