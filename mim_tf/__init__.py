@@ -11,7 +11,9 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +32,15 @@ _HOMES = {
     "UserError": "mim_tf.errors",
     "load": "mim_tf.editor",
 }
+
+
+if any(
+    flag == "-m" and name.startswith(f"{__name__}.")
+    for flag, name in itertools.pairwise(sys.orig_argv)
+):
+    # The first imports of ``python -m mim_tf.train`` come before its ``main``, which would say in
+    # one line which package is missing.
+    sys.excepthook = importlib.import_module("mim_tf.errors").tell_missing_package
 
 
 def __getattr__(name: str) -> Any:

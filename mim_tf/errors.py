@@ -5,6 +5,7 @@ import functools
 import importlib.util
 import sys
 from collections.abc import Callable
+from types import TracebackType
 from typing import ParamSpec
 
 EXIT_USER_ERROR = 1
@@ -73,6 +74,17 @@ def explain_missing_package(error: ModuleNotFoundError) -> Exception:
     if extra == "train":
         name = "TensorFlow" if importlib.util.find_spec("tensorflow") is None else name
     return UserError(f'this needs {name}: pip install "mim-tf[{extra}]"')
+
+
+def tell_missing_package(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """A hook for exceptions that nothing catches: one line where a package is missing."""
+    explained = explain_missing_package(error) if isinstance(error, ModuleNotFoundError) else error
+    if explained is error:
+        sys.__excepthook__(kind, error, traceback)
+    else:
+        print(f"error: {explained}", file=sys.stderr)
 
 
 def entry_point(main: Callable[Arguments, int]) -> Callable[Arguments, int]:

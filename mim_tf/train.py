@@ -67,9 +67,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"TensorBoard: {hooks.serve_tensorboard(curves)}", file=sys.stderr)
     profile = hooks.Profile(curves)
     watching = hooks.Hooks(before_step=profile) if arguments.profile else hooks.NO_HOOKS
-    run = loop.resume(path, watching) if config is None else loop.start(path, config, watching)
-    profile.end()
-    print(run.path)
+    try:
+        if config is None:
+            loop.resume(path, watching)
+        else:
+            loop.start(path, config, watching)
+    finally:
+        profile.end()
+    print(path)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -205,3 +206,15 @@ def test_version_and_unknown_commands(capsys):
 
 def test_what_ships_is_found():
     assert (CONFIGS / "birds.yaml").is_file() and (PRESETS / "birds-64").is_dir()
+
+
+def test_a_command_run_as_a_module_says_in_one_line_which_package_is_missing(tmp_path):
+    """Its first imports come before what reports mistakes."""
+    (tmp_path / "pydantic.py").write_text("raise ModuleNotFoundError(name='pydantic')")
+    path = os.pathsep.join([str(tmp_path), str(Path(mim_tf.__file__).parents[1])])
+    done = subprocess.run(
+        [sys.executable, "-m", "mim_tf.train", "--config", "birds.yaml"],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == 'error: this needs pydantic: pip install "mim-tf[train]"\n'

@@ -19,7 +19,7 @@ from mim_tf.training.loop import steps_after_warm_up
 from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.start import fit_to_words
 from mim_tf.training.steps import step_graph
-from mim_tf.training.strategies import check_batch, described, make_strategy
+from mim_tf.training.strategies import check_batch, described, make_strategy, out_of_memory
 
 _MEASURED = 3  # steps of each kind
 _GIGA = 1e9
@@ -57,10 +57,13 @@ def dry_run(config: Config) -> str:
     with strategy.scope():
         model = MIMNet(config, len(vocabulary), strategy.num_replicas_in_sync, vectors)
     sampler = Sampler(source, vocabulary, config)
-    kinds = {
-        name: _measured(model, strategy, sampler, share, take_step, options)
-        for name, (share, take_step, options) in _kinds(config, model).items()
-    }
+    try:
+        kinds = {
+            name: _measured(model, strategy, sampler, share, take_step, options)
+            for name, (share, take_step, options) in _kinds(config, model).items()
+        }
+    except tf.errors.ResourceExhaustedError:
+        raise out_of_memory(config, strategy) from None
     lines = [
         f"devices: {described(strategy)}",
         f"training pictures: {len(source)}, vocabulary: {len(vocabulary)} ids",

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorboard import program
 
 _FIRST, _COUNT = 5, 5  # the steps of a profile: after all graphs are traced
 
@@ -66,6 +65,8 @@ def serve_tensorboard(folder: Path) -> str:
     Returns:
         The address.
     """
+    from tensorboard import program  # it takes a second, and few ask for it
+
     board = program.TensorBoard()
     board.configure(argv=[None, "--logdir", str(folder)])
     return board.launch()

@@ -39,6 +39,7 @@ from mim_tf.training.strategies import (
     has_peers,
     lost_peers_told,
     make_strategy,
+    out_of_memory,
     own_directory,
     set_up,
     share_state,
@@ -225,7 +226,7 @@ class _Loop:
             if told and interruption.signal is None:
                 raise UserError(f"another worker was told to stop, after step {step}")
         except tf.errors.ResourceExhaustedError:
-            raise self._out_of_memory(step + 1) from None
+            raise out_of_memory(self.config, self.strategy) from None
         except tf.errors.InvalidArgumentError as error:
             raise self._not_finite(error, step + 1) from None
         finally:
@@ -309,13 +310,6 @@ class _Loop:
     def _save(self, step: int) -> None:
         self.checkpoints.save(step)
         self.run_directory.save_generator(self.state.averaged)
-
-    def _out_of_memory(self, step: int) -> UserError:
-        share = self.config.train.batch_size // self.strategy.num_replicas_in_sync
-        return UserError(
-            f"out of memory at step {step}, with {share} pictures on each device: lower "
-            "train.batch_size, or use more devices; --dry-run estimates what a batch needs"
-        )
 
     def _not_finite(self, error: tf.errors.InvalidArgumentError, step: int) -> Exception:
         """One line for the user, if it was a loss or a gradient that is not finite."""

@@ -121,6 +121,15 @@ def check_batch(config: Config, strategy: tf.distribute.Strategy) -> None:
         raise UserError(f"train.batch_size={batch} cannot be shared by {replicas} devices")
 
 
+def out_of_memory(config: Config, strategy: tf.distribute.Strategy) -> UserError:
+    """What to do when a batch needs more memory than there is."""
+    share = config.train.batch_size // strategy.num_replicas_in_sync
+    return UserError(
+        f"out of memory with {share} pictures on each device: lower train.batch_size, use more "
+        "devices, or train.precision=mixed_bfloat16; --dry-run estimates what a batch needs"
+    )
+
+
 @contextlib.contextmanager
 def own_directory(path: Path, strategy: tf.distribute.Strategy) -> Iterator[Path]:
     """Where this process writes: the chief, and whoever is alone, to ``path``; the others to a

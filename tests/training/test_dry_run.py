@@ -84,7 +84,7 @@ def test_out_of_memory_is_one_line(tmp_path, monkeypatch):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
 
     monkeypatch.setattr(loop._Loop, "_step", too_much)
-    with pytest.raises(UserError, match="out of memory at step 1, with 4 pictures on each device"):
+    with pytest.raises(UserError, match="out of memory with 4 pictures on each device: lower"):
         loop.start(tmp_path / "run", tiny_config())
 
 
