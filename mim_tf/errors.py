@@ -1,6 +1,7 @@
 """Mistakes of the user's, and how every command reports them."""
 
 import contextlib
+import errno
 import functools
 import importlib.util
 import sys
@@ -104,6 +105,10 @@ def entry_point(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
             print(f"error: {error}", file=sys.stderr)
             return EXIT_USER_ERROR
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                place = error.filename or "a file"
+                print(f"error: {place}: {error.strerror}; make room", file=sys.stderr)
+                return EXIT_USER_ERROR
             if error.filename is None:
                 raise
             reason = error.strerror or type(error).__name__

@@ -11,6 +11,7 @@ from mim_tf.errors import UserError
 CONFIG = "config.yaml"
 VOCABULARY = "vocabulary.json"
 PICTURES = "train.txt"
+LOG = "log.jsonl"
 WEIGHTS = "generator.weights.h5"
 LITERT = "litert"
 """Folder of the LiteRT files that ``export.tflite`` writes, inside a run's or preset's folder."""

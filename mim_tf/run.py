@@ -18,8 +18,8 @@ from mim_tf.errors import UserError
 from mim_tf.locks import locked
 from mim_tf.models.generator import Generator, make_generator
 from mim_tf.models.weights import load_weights, save_weights
-from mim_tf.places import CONFIG, PICTURES, VOCABULARY, WEIGHTS, find_model
-from mim_tf.storage import replace_text
+from mim_tf.places import CONFIG, LOG, PICTURES, VOCABULARY, WEIGHTS, find_model
+from mim_tf.storage import check_room, replace_text
 from mim_tf.stored_config import dump_config, load_sealed, seal
 from mim_tf.text import Vocabulary
 
@@ -150,25 +150,46 @@ class Run:
     # The log.
 
     def log(self, row: dict[str, Any]) -> None:
-        """Append one JSON line to ``log.jsonl``."""
-        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        """Append one JSON line to ``log.jsonl``.
+
+        Raises:
+            UserError: there is no room for it.
+        """
+        file = self.path / LOG
+        check_room(file, 0, "go on with --resume")
+        with file.open("a", encoding="utf-8") as opened:
+            opened.write(json.dumps(row) + "\n")
 
     def _logged_step(self) -> int:
         """The step of the last whole row of the log; 0 where there is none."""
-        file = self.path / "log.jsonl"
+        file = self.path / LOG
         lines = file.read_text("utf-8", errors="replace").splitlines() if file.exists() else []
         for line in reversed(lines):
             try:
                 return int(json.loads(line)["step"])
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue  # a row that was cut off when the process was killed
         return 0
 
     def trim_log(self, step: int) -> None:
-        """Drop the rows after ``step``: a resumed run will write them again."""
-        file = self.path / "log.jsonl"
-        if file.exists():
-            rows = file.read_text("utf-8").splitlines(keepends=True)
-            kept = [row for row in rows if row.endswith("\n") and json.loads(row)["step"] <= step]
-            replace_text(file, "".join(kept))
+        """Drop the rows after ``step``: a resumed run will write them again.
+
+        Raises:
+            UserError: a row is damaged.
+        """
+        file = self.path / LOG
+        if not file.exists():
+            return
+        kept = []
+        lines = file.read_bytes().splitlines(keepends=True)
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()  # cut off when the process was killed
+        for number, line in enumerate(lines, start=1):
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line.decode("utf-8"))
+            except (ValueError, KeyError, TypeError, RecursionError):
+                raise UserError(
+                    f"{file}, line {number}: no row of a log; put it right, or delete the line"
+                ) from None
+        replace_text(file, "".join(kept))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from mim_tf.errors import UserError
+
+# Besides what is asked for: a row of the log, a file of names, what the file system itself needs.
+_SPARE = 1_000_000
 
 
 @contextlib.contextmanager
@@ -27,9 +31,9 @@ def replacing_file(path: Path) -> Iterator[Path]:
     temporary = _beside(path)
     try:
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         temporary.replace(path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -65,7 +69,7 @@ def replacing_folder(
             raise FileExistsError(17, "another process has made it in the meantime", str(path))
         elif not path.exists():
             temporary.rename(path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -74,6 +78,36 @@ def replace_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8, whole or not at all."""
     with replacing_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def check_room(file: Path, needed: int, remedy: str) -> None:
+    """Refuse to write a file for which its disk has too little room.
+
+    Args:
+        file: to be written, in a folder that exists.
+        needed: bytes.
+        remedy: what to do once there is room, for the error.
+
+    Raises:
+        UserError: naming the file and both sizes.
+    """
+    free = shutil.disk_usage(file.parent).free
+    if free < needed + _SPARE:
+        raise UserError(
+            f"{file}: needs {_megabytes(needed + _SPARE)}, {_megabytes(free)} are free; make room "
+            f"and {remedy}"
+        )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a write failed because the disk, or the user's share of it, is full."""
+    return (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or (
+        "No space left on device" in str(error) or "Disk quota exceeded" in str(error)
+    )
 
 
 def remove_partial(folder: Path) -> None:
@@ -93,13 +127,13 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".partial.{secrets.token_hex(8)}.{path.name[-32:]}")
 
 
-def _flush(file: Path) -> None:
+def flush(file: Path) -> None:
     """Wait until a file's content is on the disk, not only in the system's memory."""
     with file.open("rb+") as opened:
         os.fsync(opened.fileno())
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """The same for the names in a folder; Windows has no such call, and needs none."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)

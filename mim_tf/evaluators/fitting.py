@@ -15,7 +15,9 @@ from tqdm import tqdm
 
 from mim_tf.errors import UserError
 from mim_tf.evaluators.config import PretrainConfig
-from mim_tf.evaluators.folder import CONFIG
+from mim_tf.places import LOG
+from mim_tf.training.checkpoints import FOLDER, Checkpoints
+from mim_tf.training.interruption import Interruption
 
 _LOG_EVERY = 50  # steps
 
@@ -44,7 +46,7 @@ class Recipe:
 def fit(recipe: Recipe, path: Path, config: PretrainConfig) -> None:
     """Train from the newest checkpoint, or from the start, to the end.
 
-    Interrupted, it leaves a checkpoint of the last whole step.
+    SIGINT, SIGTERM and SIGHUP let it end its step and save a checkpoint first.
 
     Args:
         recipe: what is trained.
@@ -52,13 +54,15 @@ def fit(recipe: Recipe, path: Path, config: PretrainConfig) -> None:
         config: of the evaluators; its seed and ``machine.checkpoint_every`` are used here.
 
     Raises:
-        UserError: a loss that is not finite, or a checkpoint of another configuration.
+        InterruptedBySignal: one of these signals came.
+        UserError: a loss that is not finite, a checkpoint of another configuration, checkpoints of
+            which none is whole, a full disk.
     """
     rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, max(recipe.steps, 1))
     optimizer = keras.optimizers.Adam(rate, beta_1=0.5, clipnorm=1.0)
     optimizer.build(recipe.network.trainable_variables)
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    manager = _checkpoints(recipe, optimizer, step, path)
+    checkpoints = _checkpoints(recipe, optimizer, step, path)
     first = int(step.numpy())
     if first >= recipe.steps:
         return
@@ -66,7 +70,7 @@ def fit(recipe: Recipe, path: Path, config: PretrainConfig) -> None:
     bar = tqdm(
         total=recipe.steps, initial=first, desc=recipe.name, dynamic_ncols=True, file=sys.stderr
     )
-    try:
+    with Interruption() as interruption, bar:
         for done in range(first + 1, recipe.steps + 1):
             rng = np.random.default_rng([config.seed, done - 1])
             losses = {key: float(loss) for key, loss in update(*recipe.batch(rng)).items()}
@@ -80,18 +84,17 @@ def fit(recipe: Recipe, path: Path, config: PretrainConfig) -> None:
             if done % _LOG_EVERY == 0 or last:
                 bar.set_postfix({key: f"{loss:.3f}" for key, loss in losses.items()})
                 _log(path, {"evaluator": recipe.name, "step": done, **losses})
-            if done % config.machine.checkpoint_every == 0 or last:
-                manager.save(checkpoint_number=done)
-    except KeyboardInterrupt:
-        manager.save(checkpoint_number=int(step.numpy()))
-        raise
-    finally:
-        bar.close()
+            stops = last or interruption.signal is not None
+            if done % config.machine.checkpoint_every == 0 or stops:
+                checkpoints.save(done)
+            if stops:
+                break
+    interruption.raise_if_signalled()
 
 
 def _checkpoints(
     recipe: Recipe, optimizer: keras.Optimizer, step: tf.Variable, path: Path
-) -> tf.train.CheckpointManager:
+) -> Checkpoints:
     """The checkpoints of a recipe; the newest, if there is one, is restored."""
     # Variables are given in plain lists, because TensorFlow's own search of a Keras object misses
     # the variables that it keeps in lists.
@@ -100,18 +103,8 @@ def _checkpoints(
         network=[variable.value for variable in recipe.network.variables],
         optimizer=[variable.value for variable in optimizer.variables],
     )
-    manager = tf.train.CheckpointManager(
-        checkpoint, str(path / "checkpoints" / recipe.name), max_to_keep=1, checkpoint_name="step"
-    )
-    newest = manager.latest_checkpoint
-    if newest is not None:
-        try:
-            checkpoint.restore(newest).assert_consumed()
-        except (AssertionError, ValueError, tf.errors.OpError):
-            raise UserError(
-                f"{newest} does not fit {path / CONFIG}; start in another directory"
-            ) from None
-    return manager
+    trained = (path / f"{recipe.name}.weights.h5").exists()
+    return Checkpoints(path / FOLDER / recipe.name, checkpoint, keep=1, trained=trained)
 
 
 def _update_function(recipe: Recipe, optimizer: keras.Optimizer, step: tf.Variable) -> Callable:
@@ -133,5 +126,5 @@ def _update_function(recipe: Recipe, optimizer: keras.Optimizer, step: tf.Variab
 
 def _log(path: Path, row: dict[str, object]) -> None:
     """Append a JSON line to ``log.jsonl``."""
-    with (path / "log.jsonl").open("a", encoding="utf-8") as file:
+    with (path / LOG).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")

@@ -32,6 +32,7 @@ from mim_tf.evaluators.folder import (
     SCORES,
     VOCABULARY,
 )
+from mim_tf.locks import locked
 from mim_tf.models.weights import save_weights
 from mim_tf.pictures.pixels import to_signed
 from mim_tf.storage import replace_text
@@ -72,6 +73,12 @@ def pretrain(path: Path) -> dict[str, float]:
         ``balanced_accuracy``.
     """
     config = evaluators.read_config(path)
+    with locked(path):
+        return _pretrain(path, config)
+
+
+def _pretrain(path: Path, config: PretrainConfig) -> dict[str, float]:
+    """:func:`pretrain` of a directory that no other process changes."""
     # These are written anew from the checkpoints; it may have stopped before their checksums.
     written = (CLASSES, DAMSM_WEIGHTS, CLASSIFIER_WEIGHTS)
     seal(path, config, [VOCABULARY, *(name for name in written if (path / name).is_file())])

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from mim_tf.errors import UserError
-from mim_tf.storage import replacing_file
+from mim_tf.storage import check_room, replacing_file
 
 
 def save_weights(network: keras.Model, file: Path, rounded: bool = False) -> None:
@@ -18,7 +18,13 @@ def save_weights(network: keras.Model, file: Path, rounded: bool = False) -> Non
     Args:
         network, file: what to write, and where.
         rounded: to values that half precision has too, so that an export in float16 loses less.
+
+    Raises:
+        UserError: there is no room for them.
     """
+    # HDF5 crashes the process where the disk is full.
+    size = sum(int(np.prod(weight.shape)) * 4 for weight in network.weights)
+    check_room(file, 2 * size, "run the command again, training with --resume")
     with replacing_file(file) as temporary:
         network.save_weights(temporary)
         if rounded:

@@ -16,49 +16,76 @@ from pathlib import Path
 import tensorflow as tf
 
 from mim_tf.errors import UserError
-from mim_tf.run import Run
-from mim_tf.storage import replace_text
+from mim_tf.storage import check_room, flush, flush_folder, is_full, replace_text
 
 FOLDER = "checkpoints"
 _NAME = "step"
+_REMEDY = "go on with --resume"
 
 
 class Checkpoints:
-    """The checkpoints of one run; opening them restores the newest whole one.
+    """The checkpoints in a folder; opening them restores the newest whole one.
 
-    What was half saved when an earlier training was killed is removed.
+    What was half saved when an earlier training was killed is removed. TensorFlow's own
+    CheckpointManager is not used: it deletes an old checkpoint before the new one is on the disk.
 
     Args:
-        run: the run, which no other process trains.
+        folder: of a training that no other process goes on with.
         state: all that a checkpoint holds; it gets the values of the newest whole checkpoint,
             if there is any.
+        keep: how many of the newest stay.
+        trained: whether there must be one, because something else shows that it was trained.
 
     Raises:
-        UserError: the run has been trained, yet none of its checkpoints is whole; or the
-            checkpoint does not fit the model.
+        UserError: it has been trained, yet none of its checkpoints is whole; or the checkpoint
+            does not fit the model.
     """
 
-    def __init__(self, run: Run, state: tf.train.Checkpoint) -> None:
-        self.folder = run.path / FOLDER
+    def __init__(
+        self, folder: Path, state: tf.train.Checkpoint, keep: int, trained: bool = False
+    ) -> None:
+        self.folder, self.state, self._keep = folder, state, keep
         for unfinished in self.folder.glob(f"{_NAME}-*_temp"):
             shutil.rmtree(unfinished, ignore_errors=True)
-        newest = self._newest_whole(run)
-        # Made after the state file was written anew, which it reads.
-        self._manager = tf.train.CheckpointManager(
-            state,
-            str(self.folder),
-            max_to_keep=run.config.machine.keep_checkpoints,
-            checkpoint_name=_NAME,
-        )
+        self._saved: list[Path] = []  # in the order in which they will go
+        newest = self._newest_whole(trained)
+        # Part of every checkpoint that TensorFlow itself numbers; made by being asked for.
+        _ = state.save_counter
         if newest is not None:
-            _restore(state, newest, len(run.vocabulary))
+            _restore(state, newest)
+        variables = tf.train.TrackableView(state).descendants()
+        self._bytes = sum(
+            variable.shape.num_elements() * variable.dtype.size
+            for variable in variables
+            if isinstance(variable, tf.Variable)
+        )
 
     def save(self, step: int) -> None:
-        """Save the state after ``step`` steps; the oldest checkpoint beyond
-        ``machine.keep_checkpoints`` goes."""
-        self._manager.save(checkpoint_number=step)
+        """Save the state after ``step`` steps; when it is on the disk, the oldest checkpoint beyond
+        those to be kept goes.
 
-    def _newest_whole(self, run: Run) -> Path | None:
+        Raises:
+            UserError: there is no room for it, or it cannot be written; nothing of it is left.
+        """
+        prefix = self.folder / f"{_NAME}-{step}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        check_room(prefix, self._bytes, _REMEDY)
+        try:
+            self.state.write(str(prefix))
+        except tf.errors.OpError as error:
+            _remove(prefix)
+            if not is_full(error):
+                raise
+            raise UserError(f"{prefix}: the disk is full; make room and {_REMEDY}") from None
+        for file in self.folder.glob(f"{prefix.name}.*"):
+            flush(file)
+        flush_folder(self.folder)
+        self._saved = [saved for saved in self._saved if saved != prefix] + [prefix]
+        self._write_state_file(self._saved[-self._keep :])
+        while len(self._saved) > self._keep:
+            _remove(self._saved.pop(0))
+
+    def _newest_whole(self, trained: bool) -> Path | None:
         """The prefix of the newest checkpoint that can be read; None where training has not
         begun. Newer ones are named on stderr."""
         found = checkpoints_in(self.folder)
@@ -70,27 +97,28 @@ class Checkpoints:
             damaged[prefix] = damage
         whole = found[: len(found) - len(damaged)]
         if not whole:
-            self._refuse_to_start_anew(run, damaged)
+            self._refuse_to_start_anew(trained, damaged)
             (self.folder / "checkpoint").unlink(missing_ok=True)
             return None
         for prefix, damage in damaged.items():
             print(f"passed over {prefix}, which is damaged: {damage}", file=sys.stderr)
         # The damaged ones stand first, as if they were the oldest: they are deleted first.
-        self._write_state_file([*damaged, *whole])
+        self._saved = [*damaged, *whole]
+        self._write_state_file(self._saved)
         return whole[-1]
 
-    def _refuse_to_start_anew(self, run: Run, damaged: dict[Path, str]) -> None:
+    def _refuse_to_start_anew(self, trained: bool, damaged: dict[Path, str]) -> None:
         if damaged:
             newest, damage = next(iter(damaged.items()))
             others = f" (and {len(damaged) - 1} older ones)" if len(damaged) > 1 else ""
             found = f"{newest}{others} is damaged: {damage}"
-        elif run.was_trained():
+        elif trained:
             found = f"there is no step-N.index in {self.folder}"
         else:
             return
         raise UserError(
-            f"{run.path} has been trained, but has no whole checkpoint to go on from: {found}; "
-            "restore one from a copy, or start a new run in another directory with --run"
+            f"{self.folder.parent} has been trained, but has no whole checkpoint to go on from: "
+            f"{found}; restore one from a copy, or start a new run in another directory with --run"
         )
 
     def _write_state_file(self, prefixes: list[Path]) -> None:
@@ -137,11 +165,19 @@ def _index(prefix: Path) -> Path:
     return prefix.with_name(f"{prefix.name}.index")
 
 
-def _restore(state: tf.train.Checkpoint, prefix: Path, vocabulary_size: int) -> None:
+def _remove(prefix: Path) -> None:
+    """Remove all files of a checkpoint, its index first: what is left without it is none."""
+    _index(prefix).unlink(missing_ok=True)
+    for path in prefix.parent.glob(f"{prefix.name}.data-*"):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(prefix.with_name(f"{prefix.name}_temp"), ignore_errors=True)
+
+
+def _restore(state: tf.train.Checkpoint, prefix: Path) -> None:
     try:
         state.restore(str(prefix)).assert_consumed()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         raise UserError(
-            f"{prefix} does not fit this configuration and vocabulary ({vocabulary_size} ids): "
-            f"{str(error).splitlines()[0]}"
+            f"{prefix} does not fit the configuration and vocabulary beside it: "
+            f"{str(error).splitlines()[0][:200]}"
         ) from None

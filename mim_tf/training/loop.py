@@ -23,11 +23,12 @@ from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.locks import locked
 from mim_tf.run import Run
-from mim_tf.storage import remove_partial
-from mim_tf.training import stages, warm_up
-from mim_tf.training.checkpoints import Checkpoints
+from mim_tf.storage import is_full, remove_partial
+from mim_tf.training import inspection, stages, warm_up
+from mim_tf.training.checkpoints import FOLDER, Checkpoints
 from mim_tf.training.hooks import NO_HOOKS, Hooks
 from mim_tf.training.interruption import Interruption
+from mim_tf.training.means import Means
 from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.samples import Samples
 from mim_tf.training.start import check_vocabulary, read_word_vectors, start_run
@@ -121,8 +122,11 @@ def _train(run: Run, source: Source, strategy: tf.distribute.Strategy, hooks: Ho
     sampler = Sampler(source, run.vocabulary, config)
 
     # Where it stopped last time.
-    checkpoints = Checkpoints(run, model.state.checkpoint())
-    state = model.state
+    state, means = model.state, Means()
+    everything = state.checkpoint(means=means)
+    checkpoints = Checkpoints(
+        run.path / FOLDER, everything, config.machine.keep_checkpoints, run.was_trained()
+    )
     share_state(strategy, tf.nest.flatten(state.parts()))
     first = int(state.step.numpy())
     # The warm-up may end early: so many steps there are at most.
@@ -145,7 +149,9 @@ def _train(run: Run, source: Source, strategy: tf.distribute.Strategy, hooks: Ho
         lambda context: training_batches(sampler, first, last, context)
     )
     tokens = sampler.first_captions(_MEMORISED)
-    loop = _Loop(run, model, strategy, checkpoints, Samples(run, source, model), tokens, hooks)
+    loop = _Loop(
+        run, model, strategy, checkpoints, means, Samples(run, source, model), tokens, hooks
+    )
     try:
         with Interruption() as interruption:
             loop.run(batches, first, steps, len(source), interruption)
@@ -178,16 +184,16 @@ class _Loop:
         model: MIMNet,
         strategy: tf.distribute.Strategy,
         checkpoints: Checkpoints,
+        means: Means,
         samples: Samples,
         captions: np.ndarray,
         hooks: Hooks,
     ) -> None:
         self.run_directory, self.model, self.state = run, model, model.state
         self.config, self.strategy, self.checkpoints = run.config, strategy, checkpoints
-        self.samples, self.captions, self.hooks = samples, captions, hooks
+        self.means, self.samples, self.captions, self.hooks = means, samples, captions, hooks
         self.writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
         self._graphs: dict[str, Callable] = {}
-        self._values: dict[str, list[float]] = {}  # of each loss, since the last row of the log
 
     def run(
         self, batches, first: int, steps: int, pictures: int, interruption: Interruption
@@ -210,7 +216,7 @@ class _Loop:
                 bar.total = last = self.state.warm_up_steps + steps
                 self.state.set_progress(step, steps)
                 self.hooks.before_step(step)
-                self._collect(self._step(batch, step))
+                self.means.add(self._step(batch, step))
                 step += 1
                 bar.update()
                 if step % machine.log_every == 0 or step == last:
@@ -225,10 +231,10 @@ class _Loop:
                     break
             if told and interruption.signal is None:
                 raise UserError(f"another worker was told to stop, after step {step}")
-        except tf.errors.ResourceExhaustedError:
-            raise out_of_memory(self.config, self.strategy) from None
         except tf.errors.InvalidArgumentError as error:
-            raise self._not_finite(error, step + 1) from None
+            raise self._not_finite(error, step + 1, batch) from None
+        except (OSError, tf.errors.OpError) as error:
+            raise self._without_room(error) from None
         finally:
             bar.close()
             self.writer.close()
@@ -285,14 +291,9 @@ class _Loop:
 
     # The log, the samples, the checkpoint.
 
-    def _collect(self, logs: dict[str, tf.Tensor]) -> None:
-        for name, value in logs.items():
-            self._values.setdefault(name, []).append(float(value))
-
     def _log(self, step: int, epoch: float, bar: tqdm) -> None:
-        """Means since the last row; adversarial losses are absent from steps without them."""
-        means = {name: float(np.mean(values)) for name, values in self._values.items()}
-        self._values.clear()
+        """The means since the last row."""
+        means = self.means.take()
         rate = float(self.state.optimizer_of(step - 1).learning_rate.numpy())
         row: dict[str, Any] = {"step": step, "epoch": round(epoch, 4), "learning_rate": rate}
         self.run_directory.log(row | means)
@@ -311,12 +312,30 @@ class _Loop:
         self.checkpoints.save(step)
         self.run_directory.save_generator(self.state.averaged)
 
-    def _not_finite(self, error: tf.errors.InvalidArgumentError, step: int) -> Exception:
+    def _without_room(self, error: Exception) -> Exception:
+        """One line for the user, if a disk is full or a device's memory; else the error itself."""
+        if is_full(error):
+            return UserError(
+                f"{self.run_directory.path}: the disk is full; make room and go on with --resume, "
+                "from the newest checkpoint"
+            )
+        if isinstance(error, tf.errors.ResourceExhaustedError):
+            return out_of_memory(self.config, self.strategy)
+        return error
+
+    def _not_finite(self, error: tf.errors.InvalidArgumentError, step: int, batch) -> Exception:
         """One line for the user, if it was a loss or a gradient that is not finite."""
         found = re.search(r"(\w+) : Tensor had (NaN|Inf)", str(error))
         if found is None:
             return error
+        try:
+            kept = inspection.keep(
+                self.run_directory.path, step, batch, self.checkpoints.state, self.strategy
+            )
+            where = f"its batch and state are in {kept}"
+        except (OSError, tf.errors.OpError) as failed:
+            where = f"its batch could not be kept ({str(failed).splitlines()[0]})"
         return UserError(
-            f"{found[1]} is not finite at step {step}; nothing of that step was saved. "
-            "Train anew with a lower optimizer.learning_rate or weight of that loss"
+            f"{found[1]} is not finite at step {step}; {where}. Train anew with a lower "
+            "optimizer.learning_rate or weight of that loss; the newest checkpoint is as it was"
         )

@@ -211,6 +211,6 @@ class TrainingState:
         progress = {name: getattr(self, name) for name in ("step", "match_mean", "warm_up_end")}
         return progress | {name: [weight.value for weight in part] for name, part in parts.items()}
 
-    def checkpoint(self) -> tf.train.Checkpoint:
-        """All of :meth:`parts`."""
-        return tf.train.Checkpoint(**self.parts())
+    def checkpoint(self, **others) -> tf.train.Checkpoint:
+        """All of :meth:`parts`, and what else shall be in it."""
+        return tf.train.Checkpoint(**self.parts(), **others)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from mim_tf.errors import UserError
 from mim_tf.run import Run
+from mim_tf.training import checkpoints as module
 from mim_tf.training.checkpoints import Checkpoints, checkpoints_in, damage_of
 
 
@@ -19,7 +20,7 @@ class Training:
     def __init__(self, run: Run) -> None:
         self.run, self.folder = run, run.path / "checkpoints"
         step = tf.Variable(0)
-        checkpoints = Checkpoints(run, self.state(step))
+        checkpoints = self.open(step)
         for number in (2, 4):
             step.assign(number)
             checkpoints.save(number)
@@ -28,10 +29,13 @@ class Training:
     def state(step: tf.Variable) -> tf.train.Checkpoint:
         return tf.train.Checkpoint(step=step, weights=tf.Variable(tf.ones([1000])))
 
+    def open(self, step: tf.Variable) -> Checkpoints:
+        return Checkpoints(self.folder, self.state(step), 2, self.run.was_trained())
+
     def resumed(self) -> int:
         """The step at which training would go on."""
         step = tf.Variable(0)
-        Checkpoints(self.run, self.state(step))
+        self.open(step)
         return int(step)
 
 
@@ -87,10 +91,55 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(training, capsys, damage)
 
 def test_the_damaged_checkpoint_goes_before_a_whole_one(training):
     cut_data(training.folder)
-    checkpoints = Checkpoints(training.run, training.state(tf.Variable(0)))
+    checkpoints = training.open(tf.Variable(0))
     checkpoints.save(3)
     assert [prefix.name for prefix in checkpoints_in(training.folder)] == ["step-2", "step-3"]
     assert damage_of(training.folder / "step-2") is None
+
+
+def test_a_damaged_checkpoint_is_saved_anew_under_its_own_name(training):
+    cut_data(training.folder)
+    step = tf.Variable(0)
+    checkpoints = training.open(step)
+    step.assign(4)
+    checkpoints.save(4)
+    assert [prefix.name for prefix in checkpoints_in(training.folder)] == ["step-2", "step-4"]
+    assert training.resumed() == 4
+
+
+def test_no_old_checkpoint_goes_before_the_new_one_is_on_the_disk(training, monkeypatch):
+    on_disk, gone = [], []
+    monkeypatch.setattr(module, "flush", lambda file: on_disk.append(file.name))
+    monkeypatch.setattr(module, "_remove", lambda prefix: gone.append((prefix.name, [*on_disk])))
+    training.open(tf.Variable(0)).save(6)
+    [(name, before)] = gone
+    assert name == "step-2" and {"step-6.index", "step-6.data-00000-of-00001"} <= set(before)
+
+
+def test_without_room_nothing_is_written(training, monkeypatch):
+    before = sorted(path.name for path in training.folder.iterdir())
+    checkpoints = training.open(tf.Variable(0))
+    with monkeypatch.context() as full:
+        full.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+        with pytest.raises(UserError, match=r"step-6: needs 1\.0 MB, 0\.0 MB are free; make room"):
+            checkpoints.save(6)
+    assert sorted(path.name for path in training.folder.iterdir()) == before
+    assert training.resumed() == 4
+
+
+def test_a_disk_that_fills_up_during_a_save_leaves_the_last_checkpoint(training, monkeypatch):
+    checkpoints = training.open(tf.Variable(0))
+
+    def fill_up(prefix):
+        (training.folder / "step-6_temp").mkdir()
+        (training.folder / "step-6.data-00000-of-00001").write_bytes(b"half")
+        raise tf.errors.ResourceExhaustedError(None, None, f"{prefix}; No space left on device")
+
+    monkeypatch.setattr(checkpoints.state, "write", fill_up)
+    with pytest.raises(UserError, match="the disk is full"):
+        checkpoints.save(6)
+    assert not list(training.folder.glob("step-6*"))
+    assert training.resumed() == 4
 
 
 def test_no_whole_checkpoint_is_an_error(training):

@@ -93,6 +93,39 @@ def test_resumed_equals_unbroken(tiny_run, source, tmp_path, monkeypatch):
     assert rows(whole) == rows(run)
 
 
+def test_a_row_of_the_log_that_straddles_a_resume_is_that_of_an_unbroken_run(
+    source, tmp_path, monkeypatch
+):
+    config = tiny_config(machine={"log_every": 3})
+    whole, broken = (start_run(tmp_path / name, config, source) for name in ("whole", "broken"))
+    train(whole, source)
+    take_step = loop._Loop._step
+
+    def stop(self, batch, step):
+        if step == 2:  # saved after step 2, to be logged after step 3
+            raise KeyboardInterrupt
+        return take_step(self, batch, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Loop, "_step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(broken, source)
+    train(broken, source)
+    assert [row["step"] for row in rows(whole)] == [3, 4]
+    assert rows(whole) == rows(broken)
+
+
+def test_a_damaged_row_of_the_log_is_named_and_a_cut_one_dropped(random_run, tmp_path):
+    run = Run(tmp_path, random_run.config, random_run.vocabulary)
+    file = tmp_path / "log.jsonl"
+    file.write_text('{"step": 1}\n{"step": 2}\n{"step": 3, "L_p')
+    run.trim_log(1)
+    assert file.read_text() == '{"step": 1}\n'
+    file.write_bytes(b'{"step": 1}\n{"st\xff\n{"step": 3}\n')
+    with pytest.raises(UserError, match=r"log\.jsonl, line 2: no row"):
+        run.trim_log(1)
+
+
 def test_the_weights_file_holds_the_averaged_generator(tiny_run):
     run = Run.open(tiny_run)
     saved = state(run)
@@ -172,9 +205,16 @@ def test_a_loss_that_is_not_finite_stops_the_run(source, tmp_path, monkeypatch):
         weights.assign(weights * np.nan)
 
     monkeypatch.setattr(TrainingState, "__init__", spoiled)
-    with pytest.raises(UserError, match=r"L_rec\w* is not finite at step 1"):
+    with pytest.raises(UserError, match=r"L_rec\w* is not finite at step 1; .*not-finite/step-1"):
         train(run, source)
     assert not (run.path / "generator.weights.h5").exists()
+    kept = run.path / "not-finite" / "step-1"
+    with np.load(kept / "batch.npz") as batch:
+        assert batch["picture"].shape == (4, 32, 32, 3) and batch["tokens"].shape[0] == 4
+    values = tf.train.load_checkpoint(str(kept / "state"))
+    spoilt = [name for name in values.get_variable_to_shape_map() if name.startswith("generator/")
+              and not np.isfinite(values.get_tensor(name)).all()]  # fmt: skip
+    assert len(spoilt) == 1
 
 
 def test_bad_requests_are_one_line_and_exit_1(tiny_run, tmp_path, capsys):
