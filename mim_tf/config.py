@@ -9,9 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
-from mim_tf.config_fields import Count, Index, Section, Share, Weight, as_number
+from mim_tf.config_fields import (
+    Count,
+    EvenWidth,
+    FourfoldWidth,
+    Index,
+    Limit,
+    Section,
+    Share,
+    Weight,
+    Width,
+)  # fmt: skip
 from mim_tf.config_training import MachineConfig, OptimizerConfig, TrainConfig
 
 NO_DEVIATIONS = "none"  # as the value of a whole section: the paper taken literally
@@ -84,19 +94,15 @@ class ModelConfig(Section):
     encoder_weights: str = Field(
         "imagenet", description="VGG weights: imagenet, none, or the path of a weights file"
     )
-    channels: Annotated[int, Field(ge=4, multiple_of=4)] = Field(
-        64, description="l with the small encoder; VGG brings its own"
-    )
-    word_dim: Count = Field(64, description="word embedding; word vectors bring their own")
-    text_dim: Annotated[int, Field(ge=2, multiple_of=2)] = Field(128, description="d of h_i")
+    channels: FourfoldWidth = Field(64, description="l with the small encoder; VGG brings its own")
+    word_dim: Width = Field(64, description="word embedding; word vectors bring their own")
+    text_dim: EvenWidth = Field(128, description="d of h_i")
     memory: bool = Field(True, description="off: the paper's baseline without memory")
-    slots: Count = Field(64, description="n, the number of memories in Eq. 1")
+    slots: Width = Field(64, description="n, the number of memories in Eq. 1")
     tlu: bool = Field(True, description="off: alpha = 1/2 everywhere")
     fine: bool = Field(True, description="off: coarse stage only (Table 1, 'Ours 128')")
-    decoder_channels: Annotated[int, Field(ge=4, multiple_of=4)] = Field(
-        32, description="width of Dec_c and Dec_f"
-    )
-    discriminator_channels: Annotated[int, Field(ge=4, multiple_of=4)] = Field(
+    decoder_channels: FourfoldWidth = Field(32, description="width of Dec_c and Dec_f")
+    discriminator_channels: FourfoldWidth = Field(
         32, description="width of the first layer of D_I and D_T; each next is wider"
     )
 
@@ -232,7 +238,7 @@ class Deviations(Section):
     adversarial_every: Count = _deviation(
         1, paper=1, description="the adversarial stage takes part in every so many steps"
     )
-    clip_norm: Annotated[float, BeforeValidator(as_number), Field(gt=0)] | None = _deviation(
+    clip_norm: Limit | None = _deviation(
         1.0, paper=None, description="global norm at which gradients are clipped; null: never"
     )
     learning_rate_decay: bool = _deviation(

@@ -17,11 +17,24 @@ def as_number(value: Any) -> Any:
     return value
 
 
-Weight = Annotated[float, BeforeValidator(as_number), Field(ge=0)]
+# Every number has bounds: what lies outside is a slip of the keyboard, and would end much later in
+# an overflow or in memory that no machine has. `pytest tests/test_config.py` checks that.
+MOST_STEPS = 1_000_000_000
+WIDEST = 16_384
+"""Units of a layer, at most."""
+
+Weight = Annotated[float, BeforeValidator(as_number), Field(ge=0, le=1e6, allow_inf_nan=False)]
+Limit = Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1e6)]
 Rate = Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)]
 Share = Annotated[float, BeforeValidator(as_number), Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Index = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=MOST_STEPS)]
+Index = Annotated[int, Field(ge=0, le=MOST_STEPS)]
+# What NumPy and TensorFlow both take.
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Width = Annotated[int, Field(ge=1, le=WIDEST)]
+FourfoldWidth = Annotated[int, Field(ge=4, le=WIDEST, multiple_of=4)]
+EvenWidth = Annotated[int, Field(ge=2, le=WIDEST, multiple_of=2)]
+BatchSize = Annotated[int, Field(ge=2, le=WIDEST)]
 
 
 class Section(BaseModel):

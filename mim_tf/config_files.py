@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from mim_tf import yaml_text
 from mim_tf.config import NO_DEVIATIONS, Config, DataConfig, Deviations
 from mim_tf.config_fields import Section
 from mim_tf.data.sources import find_set, set_names
 from mim_tf.errors import UserError
 from mim_tf.places import CONFIGS
+from mim_tf.storage import read_plain
 
 # Keys of former versions and their present names. The configuration that a run or a preset keeps
 # may use either (:mod:`mim_tf.stored_config`); in a file or an override that a user gives, the
@@ -105,15 +107,15 @@ def load_kind(kind: type[Kind], *names: str | Path, overrides: Sequence[str] = (
     for override in overrides:
         _override(tree, override)
         spell_out(tree)
-    given = [str(path) for path in paths] + [f"--set {override}" for override in overrides]
+    given = [str(path) for path in paths] + [f"--set {_cut(override)}" for override in overrides]
     return parse_kind(kind, tree, " + ".join(given))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        tree = yaml_text.load(read_plain(path, 4 * yaml_text.MAX_LENGTH).decode("utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path} is not valid YAML: {_one_line(error)}") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     if not isinstance(tree, dict):
@@ -183,17 +185,18 @@ def options_of(tree: dict[str, Any], origin: str) -> type[DataConfig]:
 
 def _override(tree: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
+    shown = repr(_cut(override))
     if not equals or not key.strip():
-        raise UserError(f"--set {override!r}: expected section.key=value")
+        raise UserError(f"--set {shown}: expected section.key=value")
     *sections, last = key.strip().split(".")
     for section in sections:
         tree = tree.setdefault(section, {})
         if not isinstance(tree, dict):
-            raise UserError(f"--set {override!r}: {section} is no section")
+            raise UserError(f"--set {shown}: {section} is no section")
     try:
-        tree[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UserError(f"--set {override!r}: {text!r} is not a YAML value") from None
+        tree[last] = yaml_text.load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {shown}: the value is no YAML ({_one_line(error)})") from None
 
 
 def _explain(error: ValidationError, section: type[BaseModel], prefix: str = "") -> str:
@@ -214,8 +217,17 @@ def _explain(error: ValidationError, section: type[BaseModel], prefix: str = "")
     if not location and first["type"] == "value_error":
         return message  # a rule between several keys, which it names itself
     key = (prefix + location).removesuffix(".")
-    shown = "" if isinstance(first["input"], dict) else f" (got {first['input']!r})"
+    shown = "" if isinstance(first["input"], dict) else f" (got {_cut(repr(first['input']))})"
     return f"{key}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _one_line(error: Exception) -> str:
+    return _cut(" ".join(str(error).split()), 300)
+
+
+def _cut(text: str, length: int = 80) -> str:
+    """A text of the user's, as far as a line of an error may show it."""
+    return text if len(text) <= length else f"{text[:length]}..."
 
 
 def _explain_unknown(key: str, section: type[BaseModel], prefix: str) -> str:
@@ -225,5 +237,6 @@ def _explain_unknown(key: str, section: type[BaseModel], prefix: str) -> str:
         if owners:
             return f"{prefix}{key} is an option of data.source={', '.join(owners)} only"
     known = [*known_keys(section, prefix), *(prefix + name for name in section.model_fields)]
+    key = _cut(key)
     near = difflib.get_close_matches(prefix + key, known, n=1, cutoff=0.0)
     return f"unknown key {prefix}{key}; did you mean {near[0]}?"

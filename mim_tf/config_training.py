@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mim_tf.config_fields import Count, Index, Rate, Section, Weight, as_number
+from mim_tf.config_fields import BatchSize, Count, Rate, Section, Seed, Weight, as_number
 
 
 class OptimizerConfig(Section):
@@ -22,12 +22,12 @@ class OptimizerConfig(Section):
 class TrainConfig(Section):
     """The length of training, and how it computes."""
 
-    batch_size: Annotated[int, Field(ge=2)] = 32
+    batch_size: BatchSize = 32
     steps: Count | None = Field(None, description="steps after the warm-up; or give epochs")
     epochs: Count | None = Field(
         None, description="passes over the training pictures, after the warm-up"
     )
-    seed: Index = 0
+    seed: Seed = 0
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         "float32",
         description="in which Enc, the decoders and the discriminators' convolutions compute while "
@@ -58,7 +58,7 @@ class MachineConfig(Section):
     xla: bool = Field(
         False, description="XLA compiles what it can of a step (for GPUs; CPUs ignore it)"
     )
-    workers: Index = Field(
+    workers: Annotated[int, Field(ge=0, le=1024)] = Field(
         0, description="threads that read pictures, processes of prepare; 0: one a core"
     )
     cache_gb: Weight = Field(2.0, description="memory for decoded pictures, in GB")

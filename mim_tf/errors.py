@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import ParamSpec
 
+_LONGEST = 2000  # characters of an error
+
 EXIT_USER_ERROR = 1
 EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by SIGINT
 
@@ -44,8 +46,10 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        # A file name or a codec's own message may hold line breaks; the report stays one line.
-        super().__init__(" ".join(str(message).splitlines()))
+        # A file name or a codec's own message may hold line breaks, or a file's whole content; the
+        # report stays a line that can be read.
+        line = " ".join(str(message).splitlines())
+        super().__init__(line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ...")
 
 
 class InterruptedBySignal(KeyboardInterrupt):
@@ -113,6 +117,10 @@ def entry_point(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
                 raise
             reason = error.strerror or type(error).__name__
             print(f"error: {error.filename}: {reason}; check the path", file=sys.stderr)
+            return EXIT_USER_ERROR
+        except MemoryError:
+            print("error: there is not enough memory; make the model or its input smaller",
+                  file=sys.stderr)  # fmt: skip
             return EXIT_USER_ERROR
         except ModuleNotFoundError as missing:
             explained = explain_missing_package(missing)

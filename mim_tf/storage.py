@@ -7,6 +7,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -72,6 +73,32 @@ def replacing_folder(
         flush_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """The content of a plain file, of ``most`` bytes at most.
+
+    A pipe or a device (``/dev/zero``) is refused at once: it may never end, or never begin.
+
+    Raises:
+        OSError: it cannot be read, is no plain file, or is longer.
+    """
+    # Without O_NONBLOCK, to open a pipe would wait for its writer. Windows has neither flag.
+    flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, os.O_RDONLY | flags)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "is no plain file", str(path))
+        if found.st_size > most:
+            reason = f"has {found.st_size:,} bytes, at most {most:,} are read"
+            raise OSError(errno.EFBIG, reason, str(path))
+        with open(descriptor, "rb", closefd=False) as file:  # noqa: PTH123  of a descriptor
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mim_tf import json_text
 from mim_tf.errors import UserError
 from mim_tf.storage import replace_text
 
@@ -100,7 +101,10 @@ class Vocabulary:
             UserError: there is no such file, or it is not a vocabulary.
         """
         try:
-            return cls(json.loads(path.read_text("utf-8"))["words"])
+            words = json_text.read(path)["words"]
+            if not all(isinstance(word, str) for word in words):
+                raise TypeError
+            return cls(words)
         except FileNotFoundError:
             raise UserError(f"no vocabulary at {path}; is this a run directory?") from None
         except (ValueError, KeyError, TypeError):
@@ -146,6 +150,8 @@ def word_vectors(
         UserError: the file does not exist, cannot be read, holds none of the words, or holds a
             vector of a word that is malformed or not as long as the others.
     """
+    if not path.is_file():  # /dev/zero never comes to an end of a line
+        raise UserError(f"data.word_vectors: cannot read {path}: there is no such plain file")
     rows: dict[int, np.ndarray] = {}
     dim = 0
     try:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from mim_tf import config as configuration
-from mim_tf.config import Config, Deviations
+from mim_tf.config import Config, Deviations, StageWeights
 from mim_tf.config_files import (
     DROPPED,
     MOVED,
@@ -148,7 +149,16 @@ def test_scientific_notation_in_a_file_is_a_number(tmp_path):
         (["train.steps=0"], "train.steps: "),
         (["model.fine_size=512"], "model.fine_size=512: procedural birds are drawn at 32 to 256"),
         (["nonsense"], "expected section.key=value"),
-        (["train=[1"], "is not a YAML value"),
+        (["train=[1"], "the value is no YAML"),
+        (["train.seed=4294967296"], "train.seed: input should be less than or equal to 4294967295"),
+        (["machine.cache_gb=.inf"], "machine.cache_gb: "),
+        (["loss.p=.inf"], "loss.p: "),
+        (["loss.p=.nan"], "loss.p: "),
+        (["model.slots=1000000000"], "model.slots: "),
+        (["train.seed=2020-01-01"], "train.seed: "),
+        (["train.steps=" + "9" * 5000], "the value is no YAML"),
+        (["train=" + "[" * 5000], "more than 16 levels inside each other"),
+        (["loss.p=" + "x" * 100_000], "loss.p: "),
     ],
 )
 def test_a_mistake_is_one_clear_line(overrides, expected):
@@ -159,7 +169,14 @@ def test_a_mistake_is_one_clear_line(overrides, expected):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("- 1\n- 2\n", "expected sections"), ("a: [1\n", "not valid YAML"), ("train: 3\n", "train")],
+    [
+        ("- 1\n- 2\n", "expected sections"),
+        ("a: [1\n", "not valid YAML"),
+        ("train: 3\n", "train"),
+        ("a: &a [x]\nb: [*a, *a]\n", r"the alias \*a is not allowed"),
+        ("train:\n  seed: 1\n  seed: 2\n", "the key 'seed' is there twice"),
+        ("a: 1\n" + "#" * 200_000, "at most 200,000 are read"),
+    ],
 )
 def test_a_broken_file_is_one_clear_line(tmp_path, text, expected):
     file = tmp_path / "a.yaml"
@@ -167,6 +184,31 @@ def test_a_broken_file_is_one_clear_line(tmp_path, text, expected):
     with pytest.raises(UserError, match=expected) as caught:
         load_config(file)
     assert str(file) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def numbers(section: type[BaseModel]):
+    """Name, smallest and largest value of every number in a section."""
+    for name, schema in section.model_json_schema()["properties"].items():
+        for part in [schema, *schema.get("anyOf", [])]:
+            if part.get("type") in ("integer", "number"):
+                # Behind a validator of ours, pydantic leaves its own names of the bounds.
+                low = [part[key] for key in ("minimum", "exclusiveMinimum", "ge", "gt")
+                       if key in part]  # fmt: skip
+                high = [part[key] for key in ("maximum", "exclusiveMaximum", "le", "lt")
+                        if key in part]  # fmt: skip
+                yield name, *(low or [None]), *(high or [None])
+
+
+def test_every_number_has_bounds():
+    sections = [find_set(name).Options for name in set_names()]
+    for kind in (Config, PretrainConfig):
+        sections += [field.annotation for field in kind.model_fields.values()
+                     if isinstance(field.annotation, type)
+                     and issubclass(field.annotation, BaseModel)]  # fmt: skip
+    found = [(section.__name__, *number) for section in [*sections, StageWeights, PretrainConfig]
+             for number in numbers(section)]  # fmt: skip
+    assert len(found) > 60
+    assert not [number for number in found if None in number]
 
 
 def test_an_unknown_config_lists_those_that_exist():

@@ -14,10 +14,11 @@ PACKAGE = Path(mim_tf.__file__).parent
 # A room (a folder, or a single module) may import rooms of lower layers; a folder's own modules
 # may import each other.
 LAYERS = [
-    {"errors", "captions", "config_fields"},
+    {"errors", "captions", "config_fields", "yaml_text"},
     {"config_training"},
     {"config", "flags", "locks", "metrics", "places", "storage"},
-    {"checksums", "text", "pictures"},
+    {"checksums", "json_text", "pictures"},
+    {"text"},
     {"backends/litert", "models", "data"},
     {
         "config_files",
@@ -38,7 +39,9 @@ LAYERS = [
         "backends/tensorflow",
         "training/checkpoints",
         "training/hooks",
+        "training/inspection",
         "training/interruption",
+        "training/means",
         "training/start",
         "training/samples",
         "training/strategies",

@@ -6,13 +6,13 @@ An app on a phone does the same: tokens by the vocabulary (`mim_tf.text`), the s
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mim_tf import json_text
 from mim_tf.checksums import check_sums, sha256_of
 from mim_tf.errors import UserError
 from mim_tf.pictures import pixels
@@ -111,7 +111,7 @@ class LiteRTBackend:
 def _read_metadata(folder: Path) -> dict[str, Any]:
     file = folder / METADATA
     try:
-        content = json.loads(file.read_text("utf-8"))
+        content = json_text.read(file)
     except (OSError, ValueError):
         content = None
     if not isinstance(content, dict):

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mim_tf import json_text
 from mim_tf.checksums import check_sums, sha256_of
 from mim_tf.config import Config
 from mim_tf.data.formats.photographs import Photographs, resize_square
@@ -91,7 +92,7 @@ def read_json(path: Path) -> dict[str, Any]:
         UserError: missing or broken.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json_text.read(path)
     except FileNotFoundError:
         raise UserError(
             f"{path.parent}: no finished records ({path.name} is missing); run "

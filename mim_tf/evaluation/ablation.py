@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mim_tf import json_text
 from mim_tf.config import Config
 from mim_tf.data.sources import load_source
 from mim_tf.evaluation import tables
@@ -103,9 +103,9 @@ def _measure_row(ablation: Ablation, path: Path, config: Config) -> dict[str, An
     manifest = describe(task, originals, ablation.evaluators, model)
     # metrics.json is written last: where it is, the manifest beside it is whole.
     if (output / "metrics.json").is_file():
-        earlier = json.loads((output / "manifest.json").read_text("utf-8"))
+        earlier = json_text.read(output / "manifest.json")
         if not manifest_differences(earlier, manifest):
-            return json.loads((output / "metrics.json").read_text("utf-8"))
+            return json_text.read(output / "metrics.json")
     numbers, rows = measure(task, edits, originals, ablation.evaluators)
     write_edits(output / "images", task, edits, originals)
     write_evaluation(output, task, numbers, rows, manifest, to_text(task.pairs))

@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from mim_tf.data.source import Source
 from mim_tf.errors import UserError
+from mim_tf.storage import read_plain
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,10 @@ class Pair:
     label: str
     caption: str
     own: str
+
+
+_PAIR = TypeAdapter(Pair)
+_MOST_BYTES = 1_000_000_000
 
 
 def draw_pairs(source: Source, seed: int, count: int | None) -> list[Pair]:
@@ -80,13 +87,13 @@ def read_pairs(path: Path) -> list[Pair]:
         UserError: no such file, a broken line, or a key that stands twice or is no file name.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = read_plain(path, _MOST_BYTES).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         raise UserError(f"{path}: cannot read it; give a pairs.jsonl of an evaluation") from None
     pairs = []
     for number, line in enumerate(lines, start=1):
         try:
-            pairs.append(Pair(**json.loads(line)))
+            pairs.append(_PAIR.validate_json(line, strict=True))
         except (ValueError, TypeError):
             raise UserError(
                 f"{path}:{number}: no pair (JSON with key, index, label, caption, own)"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from mim_tf import json_text
 from mim_tf.config import Config, DataConfig
 from mim_tf.config_files import load_config, parse_config
 from mim_tf.data.source import Source, Split
@@ -177,7 +177,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         UserError: missing, broken, or no manifest of an evaluation.
     """
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = json_text.read(path)
     except (OSError, ValueError):
         raise UserError(f"{path}: cannot read it as JSON; give a manifest.json") from None
     numbers = ("seed", "pixels", "count")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import krippendorff
 import numpy as np
 from scipy import stats
 
+from mim_tf import json_text
 from mim_tf.errors import UserError
 
 RANKS = (1, 2, 3, 4, 5)
@@ -44,12 +44,12 @@ def read_answers(
         UserError: no answer file, one of another study, an unknown picture, question or rank, or
             a rater or an answer twice.
     """
-    known = set(questions)
+    questions = list(questions)  # of a question of any type, a set could not be asked
     ratings: list[Rating] = []
     files: dict[str, Path] = {}
     for path in paths:
         try:
-            found = json.loads(path.read_text("utf-8"))
+            found = json_text.read(path)
             study, rater, answers = found["study"], str(found["rater"]), found["answers"]
             rows = [(answer["picture"], answer["question"], answer["rank"]) for answer in answers]
         except (OSError, ValueError, KeyError, TypeError):
@@ -62,7 +62,7 @@ def read_answers(
         answered = set()
         for picture, question, rank in rows:
             owner = key["pictures"].get(picture) if isinstance(picture, str) else None
-            if owner is None or question not in known or rank not in RANKS:
+            if owner is None or question not in questions or rank not in RANKS or rank is True:
                 raise UserError(
                     f"{path}: unknown picture {picture!r}, question {question!r} or rank {rank!r}"
                 )

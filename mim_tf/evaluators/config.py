@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from mim_tf.config import DataConfig
-from mim_tf.config_fields import Count, Index, Section, Share, Weight, as_number
+from mim_tf.config_fields import (
+    BatchSize,
+    Count,
+    EvenWidth,
+    Index,
+    Rate,
+    Section,
+    Seed,
+    Share,
+    Weight,
+    Width,
+)  # fmt: skip
 
 
 class DamsmConfig(Section):
@@ -19,16 +30,18 @@ class DamsmConfig(Section):
         description="where Inception starts, frozen: imagenet, or a Keras weights file; "
         "none: from nothing, trained with the rest",
     )
-    size: Annotated[int, Field(ge=32)] = Field(64, description="pixels; Inception's is 299")
-    dim: Annotated[int, Field(ge=2, multiple_of=2)] = Field(256, description="of both codes")
-    word_dim: Count = Field(300, description="word embedding")
+    size: Annotated[int, Field(ge=32, le=1024)] = Field(
+        64, description="pixels; Inception's is 299"
+    )
+    dim: EvenWidth = Field(256, description="of both codes")
+    word_dim: Width = Field(300, description="word embedding")
     dropout: Share = Field(0.5, description="of the embedded words, in training")
     gamma_1: Weight = Field(5.0, description="sharpness of the attention over regions")
     gamma_2: Weight = Field(5.0, description="how much the best words count")
     gamma_3: Weight = Field(10.0, description="sharpness of the matching")
-    batch_size: Annotated[int, Field(ge=2)] = 48
+    batch_size: BatchSize = 48
     steps: Index = Field(1500, description="0: leave this evaluator out")
-    learning_rate: Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)] = 2e-3
+    learning_rate: Rate = 2e-3
 
 
 class ClassifierConfig(Section):
@@ -45,10 +58,12 @@ class ClassifierConfig(Section):
     attributes: bool = Field(
         False, description="learn the pictures' attributes, each by itself, not their class"
     )
-    size: Annotated[int, Field(ge=32)] = Field(64, description="pixels; Inception's is 299")
-    batch_size: Annotated[int, Field(ge=2)] = 64
+    size: Annotated[int, Field(ge=32, le=1024)] = Field(
+        64, description="pixels; Inception's is 299"
+    )
+    batch_size: BatchSize = 64
     steps: Index = Field(1000, description="0: leave this evaluator out (imagenet needs none)")
-    learning_rate: Annotated[float, BeforeValidator(as_number), Field(gt=0, le=1)] = 2e-3
+    learning_rate: Rate = 2e-3
 
 
 class EvaluatorsMachineConfig(Section):
@@ -64,7 +79,7 @@ class PretrainConfig(Section):
     data: SerializeAsAny[DataConfig]  # the Options of the set that data.source names
     damsm: DamsmConfig = DamsmConfig()
     classifier: ClassifierConfig = ClassifierConfig()
-    seed: Index = 0
+    seed: Seed = 0
     machine: EvaluatorsMachineConfig = EvaluatorsMachineConfig()
 
     @model_validator(mode="after")

@@ -9,7 +9,6 @@ missing; what it measures is then left out. Made by ``python -m mim_tf.pretrain`
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mim_tf import metrics
+from mim_tf import json_text, metrics
 from mim_tf.checksums import check_sums
 from mim_tf.errors import UserError
 from mim_tf.evaluators.classifier import Classifier
@@ -238,7 +237,7 @@ def read_config(path: Path) -> PretrainConfig:
 def read_classes(path: Path) -> list[str]:
     """The classifier's classes, in the order of its logits."""
     try:
-        return list(json.loads((path / CLASSES).read_text("utf-8")))
+        return list(json_text.read(path / CLASSES))
     except (OSError, ValueError):
         raise UserError(
             f"{path / CLASSES} is missing or broken; train the classifier again"

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
+from mim_tf import json_text
 from mim_tf.checksums import check_sums, write_sums_of_all
 from mim_tf.errors import UserError
 from mim_tf.storage import check_replaceable, replacing_folder
@@ -47,7 +48,7 @@ def read_model(folder: Path) -> Model:
     """
     file = folder / "metadata.json"
     try:
-        metadata = json.loads(file.read_text("utf-8"))
+        metadata = json_text.read(file)
         listed, vocabulary = metadata["files"], metadata["vocabulary"]
         memories = metadata.get("memories")  # none in a model without memory
         others = [vocabulary] + ([memories["file"]] if memories else [])

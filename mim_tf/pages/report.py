@@ -3,12 +3,12 @@ best and worst edits by each metric."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mim_tf import json_text
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
 from mim_tf.evaluation import tables
@@ -115,7 +115,7 @@ def write_report(
     page = render(
         "report.html",
         name=run.path.resolve().name,
-        table=_text_blocks(tables.page(numbers, manifest)),
+        table=_table(numbers, manifest, evaluation),
         chart_width=_CHART_WIDTH,
         chart_height=_CHART_HEIGHT,
         curves=_curves(run.path / "log.jsonl"),
@@ -139,12 +139,26 @@ def _read_evaluation(
             f"no evaluation at {evaluation}; make it with python -m mim_tf.evaluate {model} "
             f"--output {evaluation} --keep-images"
         )
+    broken = f"{evaluation}: {paths[0].name} or {paths[1].name} is broken; evaluate again"
     try:
-        numbers, manifest = (json.loads(path.read_text("utf-8")) for path in paths)
+        numbers, manifest = (json_text.read(path) for path in paths)
     except ValueError:
-        names = " or ".join(path.name for path in paths)
-        raise UserError(f"{evaluation}: {names} is broken; evaluate again") from None
+        raise UserError(broken) from None
+    if not isinstance(numbers, dict) or not isinstance(manifest, dict):
+        raise UserError(broken)
+    if not isinstance(manifest.get("model"), dict):
+        raise UserError(broken)
     return numbers, manifest
+
+
+def _table(numbers: dict[str, Any], manifest: dict[str, Any], evaluation: Path) -> list[TextBlock]:
+    try:
+        return _text_blocks(tables.page(numbers, manifest))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{evaluation}: metrics.json or manifest.json is not as evaluate writes it "
+            f"({type(error).__name__}: {error}); evaluate again"
+        ) from None
 
 
 def _text_blocks(markdown: str) -> list[TextBlock]:
@@ -167,16 +181,22 @@ def _curves(log: Path) -> list[Curve] | None:
     """A curve for every quantity of ``log.jsonl``; None where there is no log."""
     if not log.is_file():
         return None
-    rows = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.strip()]
+    rows = _rows(log, "put it right, or move it away")
     names = dict.fromkeys(name for row in rows for name in row if name not in ("step", "epoch"))
     curves = []
     for name in names:
         points = [
-            (row["step"], row[name]) for row in rows if isinstance(row.get(name), int | float)
+            (row["step"], row[name])
+            for row in rows
+            if _is_finite(row.get(name)) and _is_finite(row.get("step"))
         ]
         if points:
             curves.append(_curve(name, points))
     return curves
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) < 1e300
 
 
 def _curve(name: str, points: Sequence[tuple[int, float]]) -> Curve:
@@ -217,17 +237,22 @@ def _extremes(evaluation: Path) -> list[Extremes] | None:
     if not edited.is_dir() or not inputs.is_dir():
         return None
     scores = _rows(evaluation / "scores.jsonl")
-    captions = {row["key"]: row["caption"] for row in _rows(evaluation / "pairs.jsonl")}
+    captions = {row.get("key"): row.get("caption") for row in _rows(evaluation / "pairs.jsonl")}
+    for row in scores:
+        key = row.get("key")
+        if not isinstance(key, str) or Path(key).name != key or key not in captions:
+            raise UserError(f"{evaluation}: scores.jsonl and pairs.jsonl differ; evaluate again")
     found = []
     for metric in _SORTED_BY:
         about = METRICS[metric]
-        rows = [row for row in scores if row.get(metric) is not None]
+        rows = [row for row in scores if _is_finite(row.get(metric))]
         rows.sort(key=lambda row: (row[metric], row["key"]), reverse=bool(about.higher_is_better))
         count = min(_EXTREMES, len(rows) // 2)
         if count:
             for which, chosen in (("best", rows[:count]), ("worst", rows[: -count - 1 : -1])):
                 edits = [
-                    _shown_edit(row, metric, captions[row["key"]], inputs, edited) for row in chosen
+                    _shown_edit(row, metric, str(captions[row["key"]]), inputs, edited)
+                    for row in chosen
                 ]
                 found.append(Extremes(f"{which} by {about.short}", edits))
     return found
@@ -244,9 +269,11 @@ def _shown_edit(
     return ShownEdit(row[metric], caption, before, after)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path, remedy: str = "evaluate again") -> list[dict[str, Any]]:
     """The objects of a JSON-lines file."""
     try:
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    except (OSError, ValueError):
-        raise UserError(f"{path} is missing or broken; evaluate again") from None
+        return json_text.read_objects(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); {remedy}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is broken ({error}); {remedy}") from None

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mim_tf import json_text
 from mim_tf.errors import UserError
 from mim_tf.evaluation.pairs import Pair, read_pairs
 from mim_tf.evaluation.ratings import agreement, compare, read_answers, table
@@ -126,13 +127,21 @@ def study_results(answer_files: Sequence[Path], key_file: Path) -> str:
 
 def _read_key(path: Path) -> dict[str, Any]:
     try:
-        key = json.loads(path.read_text("utf-8"))
+        key = json_text.read(path)
     except (OSError, ValueError):
         key = None
     if (
         not isinstance(key, dict)
         or not isinstance(key.get("study"), str)
         or not isinstance(key.get("pictures"), dict)
+        or not all(_is_owner(owner) for owner in key["pictures"].values())
     ):
         raise UserError(f"--key {path}: no key file of a study")
     return key
+
+
+def _is_owner(value: Any) -> bool:
+    """Whether this says whose a picture is, as :func:`_item` writes it."""
+    return isinstance(value, dict) and all(
+        isinstance(value.get(name), str) for name in ("method", "pair")
+    )

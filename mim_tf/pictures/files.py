@@ -15,10 +15,12 @@ from PIL import Image
 
 from mim_tf.errors import UserError
 from mim_tf.pictures.pixels import check_picture
-from mim_tf.storage import replacing_file
+from mim_tf.storage import read_plain, replacing_file
 
 MAX_PIXELS = 64_000_000
 """Largest picture decoded by default, in pixels."""
+# As many in 16 bits, RGBA and uncompressed: no picture within the limit needs a longer file.
+MAX_BYTES = 8 * MAX_PIXELS
 
 # The formats that carry a magic number, are plain rasters and start no other program (EPS does).
 READABLE_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
@@ -68,8 +70,11 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         if width * height > max_pixels:
             raise _too_large(name, f"{width}x{height} pixels", max_pixels)
         try:
-            image.load()
-            return np.array(_to_rgb(_upright(image)), dtype=np.uint8)
+            with warnings.catch_warnings():
+                # Of broken EXIF data and the like, beside pixels that are sound.
+                warnings.simplefilter("ignore")
+                image.load()
+                return np.array(_to_rgb(_upright(image)), dtype=np.uint8)
         except MemoryError:
             raise
         except Exception as error:  # codecs raise whatever a broken file makes them trip over
@@ -85,7 +90,7 @@ def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.ndarr
         UserError: what `decode` raises, and a file that is missing, a folder, or unreadable.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_plain(Path(path), MAX_BYTES)
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file; check the path") from error
     except IsADirectoryError as error:
@@ -167,7 +172,7 @@ def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
     try:
         with warnings.catch_warnings():
             # `decode` has its own limit, and reports it in one line.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")
             return Image.open(io.BytesIO(data), formats=formats)
     except Image.DecompressionBombError as error:
         raise _too_large(name, "far too many pixels", max_pixels) from error

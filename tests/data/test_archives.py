@@ -115,3 +115,33 @@ def test_a_full_disk_while_unpacking_is_one_line(tmp_path):
     assert "cannot be unpacked beside itself" in done.stdout and "make room" in done.stdout
     assert len(done.stdout.splitlines()) == 1
     assert [path.name for path in root.iterdir()] == ["pictures.tgz"]
+
+
+def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(untrusted, "_UNPACKED_BASE", 1000)
+    archive = tmp_path / "img.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("img/zeros", bytes(1_000_000))
+    assert "far more" in refusal(untrusted.find_or_unpack, tmp_path, "img", "img.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["img.zip"]
+
+
+def test_a_file_called_dot_is_passed_over(bird):
+    archive = bird / "a.tgz"
+    with tarfile.open(archive, "w:gz") as packed:
+        for name in (".", "a/b"):
+            entry = tarfile.TarInfo(name)
+            packed.addfile(entry)
+    assert (untrusted.find_or_unpack(bird, "a", "a.tgz") / "b").is_file()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x04\x8d" + (1 << 60).to_bytes(8, "little") + b"a.",  # a string of an exabyte
+        b"\x80\x04Nr\xff\xff\xff\xff.",  # memo 4294967295, for which 64 GB would be taken
+    ],
+)
+def test_a_pickle_that_announces_more_than_it_holds_is_refused(tmp_path, content):
+    (tmp_path / "captions.pickle").write_bytes(content)
+    assert "not a pickle" in refusal(untrusted.read_pickle, tmp_path / "captions.pickle")

@@ -13,6 +13,7 @@ from PIL import Image
 from mim_tf.data.formats.listing import Box, Record
 from mim_tf.errors import UserError
 from mim_tf.pictures import files, pixels
+from mim_tf.storage import read_plain
 
 BOX_FACTOR = 0.75
 """Half the side of the crop, as a multiple of the longer side of the bounding box (AttnGAN's)."""
@@ -126,7 +127,7 @@ def _read(path: Path) -> np.ndarray:
     which may hold an orientation.
     """
     try:
-        data = path.read_bytes()
+        data = read_plain(path, files.MAX_BYTES)
     except OSError:
         return files.read(path)
     if data[:3] == b"\xff\xd8\xff" and data[-2:] == b"\xff\xd9" and b"Exif\0" not in data[:256]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mim_tf.errors import UserError
+from mim_tf.storage import read_plain
 
 _NIL, _NUMBER, _STRING, _TABLE, _TORCH, _BOOLEAN = range(6)
 _MAX_DEPTH = 32
@@ -23,6 +24,9 @@ _TYPES = {
 }  # fmt: skip
 
 
+_MOST_BYTES = 1_000_000_000
+
+
 def load(path: Path) -> Any:
     """Read the value in a file: a dict, str (Latin-1), float, bool, None or NumPy array.
 
@@ -30,7 +34,7 @@ def load(path: Path) -> Any:
         UserError: the file is unreadable or truncated, or holds a function or an unknown type.
     """
     try:
-        return _Reader(path.read_bytes()).value()
+        return _Reader(read_plain(path, _MOST_BYTES)).value()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except (struct.error, ValueError, TypeError, IndexError, OverflowError) as error:

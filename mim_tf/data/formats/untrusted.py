@@ -6,9 +6,9 @@ None of them is trusted: names must stay inside their folder, and no code in a p
 from __future__ import annotations
 
 import gzip
-import os
+import io
 import pickle
-import shutil
+import pickletools
 import sys
 import tarfile
 import zipfile
@@ -18,8 +18,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from mim_tf.errors import UserError
-from mim_tf.storage import replacing_folder
+from mim_tf.storage import read_plain, replacing_folder
 
+_MOST_BYTES = 4_000_000_000  # of a list, a pickle or a MATLAB file; published ones have 100 MB
+# Published archives are of photographs, which no packing shrinks, and of text, which it shrinks to
+# a tenth. An archive that unpacks to more than this many times its size is made to fill a disk.
+_UNPACKED_SHARE, _UNPACKED_BASE = 20, 10_000_000
+_BLOCK = 512  # bytes that a file takes at least, however empty
 # What gzip, tarfile and zipfile raise on a truncated or damaged file.
 _BROKEN_ARCHIVE = (
     tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, KeyError, ValueError, RuntimeError
@@ -33,7 +38,7 @@ def read_text(path: Path) -> str:
         UserError: the file cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8-sig", errors="replace")
+        return read_plain(path, _MOST_BYTES).decode("utf-8-sig", errors="replace")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 
@@ -99,12 +104,17 @@ def find_or_unpack(root: Path, folder: str, archive: str) -> Path | None:
     print(f"unpacking {packed}, once", file=sys.stderr)
     try:
         with replacing_folder(target, existing="keep") as temporary:
+            left = _UNPACKED_SHARE * packed.stat().st_size + _UNPACKED_BASE
             for name, content in _members(packed):
-                if name.parts[0] == folder:  # CUB's archive has another file beside its folder
+                if name.parts[:1] == (folder,):  # CUB's archive has another file beside its folder
                     path = temporary.joinpath(*name.parts[1:])
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    with path.open("wb") as file:
-                        shutil.copyfileobj(content, file)
+                    left = _unpack_member(content, path, left - _BLOCK)
+                    if left < 0:
+                        raise UserError(
+                            f"{packed}: holds far more than an archive of its size can; do not "
+                            "trust this file, get it from its publisher"
+                        )
             if not any(temporary.iterdir()):
                 raise UserError(
                     f"{packed}: holds no folder {folder}; get it from its publisher again"
@@ -122,6 +132,17 @@ def find_or_unpack(root: Path, folder: str, archive: str) -> Path | None:
             "it elsewhere and set data.root to that place"
         ) from error
     return target
+
+
+def _unpack_member(content: IO[bytes], path: Path, most: int) -> int:
+    """Write a file of at most ``most`` bytes; gives how many of them are left, or -1."""
+    with path.open("wb") as file:
+        while part := content.read(1 << 20):
+            most -= len(part)
+            if most < 0:
+                return -1
+            file.write(part)
+    return most
 
 
 def _members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
@@ -175,16 +196,30 @@ def read_pickle(path: Path, encoding: str = "utf-8") -> Any:
         UserError: unreadable, malformed, or it names anything but plain values.
     """
     try:
-        with path.open("rb") as file:
-            return _PlainUnpickler(file, encoding=encoding).load()
-    except MemoryError:
-        raise
+        data = read_plain(path, _MOST_BYTES)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    try:
+        _check_lengths(data)
+        return _PlainUnpickler(io.BytesIO(data), encoding=encoding).load()
+    except MemoryError:
+        raise
     except Exception as error:  # a malformed pickle can raise almost any exception
         raise UserError(
             f"{path}: not a pickle of plain values ({error}); get it from its publisher again"
         ) from error
+
+
+def _check_lengths(data: bytes) -> None:
+    """Refuse a pickle that announces more than it holds: memory would be taken for it first.
+
+    Raises:
+        ValueError: it is malformed, or the number of a memo is above the number of its bytes.
+    """
+    for code, argument, _ in pickletools.genops(data):  # checks the lengths of strings itself
+        memo = code.name in ("PUT", "BINPUT", "LONG_BINPUT")
+        if memo and argument is not None and argument > len(data):
+            raise ValueError(f"the memo {argument} of a pickle of {len(data)} bytes")
 
 
 def read_pickled_names(path: Path) -> list[str]:
@@ -197,30 +232,3 @@ def read_pickled_names(path: Path) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{path}: expected a pickled list of names, found something else")
     return names
-
-
-# MATLAB ------------------------------------------------------------------------------------------
-
-
-def read_mat(path: Path, *names: str) -> list[Any]:
-    """Read variables of a MATLAB file (version 7 or older), in the order of ``names``.
-
-    Raises:
-        UserError: the file does not exist, is broken, or lacks one of the variables.
-    """
-    import scipy.io  # half a second, which reading a configuration must not take
-
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file; get it from the data set's publisher")
-    try:
-        content = scipy.io.loadmat(os.fspath(path), variable_names=names)
-    except MemoryError:
-        raise
-    except Exception as error:  # a malformed file can raise almost any exception
-        raise UserError(
-            f"{path}: not a MATLAB file, or a broken one ({error}); get it again"
-        ) from error
-    for name in names:
-        if name not in content:
-            raise UserError(f"{path}: holds no variable {name}; get it from its publisher again")
-    return [content[name] for name in names]

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from mim_tf.config import DataConfig
-from mim_tf.config_fields import Count, Index, Share
+from mim_tf.config_fields import Count, Seed, Share
 from mim_tf.data.source import Source, Split
 
 _SIZES = (32, 256)  # pixels that mim_tf.data.birds can draw
@@ -27,7 +27,7 @@ class Options(DataConfig):
         description="share of the training captions that are no sentences (red wings, white belly; "
         "make the crown blue)",
     )
-    seed: Index = Field(0, description="which birds")
+    seed: Seed = Field(0, description="which birds")
     photographic: bool = Field(
         False,
         description="birds that look like photographs: seven parts, twelve colours, textured "

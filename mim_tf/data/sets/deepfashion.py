@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from mim_tf.data.formats.untrusted import clean_captions, read_mat
+from mim_tf.data.formats.matlab import read_mat
+from mim_tf.data.formats.untrusted import clean_captions
 from mim_tf.data.sets.on_disk import FolderOptions, check_complete
 from mim_tf.data.sets.splits import random_split
 from mim_tf.data.source import Published, Source, Split
@@ -80,16 +81,15 @@ def read_captions(root: Path) -> tuple[list[str], list[str]]:
         UserError: `language_original.mat` is missing, broken or not the official one.
     """
     path = root / "language_original.mat"
-    captions, names = (column.ravel() for column in read_mat(path, "engJ", "nameList"))
+    captions, names = read_mat(path, "engJ", "nameList")
     if not len(captions) == len(names) == IMAGES:
         raise UserError(
             f"{path}: {len(captions)} captions and {len(names)} names; the official file has "
             f"{IMAGES} of each"
         )
-    try:
-        return [str(name.item()) for name in names], [str(text.item()) for text in captions]
-    except (ValueError, AttributeError):
-        raise UserError(f"{path}: `engJ` and `nameList` are no lists of strings") from None
+    if captions.dtype.kind != "U" or names.dtype.kind != "U":
+        raise UserError(f"{path}: `engJ` and `nameList` are no lists of strings")
+    return names.tolist(), captions.tolist()
 
 
 def read_official_split(root: Path) -> dict[str, np.ndarray]:
@@ -99,9 +99,10 @@ def read_official_split(root: Path) -> dict[str, np.ndarray]:
         UserError: `ind.mat` is missing, broken, or its parts overlap or leave pictures out.
     """
     path = root / "ind.mat"
-    train, test = (
-        part.ravel().astype(np.int64) - 1 for part in read_mat(path, "train_ind", "test_ind")
-    )
+    parts = read_mat(path, "train_ind", "test_ind")
+    if any(part.dtype.kind not in "if" for part in parts):
+        raise UserError(f"{path}: `train_ind` and `test_ind` are no numbers")
+    train, test = (part.astype(np.int64) - 1 for part in parts)
     if not np.array_equal(np.sort(np.concatenate([train, test])), np.arange(IMAGES)):
         raise UserError(
             f"{path}: {len(train)} and {len(test)} indices do not divide {IMAGES} pictures; "

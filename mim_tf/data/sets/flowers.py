@@ -13,7 +13,8 @@ from pathlib import Path
 
 from mim_tf.data.formats import reed
 from mim_tf.data.formats.listing import Listing, Record
-from mim_tf.data.formats.untrusted import find_or_unpack, read_mat
+from mim_tf.data.formats.matlab import read_mat
+from mim_tf.data.formats.untrusted import find_or_unpack
 from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
 from mim_tf.data.source import Published, Source, Split
 from mim_tf.errors import UserError
@@ -52,8 +53,8 @@ def read_labels(root: Path) -> list[str]:
         UserError: `imagelabels.mat` is missing, broken, or not the official one.
     """
     path = root / "imagelabels.mat"
-    labels = read_mat(path, "labels")[0].ravel()
-    if len(labels) != IMAGES or labels.min() < 1 or labels.max() > 102:
+    [labels] = read_mat(path, "labels")
+    if labels.dtype.kind != "i" or len(labels) != IMAGES or labels.min() < 1 or labels.max() > 102:
         raise UserError(
             f"{path}: {len(labels)} labels; the official file has {IMAGES}, from 1 to 102"
         )

@@ -1,0 +1,102 @@
+"""SIGKILL at any moment: what a training has saved is whole, and it goes on as if unbroken."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import crashes
+import pytest
+
+from mim_tf import checksums
+from mim_tf.run import Run
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        "forkserver" not in multiprocessing.get_all_start_methods(),
+        reason="this system starts no processes by a fork server",
+    ),
+]
+_KILLED = -9
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Processes that have imported TensorFlow already: each starts within a moment."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["crashes"])
+    with pytest.MonkeyPatch.context() as patch:
+        # The server imports what it preloads before it hears of sys.path.
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        first = context.Process()  # starts the server, and waits until it has imported
+        first.start()
+        first.join()
+    return context
+
+
+@pytest.fixture
+def folder(random_run, tmp_path) -> Path:
+    return Run.create(tmp_path / "run", random_run.config, random_run.vocabulary).path
+
+
+@pytest.fixture(scope="module")
+def unbroken(random_run, tmp_path_factory) -> dict:
+    path = tmp_path_factory.mktemp("unbroken") / "run"
+    training = crashes.Training(Run.create(path, random_run.config, random_run.vocabulary).path)
+    training.go_on()
+    return training.outcome()
+
+
+def check(folder: Path, unbroken: dict) -> None:
+    """Nobody is locked out, and from here on all is as if nothing had happened."""
+    training = crashes.Training(folder)  # raises where a file does not fit
+    training.go_on()
+    assert training.outcome() == unbroken
+    assert checksums.fits(folder, "generator.weights.h5")
+    left = [path.name for path in folder.rglob("*")]
+    assert not [name for name in left if ".partial" in name or name.endswith("_temp")]
+    assert sorted(name for name in left if name.endswith(".index")) == [
+        "step-4.index",
+        "step-6.index",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["fsync", "rename", "delete", "checkpoint", "weights", "log"])
+def test_killed_inside_each_kind_of_write(processes, folder, unbroken, kind):
+    """Before the second call of its kind, and before one in the middle of training."""
+    whole = folder.parent / "whole"
+    shutil.copytree(folder, whole)
+    for count in (1, 4):
+        shutil.rmtree(folder)
+        shutil.copytree(whole, folder)
+        process = processes.Process(target=crashes.train_until, args=(folder, kind, count))
+        process.start()
+        process.join()
+        assert process.exitcode in (_KILLED, 0)
+        assert count > 1 or process.exitcode == _KILLED
+        check(folder, unbroken)
+
+
+def test_killed_at_ten_random_moments(processes, folder, unbroken):
+    moments = random.Random(13)
+    killed = 0
+    for _ in range(10):
+        process = processes.Process(target=crashes.train, args=(folder,))
+        process.start()
+        time.sleep(moments.uniform(0.02, 0.4))
+        process.kill()
+        process.join()
+        killed += process.exitcode == _KILLED
+        Run.open(folder)
+        rows = (folder / "log.jsonl").read_text() if (folder / "log.jsonl").exists() else ""
+        for line in rows.splitlines()[:-1]:
+            json.loads(line)
+    assert killed >= 5  # the others had come to their end
+    check(folder, unbroken)
