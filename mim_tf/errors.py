@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import ParamSpec
 
+from mim_tf.quiet import import_quietly
+
 _LONGEST = 2000  # characters of an error
 
 EXIT_USER_ERROR = 1
@@ -103,6 +105,7 @@ def entry_point(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
 
     @functools.wraps(main)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
+        import_quietly()
         try:
             return main(*args, **kwargs)
         except UserError as error:

@@ -17,6 +17,7 @@ from mim_tf.checksums import check_sums, sha256_of
 from mim_tf.errors import UserError
 from mim_tf.pictures import pixels
 from mim_tf.places import LITERT, WEIGHTS
+from mim_tf.quiet import silenced
 from mim_tf.text import Vocabulary
 
 METADATA = "metadata.json"
@@ -130,7 +131,8 @@ def _runner(folder: Path, kind: str, variant: str) -> Any:
         raise UserError(f"{folder} has no {file.name}; choose another variant, or export it")
     check_sums(folder, [file.name])
     try:
-        return Interpreter(str(file), num_threads=_THREADS).get_signature_runner()
+        with silenced():  # it says which delegate it has made
+            return Interpreter(str(file), num_threads=_THREADS).get_signature_runner()
     except (ValueError, RuntimeError) as error:
         raise UserError(
             f"{file} is no LiteRT file that runs here ({str(error).splitlines()[0]}); export again"
