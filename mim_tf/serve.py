@@ -2,8 +2,9 @@
 
 ``python -m mim_tf.serve --model models/mim`` answers the same paths with the same JSON as
 TensorFlow Serving: ``POST /v1/models/mim:predict``, ``GET /v1/models/mim`` (status) and
-``GET /v1/models/mim/metadata``, each also under ``/versions/<version>``. ``GET /healthz`` says
-whether the server works, ``GET /readyz`` whether it takes requests now.
+``GET /v1/models/mim/metadata``, each also under ``/versions/<version>`` and ``/labels/<name>``, and
+``GET /monitoring/prometheus/metrics``. ``GET /healthz`` says whether the server works, ``GET
+/readyz`` whether it takes requests now.
 
 A request must name the server by its address, as ``localhost`` or by a name of ``--allowed-host``,
 and hold the token of ``--token`` where there is one.
@@ -61,6 +62,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="between two looks for a newer version (5)",
     )
+    parser.add_argument(
+        "--label",
+        metavar="NAME=VERSION",
+        action="append",
+        default=[],
+        help="a name for a version, for the path .../labels/NAME; answered while it is served",
+    )
     _add_limits(parser)
     return parser.parse_args(argv)
 
@@ -94,12 +102,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     if not 0 < arguments.poll_seconds < float("inf"):
         raise UserError(f"--poll-seconds {arguments.poll_seconds}: must be above 0")
-    limits, access = _limits(arguments), _access(arguments)
+    limits, access, labels = _limits(arguments), _access(arguments), _labels(arguments.label)
 
     from mim_tf.server.listening import listen
 
-    listen(arguments.model, arguments.host, arguments.port, limits, access, arguments.poll_seconds)
+    listen(
+        arguments.model, arguments.host, arguments.port, limits, access, arguments.poll_seconds,
+        labels,
+    )  # fmt: skip
     return 0
+
+
+def _labels(given: Sequence[str]) -> dict[str, str]:
+    """``NAME=VERSION`` texts as name -> version.
+
+    Raises:
+        UserError: one has another form, or a name is there twice.
+    """
+    labels: dict[str, str] = {}
+    for text in given:
+        name, equals, version = text.partition("=")
+        if not equals or not name.isidentifier() or not version.isdecimal() or name in labels:
+            raise UserError(f"--label {text[:80]}: expected NAME=VERSION, each name once")
+        labels[name] = str(int(version))
+    return labels
 
 
 def _access(arguments: argparse.Namespace) -> Access:

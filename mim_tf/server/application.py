@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mim_tf.errors import UserError
+from mim_tf.server import monitoring
 from mim_tf.server.batcher import Batcher
 from mim_tf.server.door import NO_TOKEN, Access, Door
 from mim_tf.server.limits import Limits, RequestError
@@ -24,12 +26,18 @@ from mim_tf.server.messages import answer, parse
 from mim_tf.server.model import Model
 from mim_tf.server.versions import Follower
 
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
+
 # nginx's status for a client that closed the connection before the answer; no client sees it.
 _CLIENT_CLOSED_REQUEST = 499
 
 
 def application(
-    model: Model, limits: Limits, access: Access = NO_TOKEN, following: Following | None = None
+    model: Model,
+    limits: Limits,
+    access: Access = NO_TOKEN,
+    following: Following | None = None,
+    labels: Mapping[str, str] = NO_LABELS,
 ) -> Starlette:
     """The ASGI application that serves a model.
 
@@ -38,10 +46,12 @@ def application(
         limits: what a request may hold.
         access: who may ask.
         following: how newer versions are found; None serves the first for ever.
+        labels: names of versions, each for one number.
     """
-    handlers = _Handlers(model, limits, following)
+    handlers = _Handlers(model, limits, following, labels)
     routes = []
-    for prefix in ("/v1/models/{name}", "/v1/models/{name}/versions/{version}"):
+    base = "/v1/models/{name}"
+    for prefix in (base, f"{base}/versions/{{version}}", f"{base}/labels/{{label}}"):
         routes += [
             Route(f"{prefix}:predict", handlers.predict, methods=["POST"]),
             Route(f"{prefix}/metadata", handlers.metadata),
@@ -52,9 +62,13 @@ def application(
             *routes,
             Route("/healthz", handlers.health),
             Route("/readyz", handlers.readiness),
+            Route(monitoring.PATH, handlers.metrics),
         ],
         lifespan=handlers.lifespan,
-        middleware=[Middleware(Door, access=access)],
+        middleware=[
+            Middleware(monitoring.Monitor, requests=handlers.requests),
+            Middleware(Door, access=access),
+        ],
         exception_handlers={
             RequestError: _on_request_error,
             ClientDisconnect: _on_disconnect,
@@ -84,10 +98,17 @@ class _Handlers:
         model: the version that is served at first.
         limits: what a request may hold.
         following: how newer versions are found, or None.
+        labels: names of versions.
+
+    Attributes:
+        requests: what was answered.
     """
 
-    def __init__(self, model: Model, limits: Limits, following: Following | None) -> None:
+    def __init__(
+        self, model: Model, limits: Limits, following: Following | None, labels: Mapping[str, str]
+    ) -> None:
         self._model, self._limits, self._following = model, limits, following
+        self._labels, self.requests = labels, monitoring.Requests()
         self._batcher = Batcher(limits)
 
     @contextlib.asynccontextmanager
@@ -156,6 +177,16 @@ class _Handlers:
             return JSONResponse({"status": "busy: new requests would be refused"}, 503)
         return JSONResponse({"status": "ready"})
 
+    async def metrics(self, request: Request) -> Response:
+        """``GET /monitoring/prometheus/metrics``."""
+        gauges = {
+            ":mim_tf:serving:model_version": int(self._model.version),
+            ":mim_tf:serving:requests_waiting": self._batcher.waiting,
+            ":mim_tf:serving:pixels_in_flight": self._batcher.pixels,
+        }
+        text = self.requests.text(self._model.name, gauges)
+        return Response(text, media_type=monitoring.CONTENT_TYPE)
+
     def _served(self, request: Request) -> Model:
         """The served version.
 
@@ -163,6 +194,11 @@ class _Handlers:
             RequestError: 404, the path names another model or version.
         """
         name, version = request.path_params["name"], request.path_params.get("version")
+        label = request.path_params.get("label")
+        if label is not None:
+            version = self._labels.get(label)
+            if version is None:
+                raise RequestError(404, f"Unrecognized servable version label: {label[:80]}")
         if name != self._model.name or version not in (None, self._model.version):
             wanted = f"Specific({name}, {version})" if version else f"Latest({name})"
             raise RequestError(404, f"Servable not found for request: {wanted}")

@@ -26,6 +26,16 @@ class Batcher:
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "model")
 
     @property
+    def waiting(self) -> int:
+        """How many calls wait."""
+        return len(self._waiting)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the pictures of all calls that wait or run."""
+        return self._pixels
+
+    @property
     def full(self) -> bool:
         """Whether the queue takes no further call."""
         return len(self._waiting) >= self._limits.queue

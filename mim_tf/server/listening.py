@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import uvicorn
@@ -13,12 +14,19 @@ from mim_tf.errors import UserError
 from mim_tf.server.application import Following, application
 from mim_tf.server.door import Access, is_loopback
 from mim_tf.server.limits import Limits
+from mim_tf.server.memory import return_large_blocks
 from mim_tf.server.protocol import guarded_protocol
 from mim_tf.server.versions import Follower, load_newest
 
 
 def listen(
-    folder: Path, host: str, port: int, limits: Limits, access: Access, poll_seconds: float
+    folder: Path,
+    host: str,
+    port: int,
+    limits: Limits,
+    access: Access,
+    poll_seconds: float,
+    labels: Mapping[str, str],
 ) -> None:
     """Serve the newest version of an exported model until the process is interrupted.
 
@@ -28,13 +36,15 @@ def listen(
         limits: what a request may hold.
         access: who may ask.
         poll_seconds: between two looks for a newer version.
+        labels: names of versions, each for one number.
 
     Raises:
         UserError: the address cannot be used, or the folder holds no model.
     """
     _check_address(host, port)
+    return_large_blocks()
     model = load_newest(folder)
-    app = application(model, limits, access, Following(Follower(folder), poll_seconds))
+    app = application(model, limits, access, Following(Follower(folder), poll_seconds), labels)
     print(
         f"serving {model.name} version {model.version} on "
         f"http://{host}:{port}/v1/models/{model.name}",

@@ -14,7 +14,6 @@ from pathlib import Path
 import crashes
 import pytest
 
-from mim_tf import checksums
 from mim_tf.run import Run
 
 pytestmark = [
@@ -46,28 +45,6 @@ def folder(random_run, tmp_path) -> Path:
     return Run.create(tmp_path / "run", random_run.config, random_run.vocabulary).path
 
 
-@pytest.fixture(scope="module")
-def unbroken(random_run, tmp_path_factory) -> dict:
-    path = tmp_path_factory.mktemp("unbroken") / "run"
-    training = crashes.Training(Run.create(path, random_run.config, random_run.vocabulary).path)
-    training.go_on()
-    return training.outcome()
-
-
-def check(folder: Path, unbroken: dict) -> None:
-    """Nobody is locked out, and from here on all is as if nothing had happened."""
-    training = crashes.Training(folder)  # raises where a file does not fit
-    training.go_on()
-    assert training.outcome() == unbroken
-    assert checksums.fits(folder, "generator.weights.h5")
-    left = [path.name for path in folder.rglob("*")]
-    assert not [name for name in left if ".partial" in name or name.endswith("_temp")]
-    assert sorted(name for name in left if name.endswith(".index")) == [
-        "step-4.index",
-        "step-6.index",
-    ]
-
-
 @pytest.mark.parametrize("kind", ["fsync", "rename", "delete", "checkpoint", "weights", "log"])
 def test_killed_inside_each_kind_of_write(processes, folder, unbroken, kind):
     """Before the second call of its kind, and before one in the middle of training."""
@@ -81,7 +58,7 @@ def test_killed_inside_each_kind_of_write(processes, folder, unbroken, kind):
         process.join()
         assert process.exitcode in (_KILLED, 0)
         assert count > 1 or process.exitcode == _KILLED
-        check(folder, unbroken)
+        crashes.check(folder, unbroken)
 
 
 def test_killed_at_ten_random_moments(processes, folder, unbroken):
@@ -99,4 +76,4 @@ def test_killed_at_ten_random_moments(processes, folder, unbroken):
         for line in rows.splitlines()[:-1]:
             json.loads(line)
     assert killed >= 5  # the others had come to their end
-    check(folder, unbroken)
+    crashes.check(folder, unbroken)
