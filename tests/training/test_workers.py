@@ -83,7 +83,7 @@ def workers(folder: Path, *arguments: str, dies_at: int = -1) -> list[tuple[int,
             )  # fmt: skip
         )
     try:
-        ends = [process.communicate(timeout=300)[1] for process in processes]
+        ends = [process.communicate(timeout=1200)[1] for process in processes]
     finally:
         for process in processes:
             process.kill()
