@@ -17,6 +17,7 @@ COMMANDS = {
     "prepare": "decode a data set's pictures once, into records",
     "pretrain": "train the evaluators: DAMSM and classifier",
     "import_evaluators": "take over published evaluators",
+    "import_encoder": "take over a pretrained encoder",
     "ablate": "train and compare variants of a model",
     "memories": "show what each memory paints and which words read it",
     "study": "make and evaluate a study with human raters",

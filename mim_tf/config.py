@@ -89,12 +89,16 @@ class ModelConfig(Section):
     boundary: Literal["sobel", "canny"] = Field(
         "sobel", description="B: Sobel, part of the graph and exportable, or OpenCV's Canny"
     )
-    encoder: Literal["small", "vgg16", "vgg19"] = Field("small", description="Enc")
+    encoder: Literal["small", "efficientnet-lite0", "vgg16", "vgg19"] = Field(
+        "small", description="Enc"
+    )
     encoder_layer: str = Field("block3_conv3", description="VGG layer whose output is v^i and v^b")
     encoder_weights: str = Field(
-        "imagenet", description="VGG weights: imagenet, none, or the path of a weights file"
+        "imagenet",
+        description="VGG: imagenet, none, or a weights file; efficientnet-lite0: none, or the file "
+        "of mim_tf.import_encoder",
     )
-    channels: FourfoldWidth = Field(64, description="l with the small encoder; VGG brings its own")
+    channels: FourfoldWidth = Field(64, description="l; VGG brings its own")
     word_dim: Width = Field(64, description="word embedding; word vectors bring their own")
     text_dim: EvenWidth = Field(128, description="d of h_i")
     memory: bool = Field(True, description="off: the paper's baseline without memory")
@@ -168,12 +172,23 @@ class Deviations(Section):
     structure_skip: bool = _deviation(
         True, paper=False, description="Dec_f also sees the structure at full size"
     )
+    keep_detail: bool = _deviation(
+        False,
+        paper=False,
+        description="what is drawn keeps the fine detail of the input's luminance (texture, folds)",
+    )
     # Losses.
     match: Weight = _deviation(
         1.0,
         paper=0.0,
         description="weight of L_match, the contrastive form of L_p that finds the places words "
         "speak of; needs word_gates",
+    )
+    where: Weight = _deviation(
+        0.0,
+        paper=0.0,
+        description="weight of L_where and L_alpha: word gates open on the part that a word speaks "
+        "of, alpha on those of the caption; needs word_gates and data.recoloured",
     )
     rec_norm: Literal["l1", "l2"] = _deviation("l2", paper="l2", description="norm in Eq. 14")
     rec_drawn: Weight = _deviation(

@@ -7,6 +7,7 @@ import pickle
 import struct
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 import pytest
@@ -193,4 +194,29 @@ def write_clothes(root: Path, count: int) -> Path:
             "split": "train" if number < 2 else "test",
         }))  # fmt: skip
     (root / "captions.jsonl").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def write_marked_cub(root: Path) -> Path:
+    """:func:`write_cub` with larger birds, whose crown, wings and tail are marked; no captions."""
+    root = write_cub(root)
+    cub, rng = root / "CUB_200_2011", np.random.default_rng(0)
+    lists = {"bounding_boxes.txt": "", "parts/part_locs.txt": ""}
+    for number, line in enumerate((cub / "images.txt").read_text().splitlines(), 1):
+        picture = rng.normal([90, 140, 200], 8, (80, 80, 3))
+        bird = np.zeros((80, 80), np.uint8)
+        cv2.ellipse(bird, (40, 44), (22, 13), 0, 0, 360, 1, -1)
+        cv2.circle(bird, (60, 28), 9, 1, -1)
+        picture[bird > 0] = rng.normal([130, 70, 30], 8, (int(bird.sum()), 3))
+        path = cub / "images" / line.split()[1]
+        path.write_bytes(files.encode_png(np.clip(picture, 0, 255).astype(np.uint8)))
+        lists["bounding_boxes.txt"] += f"{number} 17.0 18.0 53.0 40.0\n"
+        marked = {5: (60, 24), 9: (42, 40), 14: (22, 44)}  # crown, left wing, tail
+        for part in range(1, 16):
+            x, y = marked.get(part, (0, 0))
+            shown = int(part in marked)
+            lists["parts/part_locs.txt"] += f"{number} {part} {x}.0 {y}.0 {shown}\n"
+    (cub / "parts").mkdir()
+    for name, content in lists.items():
+        (cub / name).write_text(content)
     return root

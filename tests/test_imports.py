@@ -31,7 +31,7 @@ LAYERS = [
     },
     {"training/losses"},
     {"stored_config", "training/state"},
-    {"training/encoding", "training/matching"},
+    {"training/encoding", "training/matching", "training/pairs"},
     {"training/stages", "training/warm_up"},  # they change the state, which does not know them
     {"training/mimnet"},
     {"training/steps"},
@@ -65,6 +65,7 @@ LAYERS = [
         "study",
         "report",
         "import_evaluators",
+        "import_encoder",
         "app",
     },
     {"__main__"},

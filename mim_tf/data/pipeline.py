@@ -10,6 +10,8 @@ from the picture's own part: else its words, not their truth, would give them aw
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +19,8 @@ import tensorflow as tf
 
 from mim_tf.config import Config
 from mim_tf.data.order import Order
+from mim_tf.data.recolouring import draw_pair, encode
+from mim_tf.data.regions import Regions
 from mim_tf.data.source import Source
 from mim_tf.errors import UserError
 from mim_tf.text import UNKNOWN, Vocabulary
@@ -25,12 +29,19 @@ from mim_tf.text import UNKNOWN, Vocabulary
 # either of the latter two, the hard and the easy negative of D_T.
 CAPTIONS = ("tokens", "mismatched", "swapped", "false")
 
+# What a sample has besides where its source is recoloured (mim_tf.data.recolouring): the picture to
+# edit, the parts' labels, and of each word which labels it speaks of.
+PAIRS = ("before", "labels", "spoken")
+
 # Columns of a sample's random draws: its own caption; the picture and caption of up to three
 # mismatched ones; crop and flip; whether the false caption is a swapped or a mismatched one; then
 # a draw for each word, which says what replaces it in the swapped caption.
 _OTHERS = 3
 _PAIRED, _OTHER, _Y, _X, _FLIP, _FALSE = 0, 1, 7, 8, 9, 10
 _SWAP = 11
+
+
+_Answer = TypeVar("_Answer")
 
 
 class Sampler:
@@ -80,27 +91,40 @@ class Sampler:
 
         self._group()
         self._draws = -(-(_SWAP + words) // 4) * 4  # Philox counts in fours
+        self._vocabulary = vocabulary
+        self._regions: dict[int, Regions] = {}
         self._cache: dict[int, np.ndarray] = {}
         self._cache_room = config.machine.cache_gb * 1e9  # bytes that are left
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the arrays of a call are, in their order."""
+        return ("picture", *CAPTIONS, *(PAIRS if self.source.recoloured else ()))
 
     def __call__(self, first: int, count: int) -> tuple[np.ndarray, ...]:
         """The samples at positions ``first`` to ``first + count - 1``.
 
         Returns:
             Pictures uint8 [count, F, F, 3] and four captions' tokens int32 [count, T], named in
-            CAPTIONS.
+            CAPTIONS; where the source is recoloured, also those of PAIRS: uint8 [count, F, F, 3],
+            uint8 [count, F, F] and int32 [count, T].
         """
         u = self._uniform(first, count)
         indices = self.order(first, count)
-        paired = self._caption(indices, u[:, _PAIRED])
+        pairs: tuple[np.ndarray, ...] = ()
+        if self.source.recoloured:
+            pictures, paired, *pairs_of = self._pairs(first, indices, u)
+            pairs = tuple(pairs_of)
+        else:
+            paired = self._caption(indices, u[:, _PAIRED])
+            pictures = self._cut([self._picture(int(index)) for index in indices], indices, u)
         mismatched = self._mismatched(indices, paired, u)
         parts = self.order.part[indices]
         swapped, changed = self._swap(paired, parts, u[:, _SWAP : _SWAP + paired.shape[1]])
         swapped = np.where(changed[:, None], swapped, mismatched)
         # D_T's false captions: half are hard (the same parts in other colours).
         false = np.where(u[:, _FALSE, None] < 0.5, swapped, mismatched)
-        pictures = self._pictures(indices, u)
-        return pictures, paired, mismatched, swapped, false
+        return pictures, paired, mismatched, swapped, false, *pairs
 
     def first_captions(self, count: int) -> np.ndarray:
         """The first captions of the first pictures, as many of each part, at most [count, T]."""
@@ -190,31 +214,63 @@ class Sampler:
 
     # Pictures ------------------------------------------------------------------------------------
 
-    def _pictures(self, indices: np.ndarray, u: np.ndarray) -> np.ndarray:
+    def _pairs(self, first: int, indices: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Pictures after the edit, its caption, then those of PAIRS."""
+        drawn, labels, tokens, spoken = [], [], [], []
+        for k, index in enumerate(map(int, indices)):
+            rng = np.random.default_rng([self.config.train.seed, 2, first + k])
+            picture, regions = self._picture(index), self._regions_of(index)
+            pair = draw_pair(*self._of_part(index), (picture, regions), rng)
+            ids = encode(pair.words, regions, self._vocabulary, self.config.data.max_words)
+            drawn.append(pair)
+            labels.append(regions.labels)
+            tokens.append(ids[0])
+            spoken.append(ids[1])
+        after, before = ([getattr(pair, name) for pair in drawn] for name in ("picture", "before"))
+        return (
+            self._cut(after, indices, u), np.stack(tokens),
+            self._cut(before, indices, u), self._cut(labels, indices, u), np.stack(spoken),
+        )  # fmt: skip
+
+    def _cut(self, stored: Sequence[np.ndarray], indices: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """A random crop of each picture or map [S, S, ...], flipped or not, [count, F, F, ...]."""
         size = self.config.model.fine_size
-        pictures = np.empty((len(indices), size, size, 3), np.uint8)
         room = self.stored_sizes[self.order.part[indices]] - size
         y, x = ((u[:, draw] * (room + 1)).astype(np.int64) for draw in (_Y, _X))
-        for k, index in enumerate(indices):
-            picture = self._picture(int(index))
+        cut = []
+        for k, picture in enumerate(stored):
             picture = picture[y[k] : y[k] + size, x[k] : x[k] + size]
-            if room[k] and u[k, _FLIP] < 0.5:
-                cv2.flip(picture, 1, dst=pictures[k])
-            else:
-                pictures[k] = picture
-        return pictures
+            cut.append(picture[:, ::-1] if room[k] and u[k, _FLIP] < 0.5 else picture)
+        return np.stack(cut)
+
+    def _regions_of(self, index: int) -> Regions:
+        regions = self._regions.get(index)
+        if regions is None:
+            regions = self._regions[index] = self._ask(index, lambda part: part.regions)
+        return regions
+
+    def _of_part(self, index: int) -> tuple[Source, int]:
+        """The part that holds a picture, and its index there."""
+        number = self.order.part[index]
+        return self.source.parts[number], index - int(self.order.starts[number])
+
+    def _ask(
+        self, index: int, question: Callable[[Source], Callable[[int, int], _Answer]]
+    ) -> _Answer:
+        """What its part says of a picture; who asks through TensorFlow reports ``problem``."""
+        part, own = self._of_part(index)
+        try:
+            return question(part)(own, int(self.stored_sizes[self.order.part[index]]))
+        except UserError as error:
+            self.problem = error
+            raise
 
     def _picture(self, index: int) -> np.ndarray:
         picture = self._cache.get(index)
         if picture is None:
-            part = self.order.part[index]
-            try:
-                picture = self.source.picture(index, int(self.stored_sizes[part]))
-            except UserError as error:
-                self.problem = error
-                raise
+            picture = self._ask(index, lambda part: part.picture)
             # Records need no cache of ours: the system keeps their pages.
-            recorded = self.source.parts[part].options.records is not None
+            recorded = self.source.parts[self.order.part[index]].options.records is not None
             if not recorded and picture.nbytes <= self._cache_room:
                 self._cache_room -= picture.nbytes
                 self._cache[index] = picture
@@ -230,7 +286,8 @@ def training_batches(
     """Batches for the steps ``first_step`` to ``last_step - 1``.
 
     Each is a dictionary: ``picture`` uint8 [B, F, F, 3], a quarter of the floats that a step makes
-    of it on its own device, and int32 [B, T] of each of CAPTIONS.
+    of it on its own device, and int32 [B, T] of each of CAPTIONS; where the source is recoloured,
+    also ``before`` uint8 [B, F, F, 3], ``labels`` uint8 [B, F, F] and ``spoken`` int32 [B, T].
 
     Args:
         context: which part of each batch to make, from
@@ -244,19 +301,23 @@ def training_batches(
     replicas = context.num_replicas_in_sync // context.num_input_pipelines
     offset = context.input_pipeline_id * replicas * share
     workers = config.machine.workers or os.cpu_count() or 1
+    pixels, tokens = (tf.uint8, [size, size, 3]), (tf.int32, [words])
+    kinds = {name: tokens for name in sampler.names}
+    kinds |= {name: pixels for name in ("picture", "before") if name in kinds}
+    if "labels" in kinds:
+        kinds["labels"] = (tf.uint8, [size, size])
     # Every worker reads whole pictures: OpenCV's own threads would only get in their way.
     cv2.setNumThreads(1)
 
     def sample(part):
         step, replica = part // replicas, part % replicas
         first = step * batch + offset + replica * share
-        picture, *captions = tf.numpy_function(
-            sampler, [first, share], [tf.uint8] + [tf.int32] * len(CAPTIONS), stateful=False
+        arrays = tf.numpy_function(
+            sampler, [first, share], [kind for kind, _ in kinds.values()], stateful=False
         )
-        picture.set_shape([share, size, size, 3])
-        for tokens in captions:
-            tokens.set_shape([share, words])
-        return {"picture": picture, **dict(zip(CAPTIONS, captions, strict=True))}
+        for array, (_, shape) in zip(arrays, kinds.values(), strict=True):
+            array.set_shape([share, *shape])
+        return dict(zip(kinds, arrays, strict=True))
 
     parts = tf.data.Dataset.range(first_step * replicas, last_step * replicas)
     batches = parts.map(sample, num_parallel_calls=workers, deterministic=True)

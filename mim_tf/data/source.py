@@ -6,13 +6,15 @@ No other module asks which data set it has. A set that can say more than a folde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from mim_tf.config import DataConfig
+from mim_tf.data.regions import Regions, Words
+from mim_tf.pictures.colours import COLOURS, Palette
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -120,6 +122,12 @@ class Source:
                            name; None, nobody said
     ``has_attributes``     whether ``attributes`` gives anything; no
     ``still_true``         R-precision: whether a false caption happens to be true as well; no
+    ``recoloured``         training: whether samples are pairs of one picture in two colourings,
+                           of which the next four tell; no
+    ``regions``            training pairs: which pixels each part covers; not known
+    ``palette``            training pairs: colours to dye with; the eleven basic ones
+    ``draw_asked``         training pairs: parts that a caption speaks of
+    ``describe_parts``     training pairs: a caption that gives parts their colours
     ``labels``             evaluators' classifier: the class of each picture; ``classes``
     =====================  =====================================================================
 
@@ -214,12 +222,44 @@ class Source:
         return None
 
     def marks(self, index: int, size: int) -> Marks | None:
-        """What is marked in the picture ``original(index, size)``; it measures, never trains."""
+        """What is marked in the picture ``original(index, size)``; of test pictures it measures,
+        and never trains."""
         return None
 
     def attributes(self, index: int) -> Mapping[str, bool] | None:
         """Attribute -> whether the picture has it; the same attributes for every picture."""
         return None
+
+    @property
+    def recoloured(self) -> bool:
+        """Whether training samples are pairs of one picture in two colourings, see
+        :mod:`mim_tf.data.recolouring`."""
+        return False
+
+    def regions(self, index: int, size: int) -> Regions:
+        """The parts of a picture at ``size`` pixels.
+
+        Raises:
+            UserError: the set's files do not tell them.
+        """
+        raise NotImplementedError(f"{self.name} has no regions")
+
+    def palette(self, part: str) -> Palette:
+        """Names of colours that a part, or a group, is dyed in, with their levels."""
+        return tuple(COLOURS.items())
+
+    def draw_asked(
+        self, rng: np.random.Generator, index: int, present: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Parts, or one group of parts, that a caption of a picture speaks of, of those
+        ``present``."""
+        raise NotImplementedError(f"{self.name} has no parts")
+
+    def describe_parts(
+        self, rng: np.random.Generator, index: int, colours: Mapping[str, str]
+    ) -> Words:
+        """A caption of a picture that gives parts or groups their colours, word by word."""
+        raise NotImplementedError(f"{self.name} has no parts")
 
     def still_true(self, index: int, caption: str, other: str) -> bool:
         """Whether ``other`` is also true of the picture once it is edited by ``caption``."""

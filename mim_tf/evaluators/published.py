@@ -7,7 +7,6 @@ AttnGAN's ``.pth`` files needs torch, nothing else does.
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from mim_tf.config_files import parse_kind
+from mim_tf.data.formats.pytorch import read_state
 from mim_tf.data.formats.untrusted import read_pickle
 from mim_tf.errors import UserError
 from mim_tf.evaluators.classifier import Classifier
@@ -74,8 +74,8 @@ def import_published(
     damsm = classifier = None
     if attngan is not None:
         vocabulary = read_vocabulary(attngan.captions)
-        text = _read_torch(attngan.text_encoder)
-        image = _read_torch(attngan.image_encoder)
+        text = read_state(attngan.text_encoder)
+        image = read_state(attngan.image_encoder)
         config = _config(output, **encoder_sizes(text, attngan.text_encoder))
         damsm = make_damsm(config, len(vocabulary))
         load_text_encoder(damsm, text, vocabulary, str(attngan.text_encoder))
@@ -133,22 +133,6 @@ def read_vocabulary(path: Path) -> Vocabulary:
         return Vocabulary([words[index] for index in range(1, len(words))])
     except (LookupError, TypeError, ValueError) as error:
         raise UserError(f"{path}: no captions.pickle of AttnGAN ({error})") from None
-
-
-def _read_torch(path: Path) -> dict[str, np.ndarray]:
-    """A state dictionary of a ``.pth`` file."""
-    try:
-        import torch
-    except ImportError:
-        raise UserError(
-            f"reading {path} needs torch: pip install -r requirements-import.txt"
-        ) from None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return {name: value.numpy() for name, value in state.items()}
-    except (OSError, RuntimeError, pickle.UnpicklingError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: no state dictionary of PyTorch ({reason})") from None
 
 
 def encoder_sizes(state: Mapping[str, np.ndarray], origin: Path) -> dict[str, int]:

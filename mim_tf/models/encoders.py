@@ -13,6 +13,7 @@ from keras import ops
 
 from mim_tf.config import ModelConfig
 from mim_tf.errors import UserError
+from mim_tf.models.efficientnet import EfficientNetEncoder
 from mim_tf.models.layers import Norm, Residual, activate, conv, resize
 from mim_tf.pictures.tensor_pixels import from_signed
 from mim_tf.text import WordVectors
@@ -164,16 +165,19 @@ class ImageEncoder(keras.Model):
     """Enc: ``v^i`` of the picture and ``v^b`` of its structure.
 
     Args:
-        model: ``encoder`` says which; ``channels`` is l of the small one.
+        model: ``encoder`` says which; ``channels`` is l unless it is a VGG. With
+            ``efficientnet-lite0``, ``v^b`` comes from the picture itself, see :meth:`structure`.
 
     Attributes:
         channels: l, whatever the kind.
-        frozen: whether its features are fixed (VGG) rather than trained (small).
+        frozen: whether its features are fixed (VGG) rather than trained.
+        sees_colours: whether ``v^b`` comes from the picture, not from its boundary.
     """
 
     def __init__(self, model: ModelConfig, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.frozen = model.encoder != "small"
+        self.frozen = model.encoder in ("vgg16", "vgg19")
+        self.sees_colours = model.encoder == "efficientnet-lite0"
         if self.frozen:
             self.vgg = VGGEncoder(model)
             self.channels = int(self.vgg.features.output.shape[-1])
@@ -181,27 +185,39 @@ class ImageEncoder(keras.Model):
             self.scale = 1 / 32
         else:
             self.of_picture = SmallEncoder(model.channels, halvings=0)
-            self.of_structure = SmallEncoder(model.channels, halvings=2)
+            self.of_structure = (
+                SmallEncoder(model.channels, halvings=2)
+                if model.encoder == "small"
+                else EfficientNetEncoder(model.channels, model.fine_size, model.encoder_weights)
+            )
             self.channels = model.channels
 
     def call(self, inputs, training=False):
         """Features of both, float32 in every precision.
 
         Args:
-            inputs: ``picture`` [B, H, W, 3] in [-1, 1] and ``structure``, its boundary
-                [B, H, W, 1] in [0, 1].
+            inputs: as :meth:`structure`, and ``texture_of`` [B, H, W, 3], the picture whose
+                ``v_i`` is wanted.
 
         Returns:
             ``v_i`` and ``v_b``, each [B, N, M, l].
         """
-        v_b = self.structure(inputs["structure"], training=training)
-        return {"v_i": self.texture(inputs["picture"], training=training), "v_b": v_b}
+        v_b = self.structure(inputs, training=training)
+        return {"v_i": self.texture(inputs["texture_of"], training=training), "v_b": v_b}
 
-    def structure(self, structure, training=False):
-        """``v_b`` alone."""
+    def structure(self, inputs, training=False):
+        """``v_b`` [B, N, M, l] alone.
+
+        Args:
+            inputs: ``picture`` [B, H, W, 3] in [-1, 1] and ``structure``, its boundary
+                [B, H, W, 1] in [0, 1]. Deviation: EfficientNet sees the picture in place of the
+                boundary, as the pictures of ImageNet that it knows. So ``v_b`` knows the old
+                colours: train it on pairs (``data.recoloured``), whose old colours tell nothing.
+        """
         if self.frozen:
-            return self.texture(ops.concatenate([structure * 2 - 1] * 3, axis=-1))
-        return ops.cast(self.of_structure(structure, training=training), "float32")
+            return self.texture(ops.concatenate([inputs["structure"] * 2 - 1] * 3, axis=-1))
+        seen = inputs["picture" if self.sees_colours else "structure"]
+        return ops.cast(self.of_structure(seen, training=training), "float32")
 
     def texture(self, picture, training=False):
         """``v_i`` alone."""

@@ -16,6 +16,7 @@ from mim_tf.models.fir import FIR
 from mim_tf.models.icm import ICM
 from mim_tf.models.layers import computing_in, masked_mean, resize
 from mim_tf.models.mtfg import MTFG
+from mim_tf.models.shading import with_detail
 from mim_tf.text import WordVectors
 
 
@@ -29,6 +30,7 @@ class Generator(keras.Model):
         model: sizes and widths; with ``fine`` off there is no FIR.
         deviations: ``compose``: ``I = alpha drawn + (1 - alpha) I_in`` at each stage's own size.
             Deviation: Eq. 7 alone mixes features, and a decoder can undo a constant mixture.
+            ``keep_detail``: what is drawn keeps the fine detail of the picture it is laid over.
             Others: see :class:`ICM` and :class:`FIR`.
         vocabulary_size: number of token ids.
         vectors: pretrained word embeddings, if there are any.
@@ -50,6 +52,7 @@ class Generator(keras.Model):
         self.boundary = model.boundary
         self.coarse_size, self.fine_size = model.coarse_size, model.fine_size
         self.compose = deviations.compose and model.tlu
+        self.keep_detail = deviations.keep_detail
         self.text_encoder = TextEncoder(model, vocabulary_size, vectors)
         with computing_in(precision):
             self.enc = ImageEncoder(model)
@@ -64,19 +67,22 @@ class Generator(keras.Model):
         h = self.text_encoder(tokens, training=training)
         return {**self.mtfg(h, training=training), "mask": word_mask(tokens)}
 
-    def encode_picture(self, picture, training=False):
+    def encode_picture(self, picture, texture_of=None, training=False):
         """Encode a picture [B, F, F, 3].
+
+        Args:
+            texture_of: [B, F, F, 3], whose texture ``v_i`` is wanted; itself unless given.
 
         Returns:
             ``picture``, ``structure`` (its boundary) [B, F, F, 1], ``v_b`` [B, N, M, l] and, in
             training or where Eq. 7 mixes it in, ``v_i`` [B, N, M, l].
         """
-        structure = boundary_image(picture, self.boundary)
-        features = {"picture": picture, "structure": structure}
+        features = {"picture": picture, "structure": boundary_image(picture, self.boundary)}
         if training or self.icm.fuse:
-            return {**features, **self.enc(features, training=training)}
+            inputs = {**features, "texture_of": picture if texture_of is None else texture_of}
+            return {**features, **self.enc(inputs, training=training)}
         # Only L_p and L_match would use v^i: an edit does without half of Enc.
-        return {**features, "v_b": self.enc.structure(structure)}
+        return {**features, "v_b": self.enc.structure(features)}
 
     def with_texture_of(self, features, picture, training=False):
         """The features of a picture, but with ``v_i`` of another [B, F, F, 3] that has the same
@@ -110,14 +116,18 @@ class Generator(keras.Model):
 
     def composed(self, out, picture):
         """What :meth:`draw` returned, with ``images`` besides: the drawn pictures, laid by alpha
-        over ``picture`` [B, F, F, 3] where the model composes."""
-        images = {}
+        over ``picture`` [B, F, F, 3] where the model composes, which they may take their fine
+        detail from."""
+        images, drawings = {}, {}
         for stage, drawn in out["drawn"].items():
+            under = resize(picture, drawn.shape[1])
+            if self.keep_detail:
+                drawn = with_detail(drawn, under)
+            drawings[stage] = images[stage] = drawn
             if self.compose:
                 alpha = out["alphas"][stage]
-                drawn = alpha * drawn + (1 - alpha) * resize(picture, drawn.shape[1])
-            images[stage] = drawn
-        return {**out, "images": images}
+                images[stage] = alpha * drawn + (1 - alpha) * under
+        return {**out, "drawn": drawings, "images": images}
 
     def paint(self, features, h_hat, mask, training=False):
         """:meth:`draw`, then :meth:`composed` with the picture that was encoded."""

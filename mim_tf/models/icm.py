@@ -72,7 +72,12 @@ class WordGate(keras.Model):
     @staticmethod
     def gates(logits):
         """Gates in 0..1 of their logits, of any shape."""
-        return ops.sigmoid(logits - _GATE_OFFSET)
+        return ops.sigmoid(WordGate.shifted(logits))
+
+    @staticmethod
+    def shifted(logits):
+        """What the sigmoid of the gates is taken of: logits less the offset."""
+        return logits - _GATE_OFFSET
 
     def logits(self, v_b, h_hat):
         """``v_b`` [B, N, M, l] and ``h_hat`` [B, T, l] -> [B, NM, T], before the offset."""

@@ -24,6 +24,18 @@ def encode_pictures(state: TrainingState, batch):
     return state.generator.encode_picture(batch["picture"], training=True)
 
 
+def encode_start(state: TrainingState, batch):
+    """Features of the pictures that are edited, with ``v_i`` of what they should become.
+
+    Both are ``picture`` of the batch, unless it has a ``before`` (:mod:`mim_tf.data.recolouring`).
+    """
+    if "before" not in batch:
+        return encode_pictures(state, batch)
+    return state.generator.encode_picture(
+        batch["before"], texture_of=batch["picture"], training=True
+    )
+
+
 def halves(values: dict):
     """What was computed for two captions of each picture in one pass: the first's and the
     second's, ``[2 B, ...]`` -> twice ``[B, ...]``. A Bi-LSTM takes as long for both as for one."""

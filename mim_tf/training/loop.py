@@ -24,7 +24,7 @@ from mim_tf.errors import UserError
 from mim_tf.locks import locked
 from mim_tf.run import Run
 from mim_tf.storage import is_full, remove_partial
-from mim_tf.training import inspection, stages, warm_up
+from mim_tf.training import inspection, warm_up
 from mim_tf.training.checkpoints import FOLDER, Checkpoints
 from mim_tf.training.hooks import NO_HOOKS, Hooks
 from mim_tf.training.interruption import Interruption
@@ -262,7 +262,7 @@ class _Loop:
             warm_up.begin_again(state)
             share_state(self.strategy, tf.nest.flatten(state.parts()))
         elif warm_up.is_over(state):
-            missed = stages.end_warm_up(state, self.captions)
+            missed = warm_up.end_warm_up(state, self.captions)
             share_state(self.strategy, tf.nest.flatten(state.parts()))
             print(
                 f"{figures}, which ends; the memory misses {missed:.1%} of its textures",

@@ -16,6 +16,7 @@ from keras import ops
 from mim_tf.training.replicas import gathered, rows_of
 
 _SHARPNESS = 5.0  # factor of L_match's scores
+_MISSED = 15.0  # weight of L_alpha where alpha should be open
 _GATE_FLOOR = 1e-2  # added to the sum of a word's gates, see _fit
 
 
@@ -91,6 +92,48 @@ def L_match(  # noqa: N802
 def match_at_chance(batch: int) -> float:
     """:func:`L_match` of scores that say nothing, for a batch of so many pictures."""
     return math.log(batch) + math.log(batch + 1)
+
+
+def L_where(logits, target, spoken):  # noqa: N802
+    """Word gates should be open on the part that their word speaks of and closed elsewhere (no part
+    of the paper; it needs parts that are marked).
+
+    Cross-entropy of each gate at each place; the places of a part count as much, taken together, as
+    all others. Gates of words that speak of no part should be closed everywhere.
+
+    Args:
+        logits: [B, NM, T], of gates as they are, their offset taken off.
+        target: [B, NM, T] in 0..1, how much of a place is covered by the word's part.
+        spoken: [B, T], 1 for words that speak of a part, 0 for others, -1 for padding.
+
+    Returns:
+        The mean over a caption's words, [B].
+    """
+    inside = ops.sum(target * ops.softplus(-logits), axis=1)
+    outside = ops.sum((1 - target) * ops.softplus(logits), axis=1)
+    covered = ops.sum(target, axis=1)
+    of_part = inside / (covered + 1e-3) + outside / (ops.sum(1 - target, axis=1) + 1e-3)
+    of_none = ops.mean(ops.softplus(logits), axis=1)
+    loss = ops.where(spoken > 0, of_part, of_none)
+    real = ops.cast(spoken >= 0, "float32")
+    return ops.sum(loss * real, axis=-1) / ops.maximum(ops.sum(real, axis=-1), 1.0)
+
+
+def L_alpha(alpha, target):  # noqa: N802
+    """Alpha should be open on the parts that a caption speaks of and closed elsewhere (no part of
+    the paper; it needs parts that are marked).
+
+    Cross-entropy, in which a place that should be open counts ``_MISSED`` times: a half-open alpha
+    shows no colour.
+
+    Args:
+        alpha, target: [B, S, S, 1] in 0..1.
+
+    Returns:
+        The mean over the places, [B].
+    """
+    log_open, log_closed = ops.log(alpha + 1e-6), ops.log(1 - alpha + 1e-6)
+    return -_mean_per_sample(_MISSED * target * log_open + (1 - target) * log_closed)
 
 
 def L_level(levels, mask):  # noqa: N802

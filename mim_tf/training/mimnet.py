@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from mim_tf.config import Config
 from mim_tf.text import WordVectors
-from mim_tf.training import encoding, stages
+from mim_tf.training import encoding, stages, warm_up
 from mim_tf.training.state import TrainingState
 
 
@@ -54,7 +54,7 @@ class MIMNet(keras.Model):
 
     def warm_up_step(self, batch):
         """The warm-up on a batch; returns as :meth:`train_step`."""
-        return stages.warm_up_step(
+        return warm_up.warm_up_step(
             self.state, encoding.with_features(self.state, self._static(batch))
         )
 

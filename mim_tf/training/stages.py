@@ -1,4 +1,4 @@
-"""The stages of Sec. 3.5 on a batch: warm-up, reconstruction, adversarial.
+"""The stages of Sec. 3.5 on a batch: reconstruction, adversarial.
 
 Each takes the state of training and a batch, moves the state's networks, and returns its losses
 under the paper's names, means over this replica's samples.
@@ -6,28 +6,27 @@ under the paper's names, means over this replica's samples.
 Dimensions: B batch (of this replica), T words (padded), S a stage's size, F the fine size.
 A batch holds ``picture`` [B, F, F, 3] in [-1, 1] and captions [B, T]: ``tokens`` (the picture's
 own), ``mismatched`` (another picture's), ``swapped`` (its own made false: a hard negative) and
-``false`` (either of the two).
+``false`` (either of the two). One whose true edits are known (:mod:`mim_tf.data.recolouring`)
+holds besides ``before`` [B, F, F, 3], the picture to be edited into ``picture``.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from mim_tf.models.encoders import word_mask
 from mim_tf.models.layers import resize
-from mim_tf.training.encoding import encode_pictures, halves
+from mim_tf.training.encoding import encode_pictures, encode_start, halves
 from mim_tf.training.losses import (
     L_I,
     L_T,
     L_D_reality,
     L_D_text,
-    L_level,
     L_m,
     L_p,
     L_rec,
 )
 from mim_tf.training.matching import add_match, gate_logits, of_all_replicas
-from mim_tf.training.memory_start import memorise
+from mim_tf.training.pairs import add_alpha, add_where
 from mim_tf.training.replicas import rows_of
 from mim_tf.training.state import TrainingState
 from mim_tf.training.updates import Losses
@@ -35,68 +34,7 @@ from mim_tf.training.updates import Losses
 # How much stronger than the model's own the change of colour is from which reconstruction starts:
 # what the model draws is an average of guesses, and paler than any of them.
 _EXAGGERATION = 2.0
-_LEVEL = 0.02  # weight of L_level in the warm-up
 _RANDOM_MEMORY = 2  # the stream of random numbers that Eq. 16 draws from
-
-# Warm-up, before both stages. Deviation: the paper has none. ------------------------------------
-
-
-def warm_up_step(state: TrainingState, batch):
-    """L_match on textures that need no memory yet (``h^ = W h``): Enc, the Bi-LSTM and the word
-    gates learn which places words speak of, and what is seen there.
-
-    The gates' logits are taken less their mean over the picture, on which L_match does not depend
-    as long as the gates are neither all open nor all closed. L_level keeps that mean near zero, so
-    that these are the gates that the later stages use.
-    """
-    generator, losses = state.generator, Losses()
-    with tf.GradientTape() as tape:
-        features = encode_pictures(state, batch)
-        both = tf.concat([batch["tokens"], batch["swapped"]], axis=0)
-        h = generator.text_encoder(both, training=True)
-        own, negative = halves({"h_hat": state.texture_projection(h), "mask": word_mask(both)})
-        captions = of_all_replicas(state, own)
-        logits, hard_logits = gate_logits(state, features, captions, negative)
-        levels = tf.reduce_mean(logits, axis=1, keepdims=True)
-        hard_logits -= tf.reduce_mean(hard_logits, axis=1, keepdims=True)
-        logits_of = (logits - levels, hard_logits)
-        add_match(state, losses, features, captions, negative, logits_of, weight=1.0)
-        losses.add("L_level", L_level(levels[:, 0], captions["mask"]), _LEVEL)
-        total = losses.total(state.replicas)
-    state.update(state.warm_up_optimizer, tape, total, state.warm_up_variables)
-    return losses.means()
-
-
-def end_warm_up(state: TrainingState, tokens) -> float:
-    """Start the memory from the textures that the warm-up found for the words of some captions.
-
-    The discriminators' text encoders start from the generator's.
-
-    Args:
-        tokens: [K, T], of training captions.
-
-    Returns:
-        The share of the textures' variance that the memory misses.
-    """
-    generator, config = state.generator, state.config
-    h = generator.text_encoder(tokens)
-    textures = state.texture_projection(h).numpy()
-    words = word_mask(tokens).numpy() > 0
-    if generator.mtfg.without is not None:
-        generator.mtfg.without.set_weights(state.texture_projection.get_weights())
-        missed = 0.0
-    else:
-        memory, kernel, missed = memorise(
-            h.numpy()[words], textures[words], config.model.slots, config.train.seed
-        )
-        generator.mtfg.memory.assign(memory)
-        generator.mtfg.key.kernel.assign(kernel)
-    state.averaged.set_weights(generator.get_weights())
-    for d_t in state.d_t.values():
-        d_t.text_encoder.set_weights(generator.text_encoder.get_weights())
-    state.warm_up_end.assign(state.step)  # last: who is stopped before this does all of it again
-    return missed
-
 
 # Reconstruction stage, Sec. 3.5.2: the only stage that updates the memory. ----------------------
 
@@ -113,11 +51,11 @@ def reconstruction_step(state: TrainingState, batch, *, random_memory: bool = Tr
     with tf.GradientTape() as tape:
         both = tf.concat([batch["tokens"], batch["swapped"]], axis=0)
         own, negative = halves(generator.encode_text(both, training=True))
-        features = encode_pictures(state, batch)
+        features = encode_start(state, batch)
         out = generator.draw(features, own["h_hat"], own["mask"], training=True)
         with tape.stop_recording():
-            start = _recoloured(state, features, out, negative)
-        if deviations.fuse and deviations.perturb:
+            start = _start(state, batch, features, out, negative)
+        if deviations.fuse and start is not batch["picture"]:
             # Eq. 7 would bring v^i of the original, which shows the colours to be found.
             features_in = generator.with_texture_of(features, start, training=True)
             out = generator.draw(features_in, own["h_hat"], own["mask"], training=True)
@@ -131,6 +69,8 @@ def reconstruction_step(state: TrainingState, batch, *, random_memory: bool = Tr
             logits_of = gate_logits(state, features, captions, negative)
             weight = deviations.match
             add_match(state, losses, features, captions, negative, logits_of, weight=weight)
+        add_where(state, losses, features, own, batch)
+        add_alpha(state, losses, out, batch)
         prior = _composing(state) * _alpha_prior(state)
         losses.add("alpha", _mean_alpha(state, out), prior)
         if random_memory and state.config.model.memory:
@@ -142,13 +82,23 @@ def reconstruction_step(state: TrainingState, batch, *, random_memory: bool = Tr
     return losses.means()
 
 
-def _recoloured(state: TrainingState, features, out, negative):
+def _start(state: TrainingState, batch, features, out, negative):
     """The pictures that reconstruction starts from, [B, F, F, 3].
 
-    Deviation: the paper starts from the picture itself, which copying reconstructs. Here the
-    first ``perturb`` share of the global batch get the difference between the model's own drawings
-    of a false caption (``negative``) and of the true one (``out``): only what the words decide is
-    recoloured, and only the true caption can undo it.
+    Deviation: the paper starts from the picture itself, which copying reconstructs. Here it starts
+    from ``before`` where the batch has it, and else from the picture recoloured by the model.
+    """
+    if "before" in batch:
+        return batch["before"]
+    return _recoloured(state, features, out, negative)
+
+
+def _recoloured(state: TrainingState, features, out, negative):
+    """The pictures of a batch, recoloured by the model, [B, F, F, 3].
+
+    The first ``perturb`` share of the global batch get the difference between the model's own
+    drawings of a false caption (``negative``) and of the true one (``out``): only what the words
+    decide is recoloured, and only the true caption can undo it.
     """
     picture, stage = features["picture"], state.stages[-1]
     batch = picture.shape[0] * state.replicas

@@ -23,8 +23,12 @@ def step_graph(
     """
 
     def replica(batch):
-        signed = tensor_pixels.to_signed(batch["picture"])
-        return take_step({**batch, "picture": signed}, **options)
+        signed = {
+            name: tensor_pixels.to_signed(batch[name])
+            for name in ("picture", "before")
+            if name in batch
+        }
+        return take_step({**batch, **signed}, **options)
 
     @tf.function
     def step(batch):

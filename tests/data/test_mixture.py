@@ -183,7 +183,7 @@ def test_a_part_of_one_class_alone_is_named(tmp_path):
 def test_the_configuration_is_kept_as_it_was_given(own):
     config = config_of(own, {"schedule": {"start": {"drawn": 1}, "steps": 9}})
     assert parse_config(yaml.safe_load(dump_config(config)), "test") == config
-    given = load_config("birds-photo-64.yaml", overrides=["data.parts.photos.root=elsewhere"])
+    given = load_config("birds-mixture.yaml", overrides=["data.parts.photos.root=elsewhere"])
     assert str(given.data.parts["photos"].root) == "elsewhere"
     assert given.data.parts["drawn"].photographic
 

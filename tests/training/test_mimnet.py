@@ -9,7 +9,7 @@ import tensorflow as tf
 from tiny import tiny_config
 
 from mim_tf.data.pipeline import CAPTIONS
-from mim_tf.training import costs, losses, stages
+from mim_tf.training import costs, losses, stages, warm_up
 from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.state import TrainingState
 from mim_tf.training.updates import update
@@ -85,7 +85,7 @@ def test_the_warm_up_moves_what_localises_words_and_nothing_else():
     others += state.discriminator_variables
     before = values(inside), values(others)
     for step in range(2):  # zero-initialised last layers block gradients on the first
-        stages.warm_up_step(state, batch(seed=step))
+        warm_up.warm_up_step(state, batch(seed=step))
     unmoved = [
         variable.path
         for variable, yes in zip(inside, moved(before[0], inside), strict=True)
@@ -97,7 +97,7 @@ def test_the_warm_up_moves_what_localises_words_and_nothing_else():
 def test_the_warm_up_ends_in_a_memory_that_reads_its_textures():
     state = make(model={"slots": 64, "channels": 8})
     tokens = batch(size=32)["tokens"]
-    missed = stages.end_warm_up(state, tokens)
+    missed = warm_up.end_warm_up(state, tokens)
     wanted = state.texture_projection(state.generator.text_encoder(tokens)).numpy()
     read = state.generator.encode_text(tokens)["h_hat"].numpy()
     assert missed == pytest.approx(((read - wanted) ** 2).mean() / wanted.var((0, 1)).mean(), 1e-3)
@@ -109,7 +109,7 @@ def test_the_warm_up_ends_in_a_memory_that_reads_its_textures():
 def test_without_memory_the_warm_up_ends_in_the_projection():
     state = make(model={"memory": False})
     tokens = batch()["tokens"]
-    assert stages.end_warm_up(state, tokens) == 0
+    assert warm_up.end_warm_up(state, tokens) == 0
     wanted = state.texture_projection(state.generator.text_encoder(tokens))
     np.testing.assert_allclose(state.generator.encode_text(tokens)["h_hat"], wanted, atol=1e-6)
 

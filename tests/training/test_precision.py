@@ -8,7 +8,7 @@ import tensorflow as tf
 from tiny import tiny_config
 
 from mim_tf.data.pipeline import CAPTIONS
-from mim_tf.training import stages
+from mim_tf.training import stages, warm_up
 from mim_tf.training.state import TrainingState
 
 VOCABULARY = 9
@@ -62,7 +62,7 @@ def test_what_losses_see_is_float32(half):
 
 def test_its_losses_are_near_those_of_single_precision(half):
     def losses(state):
-        logs = stages.warm_up_step(state, batch())
+        logs = warm_up.warm_up_step(state, batch())
         logs |= stages.reconstruction_step(state, batch())
         return logs | stages.adversarial_step(state, batch())
 

@@ -13,7 +13,7 @@ from mim_tf.data.sources import load_source
 from mim_tf.models.icm import WordGate
 from mim_tf.pictures.tensor_pixels import to_signed
 from mim_tf.run import Run
-from mim_tf.training import stages, warm_up
+from mim_tf.training import warm_up
 from mim_tf.training.loop import train
 from mim_tf.training.start import build_vocabulary, start_run
 from mim_tf.training.state import TrainingState
@@ -32,7 +32,7 @@ def warmed_up(seed: int, steps: int) -> TrainingState:
 
     @tf.function
     def step(batch):
-        logs = stages.warm_up_step(state, {**batch, "picture": to_signed(batch["picture"])})
+        logs = warm_up.warm_up_step(state, {**batch, "picture": to_signed(batch["picture"])})
         state.after_step(logs["L_match"])
 
     size = config.train.batch_size
@@ -64,11 +64,11 @@ def make(**deviations) -> TrainingState:
 
 @pytest.mark.parametrize("level", [-12.0, 12.0])
 def test_gates_that_are_open_or_closed_everywhere_still_tell_places_apart(level, monkeypatch):
-    expected = float(stages.warm_up_step(make(), batch())["L_match"])
+    expected = float(warm_up.warm_up_step(make(), batch())["L_match"])
     for name in ("logits", "logits_of_all_pairs"):
         plain = getattr(WordGate, name)
         monkeypatch.setattr(WordGate, name, lambda *given, plain=plain: plain(*given) + level)
-    logs = stages.warm_up_step(make(), batch())
+    logs = warm_up.warm_up_step(make(), batch())
     assert float(logs["L_match"]) == pytest.approx(expected, rel=1e-4)
     assert float(logs["L_level"]) == pytest.approx(level**2, rel=0.1)  # which pulls it back
 
@@ -84,7 +84,7 @@ def test_the_warm_up_ends_when_the_loss_has_done_its_work():
     state.match_mean.assign(state.match_at_chance)
     state.step.assign(400)
     assert warm_up.is_over(state)  # the budget is spent
-    stages.end_warm_up(state, batch(32)["tokens"])
+    warm_up.end_warm_up(state, batch(32)["tokens"])
     assert not state.in_warm_up and int(state.warm_up_end) == 400
 
 

@@ -13,18 +13,25 @@ see :func:`mim_tf.data.sets.splits.random_split` for ours.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+from pydantic import Field
+
 from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import clean_captions, find_or_unpack, read_lines
+from mim_tf.data.regions import Regions, Words
+from mim_tf.data.sets import celeba_pairs
 from mim_tf.data.sets.celeba_captions import ATTRIBUTES, face_caption
 from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
 from mim_tf.data.sets.splits import random_split
 from mim_tf.data.source import Published, Source, Split
 from mim_tf.errors import UserError
+from mim_tf.pictures.colours import Palette
 
 PUBLISHED = Published(
     {"train": 153_640, "test": 38_410}, "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
@@ -41,7 +48,13 @@ ATTRIBUTE_FILE = "list_attr_celeba.txt"
 
 
 class Options(FolderOptions):
-    """CelebA has no options of its own."""
+    """How CelebA's faces train."""
+
+    recoloured: bool = Field(
+        False,
+        description="train on pairs: each face with hair or lips dyed, and dyed otherwise, with "
+        "captions of our own that tell the second",
+    )
 
 
 class CelebaSource(Source):
@@ -51,6 +64,33 @@ class CelebaSource(Source):
 
     if TYPE_CHECKING:
         options: Options
+
+    @property
+    def recoloured(self) -> bool:
+        """Only pictures that train are recoloured."""
+        return self.options.recoloured and self.split == "train"
+
+    def palette(self, part: str) -> Palette:
+        """Colours of hair, and of lipstick."""
+        return celeba_pairs.palette(part)
+
+    def regions(self, index: int, size: int) -> Regions:
+        """Hair and lips."""
+        from mim_tf.data.sets.celeba_regions import regions_of  # imports OpenCV
+
+        return regions_of(self.picture(index, size), self.attributes(index))
+
+    def draw_asked(
+        self, rng: np.random.Generator, index: int, present: Sequence[str]
+    ) -> tuple[str, ...]:
+        """See :func:`mim_tf.data.sets.celeba_pairs.draw_asked`."""
+        return celeba_pairs.draw_asked(rng, present)
+
+    def describe_parts(
+        self, rng: np.random.Generator, index: int, colours: Mapping[str, str]
+    ) -> Words:
+        """See :func:`mim_tf.data.sets.celeba_pairs.describe`."""
+        return celeba_pairs.describe(rng, self.attributes(index)["Male"], colours)
 
     def attributes(self, index: int) -> Mapping[str, bool]:
         """CelebA's 40 attributes of a face.
@@ -81,7 +121,12 @@ def load(options: Options, split: Split) -> Source:
         UserError: a folder or file is missing or malformed, or the split is not complete.
     """
     listing = read(options.folder("CelebA's folder"), split)
-    return add_photographs(describe(options, split), options, listing)
+    source = add_photographs(describe(options, split), options, listing)
+    if source.recoloured:
+        faces = read_attributes(options.folder("CelebA's folder") / ATTRIBUTE_FILE)
+        captions = (celeba_pairs.captions_of(name, faces[name]["Male"]) for name in source.ids)
+        source = replace(source, captions=tuple(captions))
+    return source
 
 
 def read(root: Path, split: Split) -> Listing:

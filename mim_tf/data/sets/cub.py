@@ -12,18 +12,20 @@ captions from attributes alone the lists may be absent: see :mod:`mim_tf.data.se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from mim_tf.data.formats import reed
 from mim_tf.data.formats.listing import Box, Listing, Record
 from mim_tf.data.formats.untrusted import find_or_unpack
-from mim_tf.data.sets import cub_captions, cub_metadata, cub_split
+from mim_tf.data.regions import Regions, Words
+from mim_tf.data.sets import cub_captions, cub_metadata, cub_pairs, cub_split
 from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
 from mim_tf.data.source import Marks, Published, Source, Split
 from mim_tf.errors import UserError
@@ -50,6 +52,11 @@ class Options(FolderOptions):
         description="captions of Reed et al.; our own, written from CUB's attributes and the "
         "colours at its marked points; or both",
     )
+    recoloured: bool = Field(
+        False,
+        description="train on pairs: each photograph with parts dyed, and dyed otherwise, with "
+        "captions of our own that tell the second; the parts are found from CUB's marked points",
+    )
 
 
 class CubSource(Source):
@@ -64,6 +71,29 @@ class CubSource(Source):
     def crop(self) -> str:
         """Which part of a picture becomes the square, in words."""
         return super().crop + (", of the bounding box" if self.options.crop_to_box else "")
+
+    @property
+    def recoloured(self) -> bool:
+        """Only pictures that train are recoloured."""
+        return self.options.recoloured and self.split == "train"
+
+    def regions(self, index: int, size: int) -> Regions:
+        """The parts around the marked points; raises as :meth:`marks`."""
+        from mim_tf.data.sets.cub_regions import regions_of  # imports OpenCV
+
+        return regions_of(self.picture(index, size), self.marks(index, size))
+
+    def draw_asked(
+        self, rng: np.random.Generator, index: int, present: Sequence[str]
+    ) -> tuple[str, ...]:
+        """See :func:`mim_tf.data.sets.cub_pairs.draw_asked`."""
+        return cub_pairs.draw_asked(rng, present)
+
+    def describe_parts(
+        self, rng: np.random.Generator, index: int, colours: Mapping[str, str]
+    ) -> Words:
+        """See :func:`mim_tf.data.sets.cub_pairs.describe_parts`."""
+        return cub_pairs.describe_parts(rng, colours)
 
     def marks(self, index: int, size: int) -> Marks | None:
         """Points and box of a bird; None where a photograph has no box.
@@ -124,7 +154,10 @@ def load(options: Options, split: Split) -> Source:
     source = describe(options, split)
     if _split_by_class(_bases(root, _find_cub(root)), options.caption_source):
         source = replace(source, published=PUBLISHED_BY_CLASS)
-    return add_photographs(source, options, listing, use_boxes=options.crop_to_box)
+    source = add_photographs(source, options, listing, use_boxes=options.crop_to_box)
+    if source.recoloured:
+        source = replace(source, captions=tuple(map(cub_pairs.captions_of, source.ids)))
+    return source
 
 
 def read(

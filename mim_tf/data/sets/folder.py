@@ -15,18 +15,25 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import Field
 
 from mim_tf.config_fields import Share
 from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import clean_captions, read_captions, read_text, safe_name
+from mim_tf.data.regions import Regions, Words
+from mim_tf.data.sets.folder_captions import OBJECT, describe_object, object_captions
 from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
 from mim_tf.data.sets.splits import random_split
 from mim_tf.data.source import Source, Split
 from mim_tf.errors import UserError
+from mim_tf.pictures.colours import CLOTHES, Palette
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2")
 
@@ -42,11 +49,51 @@ class Options(FolderOptions):
     """How your pictures are split."""
 
     test_share: Share = Field(0.1, description="share of the pictures that test")
+    recoloured: bool = Field(
+        False,
+        description="train on pairs: each picture with its object dyed, and dyed otherwise, with "
+        "captions of our own that tell the second; for one object on a plain background, whose "
+        "class names it (shirt)",
+    )
+
+
+class FolderSource(Source):
+    """A split of pictures of one's own, whose objects may be dyed."""
+
+    if TYPE_CHECKING:
+        options: Options
+
+    @property
+    def recoloured(self) -> bool:
+        """Only pictures that train are recoloured."""
+        return self.options.recoloured and self.split == "train"
+
+    def palette(self, part: str) -> Palette:
+        """Colours of clothes, as they are elsewhere and as shops name them."""
+        return CLOTHES
+
+    def regions(self, index: int, size: int) -> Regions:
+        """The object, which is what differs from a plain background."""
+        from mim_tf.data.sets.folder_pairs import regions_of  # imports OpenCV
+
+        return regions_of(self.picture(index, size))
+
+    def draw_asked(
+        self, rng: np.random.Generator, index: int, present: Sequence[str]
+    ) -> tuple[str, ...]:
+        """The object, whatever it is."""
+        return (OBJECT,)
+
+    def describe_parts(
+        self, rng: np.random.Generator, index: int, colours: Mapping[str, str]
+    ) -> Words:
+        """See :func:`mim_tf.data.sets.folder_captions.describe`."""
+        return describe_object(rng, self.classes[index], colours[OBJECT])
 
 
 def describe(options: Options, split: Split) -> Source:
     """The split without its pictures."""
-    return Source(options, split, augment=options.augment)
+    return FolderSource(options, split, augment=options.augment)
 
 
 def load(options: Options, split: Split) -> Source:
@@ -56,7 +103,12 @@ def load(options: Options, split: Split) -> Source:
         UserError: no pictures, no captions, one without the other, or a malformed line.
     """
     listing = read(options.folder("that of your pictures"), split, options.test_share)
-    return add_photographs(describe(options, split), options, listing)
+    source = add_photographs(describe(options, split), options, listing)
+    if source.recoloured:
+        names = tuple(dict.fromkeys(name for name, _ in CLOTHES))
+        captions = map(object_captions, source.ids, source.classes, repeat(names))
+        source = replace(source, captions=tuple(captions))
+    return source
 
 
 def read(root: Path, split: Split, test_share: float) -> Listing:

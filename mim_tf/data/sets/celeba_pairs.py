@@ -1,0 +1,81 @@
+"""How captions of recoloured faces speak: of the hair's colour, and of lipstick."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mim_tf.data.regions import Words, caption_of
+from mim_tf.pictures.colours import Levels, Palette
+
+PARTS = ("hair", "lips")
+
+HAIR: dict[str, tuple[str, Levels]] = {
+    "black": ("Black_Hair", (34, 28, 26)),
+    "brown": ("Brown_Hair", (98, 66, 44)),
+    "blond": ("Blond_Hair", (208, 172, 112)),
+    "gray": ("Gray_Hair", (168, 164, 160)),
+}
+"""Colour of hair -> its attribute, and sRGB levels of it."""
+
+_LIPSTICK: dict[str, Levels] = {
+    "red": (176, 28, 48), "pink": (214, 92, 128), "purple": (120, 40, 96)
+}  # fmt: skip
+_LIPS_SHARE = 0.35  # of the captions that speak of lips, half of them of hair as well
+_CAPTIONS = 10  # a picture
+
+
+def palette(part: str) -> Palette:
+    """Colours in which a part is dyed."""
+    if part == "hair":
+        return tuple((name, levels) for name, (_, levels) in HAIR.items())
+    return tuple(_LIPSTICK.items())
+
+
+def draw_asked(rng: np.random.Generator, present: Sequence[str]) -> tuple[str, ...]:
+    """Hair, lips or both, of those that are there; hair where neither is."""
+    if "lips" in present and ("hair" not in present or rng.random() < _LIPS_SHARE):
+        return ("hair", "lips") if "hair" in present and rng.random() < 0.5 else ("lips",)
+    return ("hair",)
+
+
+def describe(rng: np.random.Generator, male: bool, colours: Mapping[str, str]) -> Words:
+    """A caption that gives hair or lips their colours."""
+
+    def pick(*choices: str) -> str:
+        return choices[int(rng.integers(len(choices)))]
+
+    person = pick("this", "the") + " " + pick("man" if male else "woman", "person")
+    phrases = []
+    if "hair" in colours:
+        hair = f"{colours['hair']} hair"
+        change = f"{pick('make', 'color', 'dye')} the hair {colours['hair']}"
+        phrases.append(pick(f"{person} has {hair}", f"{person} has {hair}", hair, change))
+    if "lips" in colours:
+        colour = colours["lips"]
+        # Red is what lipstick is unless something else is said.
+        lipstick = pick("lipstick", "red lipstick") if colour == "red" else f"{colour} lipstick"
+        who = "is" if phrases and phrases[0].startswith(person) else f"{person} is"
+        phrases.append(pick(f"{who} wearing {lipstick}", f"{who} wearing {lipstick}", lipstick))
+    speaking = {"hair": "hair", "lipstick": "lips"}
+    words: list[tuple[str, str | None]] = []
+    for number, (part, phrase) in enumerate(zip(colours, phrases, strict=True)):
+        words += [("and", None)] if number else []
+        speaking[colours[part]] = part
+        words += [(word, speaking.get(word)) for word in phrase.split()]
+        del speaking[colours[part]]
+    return tuple(words)
+
+
+def captions_of(name: str, male: bool) -> tuple[str, ...]:
+    """Captions in any colours, drawn from a picture's name: the words that training meets, and the
+    false captions of other pictures."""
+    rng = np.random.default_rng([15, zlib.crc32(name.encode())])
+    captions = []
+    for _ in range(_CAPTIONS):
+        names = {part: [name for name, _ in palette(part)] for part in draw_asked(rng, PARTS)}
+        colours = {part: own[int(rng.integers(len(own)))] for part, own in names.items()}
+        captions.append(caption_of(describe(rng, male, colours)))
+    return tuple(dict.fromkeys(captions))

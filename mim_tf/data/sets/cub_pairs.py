@@ -1,0 +1,122 @@
+"""How captions of recoloured birds speak: which parts, in which words.
+
+Wordings are drawn from one generator, so the same generator gives the same caption.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mim_tf.data.colour_words import article, word_for
+from mim_tf.data.regions import Words, caption_of
+from mim_tf.data.sets.cub_captions import CAPTIONS
+from mim_tf.pictures.colours import COLOURS
+
+PARTS = (
+    "crown", "throat", "breast", "belly", "back", "wings", "tail", "nape", "forehead", "bill",
+    "legs",
+)  # fmt: skip
+"""Labels of CUB's marked points; bill and legs are told apart, and never dyed or asked for."""
+
+GROUPS = {
+    "head": ("crown", "forehead", "nape", "throat"),
+    "bird": ("crown", "throat", "breast", "belly", "back", "wings", "tail", "nape", "forehead"),
+}
+_ASKED = PARTS[:-2]
+_GROUP_SHARE = 0.12  # share of the captions that speak of a group, and of nothing else
+_MOST_ASKED = 3
+
+_PLURAL = {"wings"}
+
+
+def draw_asked(rng: np.random.Generator, present: Sequence[str]) -> tuple[str, ...]:
+    """Parts, or one group, that a caption of the picture speaks of."""
+    if rng.random() < _GROUP_SHARE:
+        return ("head" if rng.random() < 0.4 else "bird",)
+    askable = [part for part in _ASKED if part in present]
+    # A part without a region can still be spoken of: then nothing is to change.
+    askable = askable or list(_ASKED[:1])
+    count = min(len(askable), 1 + int(rng.choice(_MOST_ASKED, p=[0.5, 0.3, 0.2])))
+    return tuple(askable[int(k)] for k in rng.permutation(len(askable))[:count])
+
+
+def describe_parts(rng: np.random.Generator, colours: Mapping[str, str]) -> Words:
+    """A caption that gives parts their colours, at most 24 words."""
+
+    def pick(*choices: str) -> str:
+        return choices[int(rng.integers(len(choices)))]
+
+    spoken = {name: word_for(rng, colour) for name, colour in colours.items()}
+    if set(spoken) == {"bird"}:
+        return _plain(pick("a {}", "this is a {}", "make it a {}").split(), spoken)
+    form = pick("with", "with", "has", "is", "terse", "make", "paint")
+    if form == "make":
+        return _joined(_make(pick("make", "color", "turn"), spoken))
+    if form == "paint":
+        return _joined([
+            [(pick("paint", "colour"), None), ("the", None), (name, name), (colour, name)]
+            for name, colour in spoken.items()
+        ])  # fmt: skip
+    if form == "is":
+        return _joined([
+            [("the", None), (name, name), (_is(name), None), (colour, name)]
+            for name, colour in spoken.items()
+        ])  # fmt: skip
+    phrases = [
+        [*([] if name in _PLURAL or (form == "terse" and rng.random() < 0.5)
+           else [(article(colour), None)]), (colour, name), (name, name)]
+        for name, colour in spoken.items()
+    ]  # fmt: skip
+    opening = {
+        "with": [pick("a", "this"), "bird", "with"],
+        "has": [pick("this", "the"), "bird", "has"],
+        "terse": [],
+    }[form]
+    return (*((word, None) for word in opening), *_joined(phrases))
+
+
+def captions_of(name: str) -> tuple[str, ...]:
+    """Captions that speak of any parts in any colours, drawn from a photograph's name: the words
+    that training meets, and the false captions of other photographs."""
+    rng = np.random.default_rng([13, zlib.crc32(name.encode())])
+    captions = []
+    for _ in range(CAPTIONS):
+        asked = draw_asked(rng, _ASKED)
+        names = list(COLOURS)
+        colours = {part: names[int(rng.integers(len(names)))] for part in asked}
+        captions.append(caption_of(describe_parts(rng, colours)))
+    return tuple(dict.fromkeys(captions))
+
+
+def _make(verb: str, spoken: Mapping[str, str]) -> list[list[tuple[str, str | None]]]:
+    return [
+        [(verb, None), ("the", None), (name, name), (colour, name)]
+        for name, colour in spoken.items()
+    ]
+
+
+def _plain(form: list[str], spoken: Mapping[str, str]) -> Words:
+    words: list[tuple[str, str | None]] = []
+    for word in form:
+        if word == "{}":
+            words += [(spoken["bird"], "bird"), ("bird", "bird")]
+        else:
+            words.append((article(spoken["bird"]) if word == "a" else word, None))
+    return tuple(words)
+
+
+def _is(name: str) -> str:
+    return "are" if name in _PLURAL else "is"
+
+
+def _joined(phrases: list[list[tuple[str, str | None]]]) -> Words:
+    """Phrases in a row, with an "and" before the last."""
+    words: list[tuple[str, str | None]] = []
+    for number, phrase in enumerate(phrases):
+        if number and number == len(phrases) - 1:
+            words.append(("and", None))
+        words += phrase
+    return tuple(words)
