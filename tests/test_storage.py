@@ -87,3 +87,14 @@ def test_rounded_weights_are_those_of_half_precision(tmp_path):
     kernel, bias = networks[1].get_weights()
     np.testing.assert_array_equal(kernel, given[0].astype(np.float16))
     np.testing.assert_array_equal(bias, given[1])  # for which half precision is too narrow
+
+
+def test_rounded_weights_take_less_room(tmp_path):
+    network = keras.Sequential([keras.Input((256,)), keras.layers.Dense(256)])
+    for name, rounded in (("whole", False), ("rounded", True)):
+        save_weights(network, tmp_path / f"{name}.weights.h5", rounded=rounded)
+    whole, rounded = (
+        (tmp_path / f"{name}.weights.h5").stat().st_size for name in ("whole", "rounded")
+    )
+    assert rounded < 0.75 * whole
+    load_weights(network, tmp_path / "rounded.weights.h5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import h5py
@@ -17,7 +18,8 @@ def save_weights(network: keras.Model, file: Path, rounded: bool = False) -> Non
 
     Args:
         network, file: what to write, and where.
-        rounded: to values that half precision has too, so that an export in float16 loses less.
+        rounded: to values that half precision has too, so that an export in float16 loses less,
+            and compressed.
 
     Raises:
         UserError: there is no room for them.
@@ -28,17 +30,28 @@ def save_weights(network: keras.Model, file: Path, rounded: bool = False) -> Non
     with replacing_file(file) as temporary:
         network.save_weights(temporary)
         if rounded:
-            with h5py.File(temporary, "r+") as weights:
-                weights.visititems(_round)
+            whole = io.BytesIO(temporary.read_bytes())
+            with h5py.File(whole, "r") as weights, h5py.File(temporary, "w") as smaller:
+                _copy_rounded(weights, smaller)
 
 
-def _round(_: str, entry: h5py.Group | h5py.Dataset) -> None:
-    """Round one array of the file to half precision, unless a value is too large for it."""
-    if isinstance(entry, h5py.Dataset) and entry.dtype == np.float32:
-        with np.errstate(over="ignore"):
-            half = entry[()].astype(np.float16)
-        if np.isfinite(half).all():
-            entry[()] = half
+def _copy_rounded(source: h5py.Group, target: h5py.Group) -> None:
+    """Copy a file of arrays rounded to half precision, unless a value is too large for it.
+
+    The bits that rounding leaves at zero are compressed: the file is half as large.
+    """
+    target.attrs.update(source.attrs)
+    for name, entry in source.items():
+        if isinstance(entry, h5py.Group):
+            _copy_rounded(entry, target.create_group(name))
+            continue
+        array = entry[()]
+        if array.dtype == np.float32:
+            with np.errstate(over="ignore"):
+                half = array.astype(np.float16)
+            array = half.astype(np.float32) if np.isfinite(half).all() else array
+        options = {"compression": "gzip", "shuffle": True} if array.ndim else {}
+        target.create_dataset(name, data=array, **options).attrs.update(entry.attrs)
 
 
 def load_weights(network: keras.Model, file: Path) -> None:
