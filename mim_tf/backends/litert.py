@@ -132,7 +132,9 @@ def _runner(folder: Path, kind: str, variant: str) -> Any:
     check_sums(folder, [file.name])
     try:
         with silenced():  # it says which delegate it has made
-            return Interpreter(str(file), num_threads=_THREADS).get_signature_runner()
+            interpreter = Interpreter(str(file), num_threads=_THREADS)
+            interpreter.allocate_tensors()
+            return interpreter.get_signature_runner()
     except (ValueError, RuntimeError) as error:
         raise UserError(
             f"{file} is no LiteRT file that runs here ({str(error).splitlines()[0]}); export again"
