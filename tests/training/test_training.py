@@ -232,9 +232,8 @@ def test_bad_requests_are_one_line_and_exit_1(tiny_run, tmp_path, capsys):
     assert "--config" in fails()
     missing = tmp_path / "no-such-data"
     assert str(missing) in fails(
-        "--config", "birds", "--run", tmp_path / "a",
-        "--set", "data.source=cub", "--set", f"data.root={missing}",
-    )  # fmt: skip
+        "--config", "cub", "--run", tmp_path / "a", "--set", f"data.root={missing}"
+    )
 
 
 def test_another_vocabulary_is_refused(tiny_run, tmp_path, capsys):
