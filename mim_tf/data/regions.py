@@ -7,10 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MOST_PARTS = 30
-"""Labels are bits of an int32 in training batches."""
-
-
 Words = tuple[tuple[str, str | None], ...]
 """A caption word by word, each with the part or group that it speaks of, if any."""
 
@@ -21,8 +17,8 @@ class Regions:
 
     Attributes:
         labels: uint8 [S, S]: 0 where no part is, k on the part ``parts[k - 1]``.
-        parts: names of all parts of such objects, of which a picture may lack some; at most
-            ``MOST_PARTS``.
+        parts: names of all parts of such objects, of which a picture may lack some; at most 30, for
+            a label is a bit of an int32 in training batches.
         colours: part -> name of its colour in the picture, of those parts whose colour can be read.
         groups: names that captions use for several parts at once (head, bird) -> those parts.
     """

@@ -236,8 +236,11 @@ class Source:
         :mod:`mim_tf.data.recolouring`."""
         return False
 
-    def regions(self, index: int, size: int) -> Regions:
-        """The parts of a picture at ``size`` pixels.
+    def regions(self, index: int, picture: np.ndarray) -> Regions:
+        """The parts of a picture.
+
+        Args:
+            picture: what ``picture(index, size)`` gives, uint8 [size, size, 3].
 
         Raises:
             UserError: the set's files do not tell them.

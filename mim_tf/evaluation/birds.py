@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mim_tf.data.source import Marks, Source
+from mim_tf.data.wording import with_article
 from mim_tf.evaluation.photographs import ASKED_PARTS, hit, kept, may_ask, outside, radius_of
 from mim_tf.pictures.colours import COLOURS
 
@@ -14,7 +15,7 @@ from mim_tf.pictures.colours import COLOURS
 def _caption(part: str, colour: str) -> str:
     if part == "wings":
         return f"this bird has {colour} wings"
-    return f"this bird has {'an' if colour[0] in 'aeiou' else 'a'} {colour} {part}"
+    return f"this bird has {with_article(f'{colour} {part}')}"
 
 
 WISHES = {_caption(part, colour): (part, colour) for part in ASKED_PARTS for colour in COLOURS}

@@ -21,11 +21,12 @@ import cv2
 import numpy as np
 
 from mim_tf.data.source import Source
+from mim_tf.data.wording import is_plural, with_article
 from mim_tf.evaluation.photographs import mean_change
 from mim_tf.pictures.colours import CLOTHES, SHOP_COLOURS, commonest_colour
+from mim_tf.pictures.segmentation import white_background
 
 _WHITE = 240  # levels from which all three channels are as the background's
-_BORDER = 0.8  # of the border is background, or the picture does not lie on white
 _LEAST, _MOST = 0.05, 0.9  # share of the picture that a garment may be
 _LEAST_MIDDLE = 0.005  # of the picture, or hardly any garment is left to read
 _ERODED = 1 / 32  # of the side, in pixels
@@ -41,11 +42,8 @@ def garment(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         Two bool [S, S]; None where the picture does not lie on white, or next to nothing or nearly
         all of it is garment.
     """
-    white = (picture >= _WHITE).all(axis=-1)
-    _, parts = cv2.connectedComponents(white.astype(np.uint8), connectivity=4)
-    border = np.concatenate([parts[0], parts[-1], parts[1:-1, 0], parts[1:-1, -1]])
-    background = np.isin(parts, border[border > 0])
-    if (border > 0).mean() < _BORDER or not _LEAST <= 1 - background.mean() <= _MOST:
+    background = white_background(picture, _WHITE)
+    if background is None or not _LEAST <= 1 - background.mean() <= _MOST:
         return None
     reach = max(1, round(_ERODED * len(picture)))
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
@@ -79,9 +77,8 @@ def colour_of(picture: np.ndarray, mask: np.ndarray) -> str:
 
 
 def _caption(kind: str, colour: str) -> str:
-    if kind.endswith("s") and not kind.endswith("ss"):  # trousers, jeans
-        return f"{colour} {kind}"
-    return f"{'an' if colour[0] in 'aeiou' else 'a'} {colour} {kind}"
+    phrase = f"{colour} {kind}"
+    return phrase if is_plural(kind) else with_article(phrase)
 
 
 class Clothes:

@@ -16,12 +16,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mim_tf.data.sets import celeba_pairs
 from mim_tf.data.source import Source
 from mim_tf.errors import UserError
 from mim_tf.evaluators.folder import HAS, Evaluators
 
-HAIR = {"black hair": "Black_Hair", "blond hair": "Blond_Hair", "brown hair": "Brown_Hair",
-        "gray hair": "Gray_Hair"}  # fmt: skip
+HAIR = {f"{colour} hair": attribute for colour, (attribute, _) in celeba_pairs.HAIR.items()}
 LIPSTICK = "lipstick"
 _COVERED = ("Bald", "Wearing_Hat")  # then there is no hair to paint
 _PAINTED_WITH = {LIPSTICK: ("Wearing_Lipstick", "Heavy_Makeup")}  # the latter follows from it

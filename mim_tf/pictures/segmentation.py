@@ -1,4 +1,4 @@
-"""Which pixels belong to an object of which some points are known, by OpenCV's GrabCut."""
+"""Which pixels belong to an object: around known points by GrabCut, or on a white background."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 _ROUNDS = 3  # of GrabCut
 _POINT = 0.025  # radius of a disc of sure foreground around a point, of the object's longer side
+_BORDER = 0.8  # share of the border that is white where a picture lies on white
 _RIM = 0.1  # width of the rim of likely foreground around the points' hull, likewise
 
 
@@ -67,6 +68,24 @@ def grab_cut(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
     reversed_channels = np.ascontiguousarray(picture[..., ::-1])
     cv2.grabCut(reversed_channels, known, None, *models, _ROUNDS, cv2.GC_INIT_WITH_MASK)
     return np.asarray((known == cv2.GC_FGD) | (known == cv2.GC_PR_FGD))
+
+
+def white_background(picture: np.ndarray, white: int) -> np.ndarray | None:
+    """What is nearly white and hangs together with the border of a picture that lies on white.
+
+    Args:
+        picture: uint8 [H, W, 3].
+        white: levels from which all three channels are nearly white.
+
+    Returns:
+        bool [H, W]; None where less than ``_BORDER`` of the border is so.
+    """
+    near = (picture >= white).all(axis=-1)
+    _, areas = cv2.connectedComponents(near.astype(np.uint8), connectivity=4)
+    border = np.concatenate([areas[0], areas[-1], areas[1:-1, 0], areas[1:-1, -1]])
+    if (border > 0).mean() < _BORDER:
+        return None
+    return np.isin(areas, border[border > 0])
 
 
 def nearest_points(size: tuple[int, int], points: Sequence[tuple[float, float]]) -> np.ndarray:

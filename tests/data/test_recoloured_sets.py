@@ -24,7 +24,7 @@ def clothes(tmp_path_factory):
 
 def test_on_white_all_else_is_the_object(clothes):
     picture = clothes.picture(0, 80)
-    regions = clothes.regions(0, 80)
+    regions = clothes.regions(0, picture)
     assert np.array_equal(regions.labels > 0, (picture < 235).any(axis=-1))
     assert regions.colours[OBJECT] in SHOP_COLOURS and regions.parts == (OBJECT,)
 

@@ -7,11 +7,11 @@ import pytest
 from data_writers import source_of, write_marked_cub
 from tiny import tiny_config
 
-from mim_tf.data.colour_words import SYNONYMS
 from mim_tf.data.pipeline import PAIRS, Sampler
 from mim_tf.data.recolouring import draw_pair, encode
 from mim_tf.data.regions import Regions, caption_of
 from mim_tf.data.sets import cub_pairs
+from mim_tf.data.wording import SYNONYMS
 from mim_tf.pictures.colours import nearest_colour
 from mim_tf.training.start import build_vocabulary
 
@@ -26,7 +26,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def regions(source):
-    return source.regions(0, 64)
+    return source.regions(0, source.picture(0, 64))
 
 
 def asked(words) -> dict[str, str]:
@@ -117,3 +117,15 @@ def test_samples_depend_on_their_position_alone(source):
     assert set(PAIRS) <= set(whole)
     assert whole["before"].shape == whole["picture"].shape == (6, 32, 32, 3)
     assert whole["labels"].shape == (6, 32, 32) and whole["spoken"].shape == (6, 24)
+
+
+def test_regions_are_cached_as_far_as_there_is_room(source):
+    data = {"source": "cub", "root": str(source.options.root), "caption_source": "attributes",
+            "partial": True, "recoloured": True}  # fmt: skip
+    kept = []
+    for cache_gb in (1, 0):
+        config = tiny_config(data=data, train={"batch_size": 2}, machine={"cache_gb": cache_gb})
+        sampler = Sampler(source, build_vocabulary(source, config), config)
+        sampler(0, 4)
+        kept.append(len(sampler._regions) + len(sampler._cache))
+    assert kept == [2 * len(source), 0]

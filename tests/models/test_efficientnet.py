@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import pytest
 
+from mim_tf import import_encoder
+from mim_tf.data.formats import efficientnet
 from mim_tf.data.formats.efficientnet import fold
 from mim_tf.errors import UserError
 from mim_tf.models.efficientnet import STAGES, STEM, EfficientNetEncoder, EfficientNetLite0
@@ -79,3 +81,16 @@ def test_wrong_files_are_named(folded, tmp_path):
         EfficientNetEncoder(8, 32, str(tmp_path / "half.npz"))
     with pytest.raises(UserError, match="test: no EfficientNet-Lite0, it lacks _conv_stem"):
         fold({}, "test")
+
+
+def test_the_command_writes_what_the_encoder_reads(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(efficientnet, "read_state", lambda path: state_of_pytorch())
+    output = tmp_path / "encoders" / "lite0.npz"
+    assert import_encoder.main(["lite0.pth", "--output", str(output)]) == 0
+    with np.load(output) as arrays:
+        assert f"{len(arrays.files) // 2} convolutions" in capsys.readouterr().out
+    EfficientNetEncoder(8, 32, str(output))
+    assert import_encoder.main(["lite0.pth", "--output", str(output)]) == 1
+    assert "exists; choose another name" in capsys.readouterr().err
+    assert import_encoder.main(["lite0.pth", "--output", str(tmp_path / "lite0")]) == 1
+    assert "ends in .npz" in capsys.readouterr().err

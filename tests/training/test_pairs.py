@@ -50,6 +50,14 @@ def test_l_where_by_hand():
     np.testing.assert_allclose(found, [(of_part + of_none) / 2], rtol=1e-5)
 
 
+def test_l_alpha_by_hand():
+    alpha = tf.constant([0.5, 0.8, 0.1, 0.25], shape=[1, 2, 2, 1])
+    target = tf.constant([1.0, 0.0, 0.0, 0.5], shape=[1, 2, 2, 1])
+    opens, closes = losses._MISSED * np.log([0.5, 0.25]), np.log([0.2, 0.9, 0.75])
+    expected = -(opens[0] + closes[0] + closes[1] + 0.5 * (opens[1] + closes[2])) / 4
+    np.testing.assert_allclose(losses.L_alpha(alpha, target), [expected], rtol=1e-4)
+
+
 def test_structure_is_of_what_is_edited_and_texture_of_what_it_becomes(pairs):
     state = make()
     features = encoding.encode_start(state, pairs)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mim_tf.data.wording import with_article
+
 COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     "red": ("red", "crimson", "scarlet"),
     "yellow": ("yellow", "golden", "lemon"),
@@ -94,10 +96,6 @@ def _shuffled(rng: np.random.Generator, colours: Mapping[str, str]) -> list[tupl
     return [(parts[i], colours[parts[i]]) for i in rng.permutation(len(parts))]
 
 
-def _with_article(phrase: str) -> str:
-    return ("an " if phrase[0] in "aeiou" else "a ") + phrase
-
-
 def _join(items: Sequence[str]) -> str:
     """An enumeration: "x", "x and y", "x, y and z"."""
     if len(items) == 1:
@@ -115,7 +113,7 @@ def _noun_phrase(rng: np.random.Generator, words: Words, part: str, colour: str)
     nouns = tuple(noun for noun in words.parts[part] if noun not in _ONLY_IN_STATEMENTS)
     noun = _synonym(rng, nouns)
     phrase = f"{_synonym(rng, words.colours[colour])} {noun}"
-    return phrase if noun in _PLURAL else _with_article(phrase)
+    return phrase if noun in _PLURAL else with_article(phrase)
 
 
 def _noun_phrases(rng: np.random.Generator, words: Words, pairs: Sequence[tuple[str, str]]) -> str:

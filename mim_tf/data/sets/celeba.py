@@ -14,20 +14,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from pydantic import Field
 
 from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import clean_captions, find_or_unpack, read_lines
 from mim_tf.data.regions import Regions, Words
 from mim_tf.data.sets import celeba_pairs
 from mim_tf.data.sets.celeba_captions import ATTRIBUTES, face_caption
-from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
+from mim_tf.data.sets.on_disk import (
+    RecolouredOptions,
+    RecolouredSource,
+    add_photographs,
+    with_own_captions,
+)
 from mim_tf.data.sets.splits import random_split
 from mim_tf.data.source import Published, Source, Split
 from mim_tf.errors import UserError
@@ -47,38 +50,29 @@ _CAPTION_LINE = re.compile(r'"?(\d{6})(?:\.(?:jpg|png))?(?:#\d+)?"?[\s,|:]+(.+)'
 ATTRIBUTE_FILE = "list_attr_celeba.txt"
 
 
-class Options(FolderOptions):
-    """How CelebA's faces train."""
-
-    recoloured: bool = Field(
-        False,
-        description="train on pairs: each face with hair or lips dyed, and dyed otherwise, with "
-        "captions of our own that tell the second",
-    )
+class Options(RecolouredOptions):
+    """CelebA has no options of its own."""
 
 
-class CelebaSource(Source):
+class CelebaSource(RecolouredSource):
     """A split of CelebA, which knows 40 attributes of each face."""
 
     has_attributes: ClassVar[bool] = True
+    askable: ClassVar[tuple[str, ...]] = celeba_pairs.PARTS
+    stream: ClassVar[int] = 15
 
     if TYPE_CHECKING:
         options: Options
-
-    @property
-    def recoloured(self) -> bool:
-        """Only pictures that train are recoloured."""
-        return self.options.recoloured and self.split == "train"
 
     def palette(self, part: str) -> Palette:
         """Colours of hair, and of lipstick."""
         return celeba_pairs.palette(part)
 
-    def regions(self, index: int, size: int) -> Regions:
+    def regions(self, index: int, picture: np.ndarray) -> Regions:
         """Hair and lips."""
         from mim_tf.data.sets.celeba_regions import regions_of  # imports OpenCV
 
-        return regions_of(self.picture(index, size), self.attributes(index))
+        return regions_of(picture, self.attributes(index))
 
     def draw_asked(
         self, rng: np.random.Generator, index: int, present: Sequence[str]
@@ -109,7 +103,7 @@ class CelebaSource(Source):
         return read_attributes(self.options.folder("CelebA's folder") / ATTRIBUTE_FILE)
 
 
-def describe(options: Options, split: Split) -> Source:
+def describe(options: Options, split: Split) -> CelebaSource:
     """The split without its pictures."""
     return CelebaSource(options, split, augment=options.augment, published=PUBLISHED)
 
@@ -121,12 +115,7 @@ def load(options: Options, split: Split) -> Source:
         UserError: a folder or file is missing or malformed, or the split is not complete.
     """
     listing = read(options.folder("CelebA's folder"), split)
-    source = add_photographs(describe(options, split), options, listing)
-    if source.recoloured:
-        faces = read_attributes(options.folder("CelebA's folder") / ATTRIBUTE_FILE)
-        captions = (celeba_pairs.captions_of(name, faces[name]["Male"]) for name in source.ids)
-        source = replace(source, captions=tuple(captions))
-    return source
+    return with_own_captions(add_photographs(describe(options, split), options, listing))
 
 
 def read(root: Path, split: Split) -> Listing:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mim_tf.data.regions import Words, caption_of
+from mim_tf.data.regions import Words
 from mim_tf.pictures.colours import Levels, Palette
 
 PARTS = ("hair", "lips")
 
 HAIR: dict[str, tuple[str, Levels]] = {
     "black": ("Black_Hair", (34, 28, 26)),
-    "brown": ("Brown_Hair", (98, 66, 44)),
     "blond": ("Blond_Hair", (208, 172, 112)),
+    "brown": ("Brown_Hair", (98, 66, 44)),
     "gray": ("Gray_Hair", (168, 164, 160)),
 }
 """Colour of hair -> its attribute, and sRGB levels of it."""
@@ -24,7 +23,6 @@ _LIPSTICK: dict[str, Levels] = {
     "red": (176, 28, 48), "pink": (214, 92, 128), "purple": (120, 40, 96)
 }  # fmt: skip
 _LIPS_SHARE = 0.35  # of the captions that speak of lips, half of them of hair as well
-_CAPTIONS = 10  # a picture
 
 
 def palette(part: str) -> Palette:
@@ -67,15 +65,3 @@ def describe(rng: np.random.Generator, male: bool, colours: Mapping[str, str]) -
         words += [(word, speaking.get(word)) for word in phrase.split()]
         del speaking[colours[part]]
     return tuple(words)
-
-
-def captions_of(name: str, male: bool) -> tuple[str, ...]:
-    """Captions in any colours, drawn from a picture's name: the words that training meets, and the
-    false captions of other pictures."""
-    rng = np.random.default_rng([15, zlib.crc32(name.encode())])
-    captions = []
-    for _ in range(_CAPTIONS):
-        names = {part: [name for name, _ in palette(part)] for part in draw_asked(rng, PARTS)}
-        colours = {part: own[int(rng.integers(len(own)))] for part, own in names.items()}
-        captions.append(caption_of(describe(rng, male, colours)))
-    return tuple(dict.fromkeys(captions))

@@ -26,7 +26,12 @@ from mim_tf.data.formats.listing import Box, Listing, Record
 from mim_tf.data.formats.untrusted import find_or_unpack
 from mim_tf.data.regions import Regions, Words
 from mim_tf.data.sets import cub_captions, cub_metadata, cub_pairs, cub_split
-from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
+from mim_tf.data.sets.on_disk import (
+    RecolouredOptions,
+    RecolouredSource,
+    add_photographs,
+    with_own_captions,
+)
 from mim_tf.data.source import Marks, Published, Source, Split
 from mim_tf.errors import UserError
 
@@ -43,7 +48,7 @@ _BOX_FILES = (cub_metadata.IMAGES, cub_metadata.BOXES)
 CaptionSource = Literal["official", "attributes", "both"]
 
 
-class Options(FolderOptions):
+class Options(RecolouredOptions):
     """How the birds are cut out, and where their captions come from."""
 
     crop_to_box: bool = Field(True, description="crop to the bounding boxes, as AttnGAN does")
@@ -52,17 +57,14 @@ class Options(FolderOptions):
         description="captions of Reed et al.; our own, written from CUB's attributes and the "
         "colours at its marked points; or both",
     )
-    recoloured: bool = Field(
-        False,
-        description="train on pairs: each photograph with parts dyed, and dyed otherwise, with "
-        "captions of our own that tell the second; the parts are found from CUB's marked points",
-    )
 
 
-class CubSource(Source):
+class CubSource(RecolouredSource):
     """A split of CUB, which may be cropped to the birds' boxes and has marked points."""
 
     has_marks: ClassVar[bool] = True
+    askable: ClassVar[tuple[str, ...]] = cub_pairs.ASKED
+    stream: ClassVar[int] = 13
 
     if TYPE_CHECKING:
         options: Options
@@ -72,16 +74,11 @@ class CubSource(Source):
         """Which part of a picture becomes the square, in words."""
         return super().crop + (", of the bounding box" if self.options.crop_to_box else "")
 
-    @property
-    def recoloured(self) -> bool:
-        """Only pictures that train are recoloured."""
-        return self.options.recoloured and self.split == "train"
-
-    def regions(self, index: int, size: int) -> Regions:
+    def regions(self, index: int, picture: np.ndarray) -> Regions:
         """The parts around the marked points; raises as :meth:`marks`."""
         from mim_tf.data.sets.cub_regions import regions_of  # imports OpenCV
 
-        return regions_of(self.picture(index, size), self.marks(index, size))
+        return regions_of(picture, self.marks(index, len(picture)))
 
     def draw_asked(
         self, rng: np.random.Generator, index: int, present: Sequence[str]
@@ -133,7 +130,7 @@ class CubSource(Source):
         return by_name, cub_metadata.read_boxes(cub)
 
 
-def describe(options: Options, split: Split) -> Source:
+def describe(options: Options, split: Split) -> CubSource:
     """The split without its pictures."""
     return CubSource(options, split, augment=options.augment, published=PUBLISHED)
 
@@ -154,10 +151,9 @@ def load(options: Options, split: Split) -> Source:
     source = describe(options, split)
     if _split_by_class(_bases(root, _find_cub(root)), options.caption_source):
         source = replace(source, published=PUBLISHED_BY_CLASS)
-    source = add_photographs(source, options, listing, use_boxes=options.crop_to_box)
-    if source.recoloured:
-        source = replace(source, captions=tuple(map(cub_pairs.captions_of, source.ids)))
-    return source
+    return with_own_captions(
+        add_photographs(source, options, listing, use_boxes=options.crop_to_box)
+    )
 
 
 def read(

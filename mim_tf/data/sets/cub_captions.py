@@ -27,6 +27,7 @@ import numpy as np
 from mim_tf.data.formats.listing import Box
 from mim_tf.data.sets import cub_metadata
 from mim_tf.data.sets.cub_metadata import WHOLE, PartColours, Points
+from mim_tf.data.wording import with_article
 from mim_tf.errors import UserError
 from mim_tf.pictures import files
 from mim_tf.pictures.colours import RADIUS_SHARE, colour_at
@@ -122,11 +123,25 @@ def read_points_colours(path: Path, points: Points, box: Box | None) -> PartColo
     except UserError:
         return {}
     side = max(box[2:] if box is not None else picture.shape[:2])
-    colours: PartColours = {}
-    for part, places in shown.items():
-        found = {colour_at(picture, place, RADIUS_SHARE * side) for place in places} - {None}
-        if len(found) == 1:
-            colours[part] = tuple(filter(None, found))
+    read = agreeing_colours(picture, shown, RADIUS_SHARE * side)
+    return {part: (colour,) for part, colour in read.items()}
+
+
+def agreeing_colours(
+    picture: np.ndarray, points: Mapping[str, Sequence[tuple[float, float]]], radius: float
+) -> dict[str, str]:
+    """Part -> its colour, of those parts of which all points that lie in the picture read alike.
+
+    Args:
+        picture: uint8 [H, W, 3].
+        points: part -> its points, and ``radius`` of the discs that are read, in its pixels.
+    """
+    colours = {}
+    for part, places in points.items():
+        found = {colour_at(picture, place, radius) for place in places}
+        named = [colour for colour in found if colour is not None]
+        if len(named) == 1:
+            colours[part] = named[0]
     return colours
 
 
@@ -155,13 +170,13 @@ def _caption(rng: np.random.Generator, colours: PartColours) -> str:
     if WHOLE in colours and (not parts or rng.random() < 0.3):
         bird = f"{_words(colours[WHOLE])} {WHOLE}"
     if not parts:
-        return pick(f"this is {_article(bird)}", _article(bird), f"this {WHOLE} is "
+        return pick(f"this is {with_article(bird)}", with_article(bird), f"this {WHOLE} is "
                     f"{_words(colours[WHOLE])}")  # fmt: skip
     count = 1 + int(rng.integers(min(_MOST_PARTS, len(parts))))
     chosen = [parts[place] for place in rng.permutation(len(parts))[:count]]
     form = int(rng.integers(3))
     if form == 0:
-        return f"{_article(bird)} with {_listed([_phrase(part, colours) for part in chosen])}"
+        return f"{with_article(bird)} with {_listed([_phrase(part, colours) for part in chosen])}"
     if form == 1:
         has = _listed([_phrase(part, colours) for part in chosen])
         return f"{pick('this', 'the')} {bird} has {has}"
@@ -173,15 +188,11 @@ def _caption(rng: np.random.Generator, colours: PartColours) -> str:
 
 def _phrase(part: str, colours: PartColours) -> str:
     phrase = f"{_words(colours[part])} {part}"
-    return phrase if part in _PLURAL else _article(phrase)
+    return phrase if part in _PLURAL else with_article(phrase)
 
 
 def _words(colours: Sequence[str]) -> str:
     return " and ".join(colours[:_MOST_COLOURS])
-
-
-def _article(phrase: str) -> str:
-    return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
 def _listed(things: Sequence[str]) -> str:

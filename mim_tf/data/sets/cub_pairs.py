@@ -5,15 +5,12 @@ Wordings are drawn from one generator, so the same generator gives the same capt
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mim_tf.data.colour_words import article, word_for
-from mim_tf.data.regions import Words, caption_of
-from mim_tf.data.sets.cub_captions import CAPTIONS
-from mim_tf.pictures.colours import COLOURS
+from mim_tf.data.regions import Words
+from mim_tf.data.wording import article, word_for
 
 PARTS = (
     "crown", "throat", "breast", "belly", "back", "wings", "tail", "nape", "forehead", "bill",
@@ -25,7 +22,7 @@ GROUPS = {
     "head": ("crown", "forehead", "nape", "throat"),
     "bird": ("crown", "throat", "breast", "belly", "back", "wings", "tail", "nape", "forehead"),
 }
-_ASKED = PARTS[:-2]
+ASKED = PARTS[:-2]
 _GROUP_SHARE = 0.12  # share of the captions that speak of a group, and of nothing else
 _MOST_ASKED = 3
 
@@ -36,9 +33,9 @@ def draw_asked(rng: np.random.Generator, present: Sequence[str]) -> tuple[str, .
     """Parts, or one group, that a caption of the picture speaks of."""
     if rng.random() < _GROUP_SHARE:
         return ("head" if rng.random() < 0.4 else "bird",)
-    askable = [part for part in _ASKED if part in present]
+    askable = [part for part in ASKED if part in present]
     # A part without a region can still be spoken of: then nothing is to change.
-    askable = askable or list(_ASKED[:1])
+    askable = askable or list(ASKED[:1])
     count = min(len(askable), 1 + int(rng.choice(_MOST_ASKED, p=[0.5, 0.3, 0.2])))
     return tuple(askable[int(k)] for k in rng.permutation(len(askable))[:count])
 
@@ -76,19 +73,6 @@ def describe_parts(rng: np.random.Generator, colours: Mapping[str, str]) -> Word
         "terse": [],
     }[form]
     return (*((word, None) for word in opening), *_joined(phrases))
-
-
-def captions_of(name: str) -> tuple[str, ...]:
-    """Captions that speak of any parts in any colours, drawn from a photograph's name: the words
-    that training meets, and the false captions of other photographs."""
-    rng = np.random.default_rng([13, zlib.crc32(name.encode())])
-    captions = []
-    for _ in range(CAPTIONS):
-        asked = draw_asked(rng, _ASKED)
-        names = list(COLOURS)
-        colours = {part: names[int(rng.integers(len(names)))] for part in asked}
-        captions.append(caption_of(describe_parts(rng, colours)))
-    return tuple(dict.fromkeys(captions))
 
 
 def _make(verb: str, spoken: Mapping[str, str]) -> list[list[tuple[str, str | None]]]:

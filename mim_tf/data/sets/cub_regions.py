@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from mim_tf.data.regions import Regions
+from mim_tf.data.sets.cub_captions import agreeing_colours
 from mim_tf.data.sets.cub_pairs import GROUPS, PARTS
 from mim_tf.data.source import Marks
-from mim_tf.pictures.colours import RADIUS_SHARE, colour_at
+from mim_tf.pictures.colours import RADIUS_SHARE
 from mim_tf.pictures.segmentation import nearest_points, object_mask
 
 
@@ -26,9 +27,8 @@ def regions_of(picture: np.ndarray, marks: Marks | None) -> Regions:
         marks: in its pixels.
     """
     labels = np.zeros(picture.shape[:2], np.uint8)
-    colours: dict[str, str] = {}
     if marks is None or not any(marks.points.values()):
-        return Regions(labels, PARTS, colours, GROUPS)
+        return Regions(labels, PARTS, {}, GROUPS)
     numbered = [
         (1 + PARTS.index(part), place)
         for part, places in marks.points.items()
@@ -39,9 +39,5 @@ def regions_of(picture: np.ndarray, marks: Marks | None) -> Regions:
     bird = object_mask(picture, places, marks.box)
     part_of_point = np.array([number for number, _ in numbered], np.uint8)
     labels[bird] = part_of_point[nearest_points(picture.shape[:2], places)][bird]
-    radius = RADIUS_SHARE * max(marks.box[2:])
-    for part, own in marks.points.items():
-        read = {colour_at(picture, place, radius) for place in own}
-        if len(read) == 1 and (colour := read.pop()) is not None:
-            colours[part] = colour
+    colours = agreeing_colours(picture, marks.points, RADIUS_SHARE * max(marks.box[2:]))
     return Regions(labels, PARTS, colours, GROUPS)

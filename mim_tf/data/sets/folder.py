@@ -16,10 +16,8 @@ import fnmatch
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -28,8 +26,13 @@ from mim_tf.config_fields import Share
 from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import clean_captions, read_captions, read_text, safe_name
 from mim_tf.data.regions import Regions, Words
-from mim_tf.data.sets.folder_captions import OBJECT, describe_object, object_captions
-from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
+from mim_tf.data.sets.folder_captions import OBJECT, describe_object
+from mim_tf.data.sets.on_disk import (
+    RecolouredOptions,
+    RecolouredSource,
+    add_photographs,
+    with_own_captions,
+)
 from mim_tf.data.sets.splits import random_split
 from mim_tf.data.source import Source, Split
 from mim_tf.errors import UserError
@@ -45,38 +48,34 @@ _OUTPUTS = (
 )
 
 
-class Options(FolderOptions):
+class Options(RecolouredOptions):
     """How your pictures are split."""
 
     test_share: Share = Field(0.1, description="share of the pictures that test")
-    recoloured: bool = Field(
-        False,
-        description="train on pairs: each picture with its object dyed, and dyed otherwise, with "
-        "captions of our own that tell the second; for one object on a plain background, whose "
-        "class names it (shirt)",
-    )
 
 
-class FolderSource(Source):
-    """A split of pictures of one's own, whose objects may be dyed."""
+class FolderSource(RecolouredSource):
+    """A split of pictures of one's own.
+
+    With ``data.recoloured`` their objects are dyed: one a picture, on a plain background, of a
+    class that names it (shirt).
+    """
 
     if TYPE_CHECKING:
         options: Options
 
-    @property
-    def recoloured(self) -> bool:
-        """Only pictures that train are recoloured."""
-        return self.options.recoloured and self.split == "train"
+    askable: ClassVar[tuple[str, ...]] = (OBJECT,)
+    stream: ClassVar[int] = 14
 
     def palette(self, part: str) -> Palette:
         """Colours of clothes, as they are elsewhere and as shops name them."""
         return CLOTHES
 
-    def regions(self, index: int, size: int) -> Regions:
+    def regions(self, index: int, picture: np.ndarray) -> Regions:
         """The object, which is what differs from a plain background."""
         from mim_tf.data.sets.folder_pairs import regions_of  # imports OpenCV
 
-        return regions_of(self.picture(index, size))
+        return regions_of(picture)
 
     def draw_asked(
         self, rng: np.random.Generator, index: int, present: Sequence[str]
@@ -87,11 +86,11 @@ class FolderSource(Source):
     def describe_parts(
         self, rng: np.random.Generator, index: int, colours: Mapping[str, str]
     ) -> Words:
-        """See :func:`mim_tf.data.sets.folder_captions.describe`."""
+        """See :func:`mim_tf.data.sets.folder_captions.describe_object`."""
         return describe_object(rng, self.classes[index], colours[OBJECT])
 
 
-def describe(options: Options, split: Split) -> Source:
+def describe(options: Options, split: Split) -> FolderSource:
     """The split without its pictures."""
     return FolderSource(options, split, augment=options.augment)
 
@@ -103,12 +102,7 @@ def load(options: Options, split: Split) -> Source:
         UserError: no pictures, no captions, one without the other, or a malformed line.
     """
     listing = read(options.folder("that of your pictures"), split, options.test_share)
-    source = add_photographs(describe(options, split), options, listing)
-    if source.recoloured:
-        names = tuple(dict.fromkeys(name for name, _ in CLOTHES))
-        captions = map(object_captions, source.ids, source.classes, repeat(names))
-        source = replace(source, captions=tuple(captions))
-    return source
+    return with_own_captions(add_photographs(describe(options, split), options, listing))
 
 
 def read(root: Path, split: Split, test_share: float) -> Listing:

@@ -8,10 +8,9 @@ import numpy as np
 from mim_tf.data.regions import Regions
 from mim_tf.data.sets.folder_captions import OBJECT
 from mim_tf.pictures.colours import CLOTHES, commonest_colour
-from mim_tf.pictures.segmentation import grab_cut, object_mask
+from mim_tf.pictures.segmentation import grab_cut, object_mask, white_background
 
 _WHITE = 235  # levels from which all three channels are as a white background's
-_BORDER = 0.8  # of the border is white, or the background is another one
 _SKIN = ((133, 77), (175, 127))  # levels of Cr and Cb between which skin lies
 _LEAST_SKIN = 0.03  # share of what is shown that is skin, or nobody wears it
 _UNLIKE_SKIN = 0.4  # share of the middle that may be like skin, or the thing itself is so coloured
@@ -27,11 +26,9 @@ def regions_of(picture: np.ndarray) -> Regions:
         picture: uint8 [S, S, 3].
     """
     size = picture.shape[0]
-    white = (picture >= _WHITE).all(axis=-1)
-    _, areas = cv2.connectedComponents(white.astype(np.uint8), connectivity=4)
-    border = np.concatenate([areas[0], areas[-1], areas[1:-1, 0], areas[1:-1, -1]])
-    if (border > 0).mean() >= _BORDER:
-        found = _without_wearer(picture, ~np.isin(areas, border[border > 0]))
+    background = white_background(picture, _WHITE)
+    if background is not None:
+        found = _without_wearer(picture, ~background)
     else:
         margin, middle = _INNER * size, size / 2
         spread = [(middle + dx * size, middle + dy * size)

@@ -1,4 +1,4 @@
-"""Words that captions of our own use for colours."""
+"""What captions of our own have in common: words for colours, articles, plurals."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ def word_for(rng: np.random.Generator, colour: str) -> str:
     return words[int(rng.integers(len(words)))]
 
 
-def article(word: str) -> str:
-    """The indefinite one."""
-    return "an" if word[0] in "aeiou" else "a"
+def article(phrase: str) -> str:
+    """The indefinite one before a phrase."""
+    return "an" if phrase[0] in "aeiou" else "a"
+
+
+def with_article(phrase: str) -> str:
+    """A phrase after its indefinite article."""
+    return f"{article(phrase)} {phrase}"
+
+
+def is_plural(thing: str) -> bool:
+    """Whether a thing's name takes no article: trousers, jeans."""
+    return thing.endswith("s") and not thing.endswith("ss")
