@@ -73,11 +73,16 @@ def upload(page, path):
 def edit(page, caption):
     """Type a caption, and wait until the page shows its edit."""
     page.fill("#caption", caption)
+    wait_for_step(page, caption)
+
+
+def wait_for_step(page, name):
+    """Wait until the page shows the step of this caption, or of the picture where it has none."""
     page.wait_for_function(
-        "(caption) => document.querySelector('#steps [aria-current] span')?.textContent"
-        " === caption && document.querySelector('#steps [aria-current] canvas')"
+        "(name) => document.querySelector('#steps [aria-current] span')?.textContent"
+        " === name && document.querySelector('#steps [aria-current] canvas')"
         " && document.querySelector('#busy').hidden",
-        arg=caption,
+        arg=name,
     )
 
 
@@ -220,6 +225,7 @@ def test_edit_the_edit_undo_and_redo(address, browser, picture, tmp_path):
         edit(page, "red wings")
         first = downloaded(page, tmp_path)[1]
         page.click("#continue")
+        wait_for_step(page, "my bird edited")  # what is typed before that is in the same step
         edit(page, "make the belly green")
         second = downloaded(page, tmp_path)[1]
         assert np.abs(second.astype(int) - first).max() > 50
