@@ -43,7 +43,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         type=Path,
         default=Path(),
         help="a file for one picture and one caption, else a folder (default: this folder, "
-        "IMAGE-TEXT.png)",
+        "IMAGE-TEXT with the picture's suffix)",
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
@@ -118,11 +118,11 @@ def _edit_picture(
     arguments: argparse.Namespace,
 ) -> None:
     """Edit one picture by every caption, write the results and print their paths."""
-    picture = files.read(path)
+    picture, extras = files.with_extras(path)
     for text in texts:
         edit = editor.edit(picture, text, arguments.keep_size)
         output = outputs[path, text]
-        files.write(output, edit.picture)
+        files.write(output, edit.picture, extras)
         print(output)
         if arguments.show_alpha:
             alpha = _alpha_beside(output)
@@ -177,8 +177,9 @@ def _names(
 ) -> dict[tuple[Path, str], Path]:
     """A file in a folder for each picture and caption, named after both.
 
-    A name that another edit or its alpha map has gets a number. Upper and lower case count as the
-    same, as they do on the file systems of macOS and Windows.
+    It has the picture's suffix, or .png where no file is written in that format. A name that
+    another edit or its alpha map has gets a number. Upper and lower case count as the same, as they
+    do on the file systems of macOS and Windows.
     """
     places: dict[tuple[Path, str], Path] = {}
     taken: set[str] = set()
@@ -186,10 +187,12 @@ def _names(
         for text in dict.fromkeys(texts):
             words = "-".join(re.findall(r"\w+", text.lower()))[:60]
             name, count = f"{path.stem}-{words}", 1
-            files_of_edit = _files_of(folder / f"{name}.png", show_alpha=show_alpha)
+            suffix = path.suffix if path.suffix.lower() in SUFFIXES else ".png"
+            files_of_edit = _files_of(folder / f"{name}{suffix}", show_alpha=show_alpha)
             while any(file.name.lower() in taken for file in files_of_edit):
                 count += 1
-                files_of_edit = _files_of(folder / f"{name}-{count}.png", show_alpha=show_alpha)
+                output = folder / f"{name}-{count}{suffix}"
+                files_of_edit = _files_of(output, show_alpha=show_alpha)
             taken |= {file.name.lower() for file in files_of_edit}
             places[path, text] = files_of_edit[0]
     return places

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
@@ -14,6 +14,7 @@ from mim_tf.backends.litert import LiteRTBackend, find_files
 from mim_tf.captions import check_caption
 from mim_tf.errors import UserError, explain_missing_package
 from mim_tf.pictures import files, pixels
+from mim_tf.pictures.extras import Extras
 from mim_tf.places import DEFAULT_PRESET, LITERT, find_model
 from mim_tf.text import Vocabulary
 
@@ -51,6 +52,7 @@ class Edit:
         coarse: uint8 [C, C, 3], the first stage's picture.
         boundary: float32 [F, F, 1] in [0, 1], the structure the model saw.
         warnings: what about the caption may not come out as meant, one line each.
+        extras: EXIF and ICC profile of the picture that was given as a file or a PIL image.
     """
 
     picture: np.ndarray
@@ -58,11 +60,22 @@ class Edit:
     coarse: np.ndarray
     boundary: np.ndarray
     warnings: tuple[str, ...] = ()
+    extras: Extras = Extras()
 
     @property
     def image(self) -> Image.Image:
-        """``picture`` as a PIL image."""
-        return Image.fromarray(self.picture)
+        """``picture`` as a PIL image, with ``extras`` in its ``info``."""
+        image = Image.fromarray(self.picture)
+        image.info.update(self.extras.options(*image.size))
+        return image
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write ``picture`` with ``extras``: a .png, .jpg, .jpeg or .webp file.
+
+        Raises:
+            UserError: another suffix, or a place that cannot be written.
+        """
+        files.write(path, self.picture, self.extras)
 
 
 def load(
@@ -151,17 +164,27 @@ class Editor:
         if not isinstance(picture, list | tuple):
             if not isinstance(text, str):
                 raise UserError("one picture takes one caption; give a list of pictures for more")
-            return self.edit_many([files.to_rgb(picture)], [text], keep_size)[0]
+            return self._edit_given([files.with_extras(picture)], [text], keep_size)[0]
         captions = [text] * len(picture) if isinstance(text, str) else list(text)
         if len(captions) != len(picture):
             raise UserError(
                 f"{len(captions)} captions for {len(picture)} pictures; give one caption for all, "
                 "or one for each"
             )
-        pictures = [
-            files.to_rgb(item, f"picture {number}") for number, item in enumerate(picture, start=1)
+        given = [
+            files.with_extras(item, f"picture {number}")
+            for number, item in enumerate(picture, start=1)
         ]
-        return self.edit_many(pictures, captions, keep_size)
+        return self._edit_given(given, captions, keep_size)
+
+    def _edit_given(
+        self, given: Sequence[tuple[np.ndarray, Extras]], captions: Sequence[str], keep_size: bool
+    ) -> list[Edit]:
+        """:meth:`edit_many`; each edit has the extras of its picture."""
+        edits = self.edit_many([picture for picture, _ in given], captions, keep_size)
+        return [
+            replace(edit, extras=extras) for edit, (_, extras) in zip(edits, given, strict=True)
+        ]
 
     def edit(self, picture: np.ndarray, caption: str, keep_size: bool = False) -> Edit:
         """Edit one uint8 picture [H, W, 3]; see :meth:`edit_many`."""

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from mim_tf.edit import main
 from mim_tf.editor import Editor
@@ -148,9 +148,33 @@ def test_a_folder_and_several_captions(tiny_run, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == [
         "a-a-red-bird.png",
         "a-this-bird-has-blue-wings.png",
-        "b-a-red-bird.png",
-        "b-this-bird-has-blue-wings.png",
+        "b-a-red-bird.webp",
+        "b-this-bird-has-blue-wings.webp",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "form"),
+    [
+        ("a.JPG", "a-red.JPG", "JPEG"),
+        ("a.webp", "a-red.webp", "WEBP"),
+        ("a.bmp", "a-red.png", "PNG"),
+    ],
+)
+def test_an_edit_has_the_format_and_the_exif_of_its_picture(
+    tiny_run, tmp_path, monkeypatch, name, output, form
+):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "Box", 8
+    Image.new("RGB", (50, 40), "gray").save(tmp_path / name, exif=exif)
+    monkeypatch.chdir(tmp_path)
+    assert run("--run", tiny_run, tmp_path / name, "red") == 0
+    with Image.open(tmp_path / output) as edited:
+        assert edited.format == form
+        if form != "PNG":  # the bitmap has no EXIF
+            found = edited.getexif()
+            assert edited.size == (40, 50) and found[ExifTags.Base.Orientation] == 1
+            assert found[ExifTags.Base.Make] == "Box"
 
 
 def test_pictures_of_one_name_do_not_overwrite_each_other(tiny_run, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 import mim_tf
 from mim_tf import __main__ as commands
@@ -67,6 +67,22 @@ def test_paths_pil_pictures_and_arrays_give_the_same_edit(editor, bird, tmp_path
     assert (edits[0].picture != bird).any()
     for edit in edits[1:]:
         np.testing.assert_array_equal(edit.picture, edits[0].picture)
+
+
+def test_an_edit_is_saved_with_the_exif_of_its_picture(editor, bird, tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "Box", 3
+    Image.fromarray(bird).save(tmp_path / "bird.jpg", exif=exif)
+    first = editor(tmp_path / "bird.jpg", TEXT)
+    edits = {"path": first, "edit": editor(first.image, "blue tail")}
+    edits["list"] = editor([tmp_path / "bird.jpg"], TEXT)[0]
+    for name, edit in edits.items():
+        edit.save(tmp_path / f"{name}.jpg")
+        with Image.open(tmp_path / f"{name}.jpg") as saved:
+            found = saved.getexif()
+            assert (found[ExifTags.Base.Make], found[ExifTags.Base.Orientation]) == ("Box", 1)
+    with pytest.raises(mim_tf.UserError, match="unknown picture suffix"):
+        first.save(tmp_path / "bird.tiff")
 
 
 def test_grey_is_three_equal_channels(editor, bird):

@@ -7,13 +7,15 @@ import io
 import os
 import struct
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from mim_tf.errors import UserError
+from mim_tf.pictures.extras import Extras
 from mim_tf.pictures.pixels import check_picture
 from mim_tf.storage import read_plain, replacing_file
 
@@ -32,6 +34,8 @@ _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".webp": ("WEBP", {"quality": 95}),
 }
+
+T = TypeVar("T")
 
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -63,6 +67,11 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Raises:
         UserError: empty, not an image, broken or truncated, or too large.
     """
+    return _decode(data, name, max_pixels, _pixels)
+
+
+def _decode(data: bytes, name: str, max_pixels: int, take: Callable[[Image.Image], T]) -> T:
+    """What ``take`` makes of the loaded image; see `decode`."""
     if not data:
         raise UserError(f"{name}: the file is empty; give a PNG, JPEG or WebP picture")
     with _open(data, name, max_pixels) as image:
@@ -74,7 +83,7 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
                 # Of broken EXIF data and the like, beside pixels that are sound.
                 warnings.simplefilter("ignore")
                 image.load()
-                return np.array(_to_rgb(_upright(image)), dtype=np.uint8)
+                return take(image)
         except MemoryError:
             raise
         except Exception as error:  # codecs raise whatever a broken file makes them trip over
@@ -89,19 +98,23 @@ def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.ndarr
     Raises:
         UserError: what `decode` raises, and a file that is missing, a folder, or unreadable.
     """
+    return decode(_content(path), str(path), max_pixels)
+
+
+def _content(path: str | os.PathLike[str]) -> bytes:
     try:
-        data = read_plain(Path(path), MAX_BYTES)
+        return read_plain(Path(path), MAX_BYTES)
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such file; check the path") from error
     except IsADirectoryError as error:
         raise UserError(f"{path}: is a folder; give the path of one picture") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise UserError(f"{path}: cannot be read ({_reason(error)})") from error
-    return decode(data, str(path), max_pixels)
 
 
-def to_rgb(picture: Any, name: str = "the picture") -> np.ndarray:
-    """A picture as a caller of the Python interface may give it, as uint8 `[H, W, 3]`.
+def with_extras(picture: Any, name: str = "the picture") -> tuple[np.ndarray, Extras]:
+    """A picture as a caller of the Python interface may give it, as uint8 `[H, W, 3]`, and what
+    its file carries besides.
 
     Args:
         picture: a path; a PIL image of any mode; or a uint8 array, grey `[H, W]` or `[H, W, 1]`,
@@ -112,9 +125,9 @@ def to_rgb(picture: Any, name: str = "the picture") -> np.ndarray:
         UserError: what `read` raises; an array of another type or shape; anything else.
     """
     if isinstance(picture, str | os.PathLike):
-        return read(picture)
+        return _decode(_content(picture), str(picture), MAX_PIXELS, _with_extras)
     if isinstance(picture, Image.Image):
-        return np.array(_to_rgb(_upright(picture)), dtype=np.uint8)
+        return _with_extras(picture)
     if not isinstance(picture, np.ndarray):
         raise UserError(
             f"{name}: a {type(picture).__name__} is no picture; give a path, a PIL image or a "
@@ -133,7 +146,7 @@ def to_rgb(picture: Any, name: str = "the picture") -> np.ndarray:
             "[H, W, 4] (RGBA), and several pictures as a list"
         )
     grey = picture[..., 0] if shape[2:] == (1,) else picture
-    return np.array(_to_rgb(Image.fromarray(np.ascontiguousarray(grey))), dtype=np.uint8)
+    return _with_extras(Image.fromarray(np.ascontiguousarray(grey)))
 
 
 def encode_png(picture: np.ndarray) -> bytes:
@@ -141,8 +154,10 @@ def encode_png(picture: np.ndarray) -> bytes:
     return _encode(picture, "PNG", {})
 
 
-def write(path: str | os.PathLike[str], picture: np.ndarray) -> None:
+def write(path: str | os.PathLike[str], picture: np.ndarray, extras: Extras | None = None) -> None:
     """Write a uint8 `[H, W, 3]` picture as its suffix says: .png, .jpg, .jpeg or .webp.
+
+    ``extras`` are the EXIF and the ICC profile that the file shall carry.
 
     The folder is created where it is missing. The file appears whole or not at all: it is written
     under another name in the same folder, then renamed over what was there.
@@ -158,7 +173,10 @@ def write(path: str | os.PathLike[str], picture: np.ndarray) -> None:
         )
     form, options = _WRITERS[path.suffix.lower()]
     check_picture(picture)
+    height, width = picture.shape[:2]
     try:
+        if extras is not None:
+            options = options | extras.options(width, height)
         data = _encode(picture, form, options)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be encoded as {form} ({error}); try .png") from error
@@ -190,6 +208,15 @@ def _too_large(name: str, found: str, max_pixels: int) -> UserError:
         f"{name}: its header announces {found}, the limit is {max_pixels} pixels in all; "
         "make the picture smaller"
     )
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """A loaded image as an upright RGB picture."""
+    return np.array(_to_rgb(_upright(image)), dtype=np.uint8)
+
+
+def _with_extras(image: Image.Image) -> tuple[np.ndarray, Extras]:
+    return _pixels(image), Extras.of(image)
 
 
 def _upright(image: Image.Image) -> Image.Image:
