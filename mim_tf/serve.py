@@ -9,6 +9,9 @@ TensorFlow Serving: ``POST /v1/models/mim:predict``, ``GET /v1/models/mim`` (sta
 A request must name the server by its address, as ``localhost`` or by a name of ``--allowed-host``,
 and hold the token of ``--token`` where there is one.
 
+TensorFlow Serving's own names of flags are taken as well: ``--model_base_path``, ``--model_name``
+and ``--rest_api_port``.
+
 Requests that wait at the same time run as one batch. A request that exceeds a limit is refused:
 400 (wrong content, too many pixels, a caption that is too long, a host that is not allowed), 401
 (no token), 408 (the body arrives too slowly), 413 (the body is too large), 503 (the queue is full,
@@ -33,15 +36,27 @@ TOKEN_VARIABLE = "MIM_TF_TOKEN"
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = command_parser(
-        "serve", "Serve a SavedModel over HTTP.", "--model models/mim --port 8501"
+        "serve",
+        "Serve a SavedModel over HTTP.",
+        "--model models/mim --port 8501",
+        "--model_base_path=models/mim --model_name=birds --rest_api_port=8501",
     )
     parser.add_argument(
-        "--model", metavar="DIR", type=Path, required=True, help="what export.saved_model wrote"
+        "--model", "--model_base_path", metavar="DIR", type=Path, required=True,
+        help="what export.saved_model wrote",
+    )  # fmt: skip
+    parser.add_argument(
+        "--model_name", metavar="NAME", help="in the paths of requests (the folder's own name)"
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (127.0.0.1)"
     )
-    parser.add_argument("--port", type=int, default=8501, help="(8501)")
+    port = parser.add_mutually_exclusive_group()
+    port.add_argument("--port", metavar="N", type=int, default=8501, help="(8501)")
+    port.add_argument(
+        "--rest_api_port", dest="port", metavar="N", type=int, default=8501,
+        help="the same: TensorFlow Serving has gRPC, which is not served here, at its --port",
+    )  # fmt: skip
     parser.add_argument(
         "--allowed-host",
         metavar="NAME",
@@ -104,11 +119,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--poll-seconds {arguments.poll_seconds}: must be above 0")
     limits, access, labels = _limits(arguments), _access(arguments), _labels(arguments.label)
 
-    from mim_tf.server.listening import listen
+    from mim_tf.server.listening import Served, listen
 
     listen(
-        arguments.model, arguments.host, arguments.port, limits, access, arguments.poll_seconds,
-        labels,
+        Served(arguments.model, arguments.model_name, arguments.poll_seconds, labels),
+        arguments.host, arguments.port, limits, access,
     )  # fmt: skip
     return 0
 

@@ -6,6 +6,7 @@ import math
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -19,32 +20,39 @@ from mim_tf.server.protocol import guarded_protocol
 from mim_tf.server.versions import Follower, load_newest
 
 
-def listen(
-    folder: Path,
-    host: str,
-    port: int,
-    limits: Limits,
-    access: Access,
-    poll_seconds: float,
-    labels: Mapping[str, str],
-) -> None:
+@dataclass(frozen=True)
+class Served:
+    """What is served.
+
+    Attributes:
+        folder: of the model's versions.
+        name: in the paths of requests; None for the folder's own.
+        poll_seconds: between two looks for a newer version.
+        labels: names of versions, each for one number.
+    """
+
+    folder: Path
+    name: str | None
+    poll_seconds: float
+    labels: Mapping[str, str]
+
+
+def listen(served: Served, host: str, port: int, limits: Limits, access: Access) -> None:
     """Serve the newest version of an exported model until the process is interrupted.
 
     Args:
-        folder: the folder of the model's versions.
         host, port: the address to listen on; the host is an IPv4 or IPv6 address or a name.
         limits: what a request may hold.
         access: who may ask.
-        poll_seconds: between two looks for a newer version.
-        labels: names of versions, each for one number.
 
     Raises:
         UserError: the address cannot be used, or the folder holds no model.
     """
     _check_address(host, port)
     return_large_blocks()
-    model = load_newest(folder)
-    app = application(model, limits, access, Following(Follower(folder), poll_seconds), labels)
+    model = load_newest(served.folder, served.name)
+    following = Following(Follower(served.folder, served.name), served.poll_seconds)
+    app = application(model, limits, access, following, served.labels)
     print(
         f"serving {model.name} version {model.version} on "
         f"http://{host}:{port}/v1/models/{model.name}",

@@ -20,9 +20,10 @@ class Model:
 
     Args:
         path: the version's folder, in the folder of the model's versions.
+        name: of the model; by default that of the folder of its versions.
 
     Attributes:
-        name, version: the names of the two folders, which are also those in the URLs.
+        name, version: of the model and of the version's folder, as they are in the URLs.
         signatures: name -> TensorFlow function.
 
     Raises:
@@ -30,11 +31,13 @@ class Model:
             cannot stand in a URL.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.name, self.version = path.resolve().parent.name, path.name
-        if not self.name or ":" in self.name or not self.name.isprintable():
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        self.name = path.resolve().parent.name if name is None else name
+        self.version = path.name
+        if not self.name or set(":/") & set(self.name) or not self.name.isprintable():
             raise UserError(
-                f"--model {str(path.parent)!r}: its name cannot stand in a URL; rename the folder"
+                f"--model {str(path.parent)!r}: the name {self.name[:80]!r} cannot stand in a URL; "
+                "give another by --model_name"
             )
 
         if not (path / "saved_model.pb").is_file():

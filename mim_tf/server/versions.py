@@ -12,16 +12,17 @@ from mim_tf.server.model import Model
 _VERSION = re.compile(r"0|[1-9][0-9]*")
 
 
-def load_newest(base: Path) -> Model:
+def load_newest(base: Path, name: str | None = None) -> Model:
     """Load the highest version in the folder of an exported model.
 
     Args:
         base: the folder of all versions, whose names are whole numbers.
+        name: of the model; by default the folder's own.
 
     Raises:
         UserError: there is no version, or it is not a SavedModel with signatures.
     """
-    return Model(_newest(base))
+    return Model(_newest(base), name)
 
 
 class Follower:
@@ -29,10 +30,11 @@ class Follower:
 
     Args:
         base: the folder of all versions.
+        name: of the model; by default the folder's own.
     """
 
-    def __init__(self, base: Path) -> None:
-        self._base = base
+    def __init__(self, base: Path, name: str | None = None) -> None:
+        self._base, self._name = base, name
         self._refused: Any = None  # the state of the folder that could not be loaded
 
     def another(self, served: Model) -> Model | None:
@@ -48,7 +50,7 @@ class Follower:
             if path.name == served.version:
                 return None
             state = _state(path)
-            return None if state == self._refused else Model(path)
+            return None if state == self._refused else Model(path, self._name)
         except (UserError, OSError) as error:
             state = state or str(error)
             if state == self._refused:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import requests
 from crafted_pictures import bomb
-from running_server import LIMITS, TEXT, encoded, error_of, predict, rows
+from running_server import LIMITS, TEXT, encoded, error_of, predict, rows, running
 
 from mim_tf import serve
 from mim_tf.editor import Editor
 from mim_tf.pictures import files
+from mim_tf.server import listening
 
 SQUARE = np.zeros((1, 32, 32, 3)).tolist()
 
@@ -179,6 +180,25 @@ def test_mistakes_at_the_start_are_one_line(tmp_path, capsys, arguments, message
     assert serve.main(["--port", "0", *filled]) == 1
     [line] = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ") and message in line
+
+
+def test_tensorflow_servings_names_of_flags_are_taken(saved_model, monkeypatch, capsys):
+    found = {}
+
+    def serve_once(app, *, port, **options):
+        with running(app) as url:
+            for name in ("birds", "mim"):
+                found[name] = requests.get(f"{url}/v1/models/{name}/metadata")
+        found["port"] = port
+
+    monkeypatch.setattr(listening.uvicorn, "run", serve_once)
+    given = [f"--model_base_path={saved_model}", "--model_name=birds", "--rest_api_port=0"]
+    assert serve.main(given) == 0
+    assert found["port"] == 0 and found["mim"].status_code == 404
+    assert found["birds"].json()["model_spec"]["name"] == "birds"
+    with pytest.raises(SystemExit):  # there, --port is that of gRPC
+        serve.main([*given, "--port=8500"])
+    assert "not allowed with argument" in capsys.readouterr().err
 
 
 def test_a_port_in_use_is_one_line(capsys):

@@ -64,7 +64,7 @@ def test_a_new_version_takes_the_place_of_the_old_one(base):
 
 
 def test_a_version_that_cannot_be_loaded_is_reported_once_until_it_changes(base):
-    follower, served = Follower(base), load_newest(base)
+    follower, served = Follower(base, "birds"), load_newest(base)
     assert follower.another(served) is None
     add_version(base, 2, tamper=True)
     with pytest.raises(
@@ -75,7 +75,7 @@ def test_a_version_that_cannot_be_loaded_is_reported_once_until_it_changes(base)
     shutil.rmtree(base / "2")
     add_version(base, 2)
     newer = follower.another(served)
-    assert newer is not None and newer.version == "2"
+    assert newer is not None and (newer.name, newer.version) == ("birds", "2")
     shutil.rmtree(base)
     with pytest.raises(UserError, match="holds no version; .*; version 1 is still served"):
         follower.another(served)
@@ -112,3 +112,9 @@ def test_a_name_that_cannot_stand_in_a_url_is_one_line(tmp_path, capsys, name):
     assert serve.main(["--model", str(tmp_path / name), "--port", "0"]) == 1
     [line] = capsys.readouterr().err.strip().splitlines()
     assert "cannot stand in a URL" in line
+
+
+def test_a_given_name_that_cannot_stand_in_a_url_is_one_line(base, capsys):
+    assert serve.main(["--model", str(base), "--model_name", "a/b", "--port", "0"]) == 1
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert "'a/b' cannot stand in a URL; give another by --model_name" in line
