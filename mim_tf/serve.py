@@ -94,6 +94,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     for flag, kind, text in (
         ("body", int, "bytes of a request"),
         ("pixels", int, "of a request's pictures together"),
+        ("small-pixels", int, "of a request that waits for no larger one"),
         ("flight-pixels", int, "of all requests' pictures at one time"),
         ("caption", int, "characters of a caption"),
         ("items", int, "pictures in a request"),
@@ -103,7 +104,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         ("client-connections", int, "of one client's address"),
         ("header-seconds", float, "until a request's header must have come"),
         ("body-seconds", float, "until its body must have come"),
-        ("answer-seconds", float, "until an answer must be ready"),
+        ("answer-seconds", float, "until an answer must be ready, and then taken"),
         ("shutdown-seconds", float, "until SIGTERM ends requests without an answer"),
     ):
         value = getattr(defaults, flag.replace("-", "_"))

@@ -109,13 +109,15 @@ class _Handlers:
     ) -> None:
         self._model, self._limits, self._following = model, limits, following
         self._labels, self.requests = labels, monitoring.Requests()
-        self._batcher = Batcher(limits)
+        # Two that run at the same time, so that no small request waits for a large one.
+        self._small, self._large = Batcher(limits), Batcher(limits)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """Run the batcher's worker, and follow the folder, as long as the application runs."""
-        app.state.worker = asyncio.create_task(self._batcher.work())
-        tasks = [app.state.worker]
+        """Run the batchers' workers, and follow the folder, as long as the application runs."""
+        batchers = (self._small, self._large)
+        app.state.workers = [asyncio.create_task(batcher.work()) for batcher in batchers]
+        tasks = [*app.state.workers]
         if self._following:
             tasks.append(asyncio.create_task(self._follow(self._following)))
         yield
@@ -140,7 +142,8 @@ class _Handlers:
         self._served(request)  # before the body is read
         body = await _read_body(request, self._limits)
         call = await asyncio.to_thread(parse, body, self._served(request), self._limits)
-        result = asyncio.ensure_future(self._batcher.submit(call))
+        batcher = self._small if call.pixels <= self._limits.small_pixels else self._large
+        result = asyncio.ensure_future(batcher.submit(call))
         disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
         try:
             await asyncio.wait({result, disconnect}, return_when=asyncio.FIRST_COMPLETED)
@@ -166,14 +169,14 @@ class _Handlers:
         return JSONResponse(self._served(request).metadata())
 
     async def health(self, request: Request) -> Response:
-        """``GET /healthz``: 200 while the batcher's worker runs, else 500."""
-        if request.app.state.worker.done():
-            return JSONResponse({"status": "the model's worker has ended"}, 500)
+        """``GET /healthz``: 200 while the batchers' workers run, else 500."""
+        if _ended(request):
+            return JSONResponse({"status": "a worker of the model has ended"}, 500)
         return JSONResponse({"status": "ok"})
 
     async def readiness(self, request: Request) -> Response:
-        """``GET /readyz``: 200 if a request would be taken now, else 503."""
-        if request.app.state.worker.done() or self._batcher.full:
+        """``GET /readyz``: 200 if a small request would be taken now, else 503."""
+        if _ended(request) or self._small.full:
             return JSONResponse({"status": "busy: new requests would be refused"}, 503)
         return JSONResponse({"status": "ready"})
 
@@ -181,8 +184,8 @@ class _Handlers:
         """``GET /monitoring/prometheus/metrics``."""
         gauges = {
             ":mim_tf:serving:model_version": int(self._model.version),
-            ":mim_tf:serving:requests_waiting": self._batcher.waiting,
-            ":mim_tf:serving:pixels_in_flight": self._batcher.pixels,
+            ":mim_tf:serving:requests_waiting": self._small.waiting + self._large.waiting,
+            ":mim_tf:serving:pixels_in_flight": self._small.pixels + self._large.pixels,
         }
         text = self.requests.text(self._model.name, gauges)
         return Response(text, media_type=monitoring.CONTENT_TYPE)
@@ -203,6 +206,11 @@ class _Handlers:
             wanted = f"Specific({name}, {version})" if version else f"Latest({name})"
             raise RequestError(404, f"Servable not found for request: {wanted}")
         return self._model
+
+
+def _ended(request: Request) -> bool:
+    """Whether a worker of the application has ended, by a defect."""
+    return any(worker.done() for worker in request.app.state.workers)
 
 
 async def _read_body(request: Request, limits: Limits) -> bytes:

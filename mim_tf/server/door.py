@@ -53,19 +53,19 @@ class Door:
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
         if "content-length" in headers and "transfer-encoding" in headers:
-            return _refuse(400, "send either Content-Length or Transfer-Encoding, not both")
+            return refuse(400, "send either Content-Length or Transfer-Encoding, not both")
         if scope["path"] in PROBES:
             return None
         host = headers.get("host", "")
         if not self._is_allowed(host, scope):
-            return _refuse(
+            return refuse(
                 400, f"the host {host[:80]!r} is not allowed; start the server with --allowed-host"
             )
         if self._access.token is not None:
             given = headers.get("authorization", "")
             wanted = f"Bearer {self._access.token}"
             if not hmac.compare_digest(given.encode(), wanted.encode()):
-                return _refuse(401, "send the server's token as 'Authorization: Bearer TOKEN'")
+                return refuse(401, "send the server's token as 'Authorization: Bearer TOKEN'")
         return None
 
     def _is_allowed(self, header: str, scope: Scope) -> bool:
@@ -89,7 +89,8 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _refuse(status: int, message: str) -> JSONResponse:
+def refuse(status: int, message: str) -> JSONResponse:
+    """An error after which the connection is closed: its request may not have come whole."""
     headers = {"connection": "close"}
     if status == 401:
         headers["www-authenticate"] = "Bearer"

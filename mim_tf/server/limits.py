@@ -12,6 +12,8 @@ class Limits:
     Attributes:
         body: bytes in a request's body.
         pixels: in all encoded pictures of a request together, by their headers.
+        small_pixels: a request with at most so many waits for small ones only; larger ones wait
+            and run apart, and what follows for all requests holds for both kinds.
         flight_pixels: in the pictures of all requests that wait or run; a request that would
             exceed it is answered with 503. Bounds the memory of decoded pictures.
         caption: characters in a caption.
@@ -20,15 +22,17 @@ class Limits:
         batch: pictures that run at once.
         connections: connections that are open at once.
         client_connections: of them, those of one client's address. Where a limit is reached, a
-            new connection takes the place of the one that has waited longest for its request.
+            new connection takes the place of the one that has waited longest for its request;
+            where none waits, all requests but health checks are answered with 503.
         header_seconds: time until the header of a connection's next request must have arrived.
         body_seconds: time from there until the request's body must have arrived.
-        answer_seconds: time until the answer must be ready.
+        answer_seconds: time until the answer must be ready, and again until it must be taken.
         shutdown_seconds: time until requests in flight are given up when the server is stopped.
     """
 
     body: int = 16 << 20
     pixels: int = 25_000_000
+    small_pixels: int = 1_000_000
     flight_pixels: int = 50_000_000
     caption: int = 2000
     items: int = 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -50,6 +51,9 @@ def listen(served: Served, host: str, port: int, limits: Limits, access: Access)
     """
     _check_address(host, port)
     return_large_blocks()
+    # TensorFlow, which reads it when it starts, has as many as there are cores: on a small machine,
+    # operations of one large picture would occupy all (benchmarks/serving_under_attack.py).
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(max(16, os.cpu_count() or 1)))
     model = load_newest(served.folder, served.name)
     following = Following(Follower(served.folder, served.name), served.poll_seconds)
     app = application(model, limits, access, following, served.labels)
@@ -69,6 +73,7 @@ def listen(served: Served, host: str, port: int, limits: Limits, access: Access)
         port=port,
         log_level="warning",
         http=guarded_protocol(limits),
+        ws="none",
         timeout_keep_alive=30,
         # The protocol closes connections in time; this ends what does not notice it.
         timeout_graceful_shutdown=math.ceil(limits.shutdown_seconds) + 5,

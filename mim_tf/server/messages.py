@@ -34,7 +34,7 @@ class Call:
         signature: name of the model's function.
         inputs: the function's arguments; their first dimension is that of the items.
         count: number of items.
-        pixels: in its encoded pictures together, by their headers.
+        pixels: in its pictures together; of encoded ones by their headers.
         row_format: whether the request came in row format; its answer has the same format.
     """
 
@@ -83,7 +83,9 @@ def parse(body: bytes, model: Model, limits: Limits) -> Call:
     if not 1 <= count <= limits.items:
         raise RequestError(400, f"{count} items; send 1 to {limits.items} in a request")
     files = [file for name in inputs if name.endswith("_bytes") for file in inputs[name]]
-    return Call(model, signature, inputs, count, _check_pixels(files, limits), row_format)
+    pixels = _check_pixels(files, limits)
+    pixels += sum(array.size // 3 for array in inputs.values() if array.dtype != object)
+    return Call(model, signature, inputs, count, pixels, row_format)
 
 
 def _columns(instances: Any, specs: dict[str, Any]) -> dict[str, list]:

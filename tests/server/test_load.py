@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import resource
@@ -91,6 +92,25 @@ def test_waiting_requests_run_as_a_batch_and_a_full_queue_refuses(model):
     assert refused == [503] * 4 and "5 requests wait already" in error_of(answers[0])
     assert [response.status_code for response in answers[4:]] == [200] * 6
     assert stub.batches == [1, 4, 1]
+
+
+def test_a_small_request_does_not_wait_for_a_large_one(model, file):
+    class Slow(Stub):
+        def run(self, signature, inputs):
+            self.go.wait(0 if signature == "encode_text" else 30)
+            return {"echo": inputs["caption"]}
+
+    stub = Slow(model)
+    answers: list[requests.Response] = []
+    with running(application(stub, Limits(small_pixels=3000))) as url:
+        large = threading.Thread(target=lambda: answers.append(predict(url, rows(file, TEXT))))
+        large.start()
+        time.sleep(0.5)
+        assert predict(url, {"signature_name": "encode_text", "instances": [TEXT]}).ok
+        assert not answers
+        stub.go.set()
+        large.join(30)
+    assert answers[0].ok
 
 
 def test_requests_of_different_sizes_share_batches(model):
@@ -185,18 +205,59 @@ def test_a_connection_that_is_being_answered_is_not_closed_for_a_new_one(model):
         for thread in threads:
             thread.start()
             time.sleep(0.3)
-        with pytest.raises(requests.ConnectionError):
-            requests.get(f"{url}/healthz", timeout=20)
+        refused = predict(url, body)
+        assert refused.status_code == 503 and "too many requests" in error_of(refused)
+        assert requests.get(f"{url}/healthz", timeout=20).ok
+        assert requests.get(f"{url}/readyz", timeout=20).ok
         stub.go.set()
         for thread in threads:
             thread.join(30)
     assert [answer.status_code for answer in answers] == [200, 200]
 
 
+def test_a_health_check_is_answered_among_a_burst_of_connections_from_its_address(model):
+    limits = Limits(client_connections=4)
+    loops: list[asyncio.AbstractEventLoop] = []
+    app = application(Stub(model), limits)
+
+    async def noting(scope, receive, send):
+        loops.append(asyncio.get_running_loop())
+        await app(scope, receive, send)
+
+    with running(noting, http=guarded_protocol(limits)) as url:
+        host, port = url.removeprefix("http://").split(":")
+        requests.get(f"{url}/healthz")
+        loops[0].call_soon_threadsafe(time.sleep, 1)  # all of them wait to be accepted, at once
+        with contextlib.ExitStack() as stack:
+            connections = [
+                stack.enter_context(socket.create_connection((host, int(port)), 20))
+                for _ in range(60)
+            ]
+            connections[5].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connections[5].recv(4096).startswith(b"HTTP/1.1 200")
+            assert connections[20].recv(10) == b""  # silent ones make room
+
+
+def test_an_answer_that_is_not_taken_is_dropped(model, monkeypatch):
+    monkeypatch.setattr(Stub, "run", lambda *_: {"echo": np.array([b"a" * (32 << 20)], object)})
+    limits = Limits(answer_seconds=0.5, header_seconds=60)
+    protocol = guarded_protocol(limits)
+    body = b'{"instances": ["a red bird"], "signature_name": "encode_text"}'
+    with running(application(Stub(model), limits), http=protocol) as url:
+        with open_request(url, len(body)) as connection:
+            connection.sendall(body[len(b'{"instances"') :])
+            assert connection.recv(1)
+            deadline = time.monotonic() + 20
+            while protocol.connections_of_server.open and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert not protocol.connections_of_server.open
+        assert requests.get(f"{url}/healthz").ok
+
+
 def test_pixels_of_all_requests_are_limited_until_their_batch_has_run(model, file):
     stub = Stub(model)
     large = rows(files.encode_png(np.zeros((300, 400, 3), np.uint8)), TEXT)
-    limits = Limits(flight_pixels=130_000, pixels=130_000, answer_seconds=0.5)
+    limits = Limits(small_pixels=10, flight_pixels=130_000, pixels=130_000, answer_seconds=0.5)
     with running(application(stub, limits)) as url:
         # Its client is told 504, but the batch still runs and holds its pixels.
         assert predict(url, large).status_code == 504
