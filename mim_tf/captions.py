@@ -2,7 +2,7 @@
 
 Pure Python without dependencies, so that every way in can give the same messages. The page in the
 browser has the same function in JavaScript (``web/src/captions.js``); ``tests/captions.json`` holds
-captions with the messages that both must give.
+captions with the messages that each must give.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _SHORTEST = 3  # letters of a word that is suggested, or that gets suggestions
 NOTHING_CHANGED = (
     "Nothing was changed: the model found no place in the picture that this caption speaks of."
 )
+ANYWAY = "With 'anyway' the picture is edited all the same."
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Message:
     words: tuple[str, ...] = ()
     nearest: tuple[str, ...] = ()
     refuses: bool = False
+
+    @property
+    def forcible(self) -> bool:
+        """Whether it refuses, but not an edit that is asked for anyway: a word was understood."""
+        return self.refuses and self.kind == "undecided"
 
 
 def split_words(caption: str) -> list[Word]:
@@ -109,6 +115,20 @@ def check_caption(
     return messages
 
 
+def refusal(messages: Sequence[Message], *, anyway: bool = False) -> str | None:
+    """What a refused caption is told, in one line with how to mend it; None if it is taken.
+
+    Args:
+        messages: what :func:`check_caption` says about it.
+        anyway: take a caption that names a part and nothing known to change it to.
+    """
+    refusing = next((message for message in messages if message.refuses), None)
+    if refusing is None or (anyway and refusing.forcible):
+        return None
+    texts = [message.text for message in messages]
+    return " ".join([*texts, ANYWAY] if refusing.forcible else texts)
+
+
 def nearest_words(
     word: str, vocabulary: Sequence[str], deciding_words: Collection[str] = ()
 ) -> list[str]:
@@ -125,12 +145,14 @@ def nearest_words(
     for position, candidate in enumerate(vocabulary):
         if len(candidate) < _SHORTEST:
             continue
-        distance = edit_distance(word, candidate)
         shorter, longer = sorted((word, candidate), key=len)
+        distance = len(longer) - len(shorter)  # at least
         begins = longer.startswith(shorter) and (
             len(shorter) >= 4 or candidate in deciding_words and shorter == candidate
         )
-        if distance <= allowed or begins:
+        if not begins and distance <= allowed:
+            distance = edit_distance(word, candidate)
+        if begins or distance <= allowed:
             ranked.append((distance, position, candidate))
     return [candidate for _, _, candidate in sorted(ranked)[:_NEAREST]]
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mim_tf.captions import NOTHING_CHANGED
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags, command_parser
 from mim_tf.pictures import files, pixels
@@ -58,6 +59,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_false",
         help="write the square that the model sees, at the model's own size",
     )
+    parser.add_argument(
+        "--anyway",
+        action="store_true",
+        help="edit by a caption of which no known word says what to change to",
+    )
     parser.add_argument("--show-alpha", action="store_true", help="write the alpha map beside it")
     parser.add_argument(
         "--overwrite", action="store_true", help="replace files that are there already"
@@ -82,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.editor import load
 
     editor = load(arguments.run or arguments.preset or DEFAULT_PRESET, arguments.backend)
-    editor.tokens(texts)  # a bad caption is told before anything is written
+    editor.check(texts, anyway=arguments.anyway)  # before anything is written
     for text in texts:
         for warning in editor.warnings(text):
             print(f"{text!r}: {warning}", file=sys.stderr)
@@ -124,6 +130,8 @@ def _edit_picture(
         output = outputs[path, text]
         files.write(output, edit.picture, extras)
         print(output)
+        if NOTHING_CHANGED in edit.warnings:
+            print(f"{path}, {text!r}: {NOTHING_CHANGED}", file=sys.stderr)
         if arguments.show_alpha:
             alpha = _alpha_beside(output)
             files.write(alpha, pixels.as_picture(edit.alpha))

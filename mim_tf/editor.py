@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mim_tf.backends.litert import LiteRTBackend, find_files
-from mim_tf.captions import check_caption
+from mim_tf.captions import NOTHING_CHANGED, Message, check_caption, refusal
 from mim_tf.errors import UserError, explain_missing_package
 from mim_tf.pictures import files, pixels
 from mim_tf.pictures.extras import Extras
@@ -51,7 +51,8 @@ class Edit:
         alpha: float32 [F, F, 1] in [0, 1], how much of each pixel is newly drawn.
         coarse: uint8 [C, C, 3], the first stage's picture.
         boundary: float32 [F, F, 1] in [0, 1], the structure the model saw.
-        warnings: what about the caption may not come out as meant, one line each.
+        warnings: what about the caption may not come out as meant, and whether nothing was changed,
+            one line each.
         extras: EXIF and ICC profile of the picture that was given as a file or a PIL image.
     """
 
@@ -136,7 +137,9 @@ class Editor:
         self.size: int = self.backend.size
 
     @overload
-    def __call__(self, picture: Picture, text: str, *, keep_size: bool = True) -> Edit: ...
+    def __call__(
+        self, picture: Picture, text: str, *, keep_size: bool = True, anyway: bool = False
+    ) -> Edit: ...
     @overload
     def __call__(
         self,
@@ -144,8 +147,9 @@ class Editor:
         text: str | Sequence[str],
         *,
         keep_size: bool = True,
+        anyway: bool = False,
     ) -> list[Edit]: ...
-    def __call__(self, picture, text, *, keep_size=True):
+    def __call__(self, picture, text, *, keep_size=True, anyway=False):
         """Edit a picture, or a list of them; the largest centred square is what the model sees.
 
         Args:
@@ -153,17 +157,19 @@ class Editor:
             text: the caption, or a list of as many captions as pictures.
             keep_size: give the picture back at its own size, the change put into it; False gives
                 the square of the model's own size.
+            anyway: edit by a caption that :meth:`check` would refuse, if it has a known word.
 
         Returns:
             An :class:`Edit`, or a list of them for a list of pictures.
 
         Raises:
-            UserError: a picture that cannot be read or is no uint8 array, a caption that is empty
-                or has no known word, or not as many captions as pictures.
+            UserError: a picture that cannot be read or is no uint8 array, a caption that is
+                refused, or not as many captions as pictures.
         """
         if not isinstance(picture, list | tuple):
             if not isinstance(text, str):
                 raise UserError("one picture takes one caption; give a list of pictures for more")
+            self.check([text], anyway=anyway)
             return self._edit_given([files.with_extras(picture)], [text], keep_size)[0]
         captions = [text] * len(picture) if isinstance(text, str) else list(text)
         if len(captions) != len(picture):
@@ -171,6 +177,7 @@ class Editor:
                 f"{len(captions)} captions for {len(picture)} pictures; give one caption for all, "
                 "or one for each"
             )
+        self.check(captions, anyway=anyway)
         given = [
             files.with_extras(item, f"picture {number}")
             for number, item in enumerate(picture, start=1)
@@ -194,6 +201,8 @@ class Editor:
         self, pictures: Sequence[np.ndarray], captions: Sequence[str], keep_size: bool = False
     ) -> list[Edit]:
         """Edit several pictures in one batch: what evaluation and the other commands call.
+
+        Captions that can be forced are taken: those of a data set are as they are.
 
         Args:
             pictures: uint8 [H, W, 3] each, of any sizes.
@@ -227,15 +236,16 @@ class Editor:
                     crops[index],
                     add=self.backend.add_change,
                 )
+                unedited = picture
             else:
                 result = pixels.to_uint8(edited[index])
+                unedited = pixels.to_uint8(squares[index])
+            warnings = self.warnings(captions[index])
+            if np.array_equal(result, unedited):
+                warnings += (NOTHING_CHANGED,)
             results.append(
                 Edit(
-                    result,
-                    alpha[index],
-                    pixels.to_uint8(coarse[index]),
-                    boundary[index],
-                    self.warnings(captions[index]),
+                    result, alpha[index], pixels.to_uint8(coarse[index]), boundary[index], warnings
                 )
             )
         return results
@@ -253,16 +263,35 @@ class Editor:
         Raises:
             UserError: a caption is empty or has no known word.
         """
-        encode = self.backend.vocabulary.encode_request
+        self.check(captions, anyway=True)
+        encode = self.backend.vocabulary.encode
         return np.stack([encode(caption, self.backend.max_words) for caption in captions])
+
+    def messages(self, caption: str) -> list[Message]:
+        """What the user should know about a caption: :func:`mim_tf.captions.check_caption`."""
+        backend = self.backend
+        return check_caption(
+            caption, backend.vocabulary.words, backend.max_words, backend.deciding_words
+        )
+
+    def check(self, captions: Iterable[str], *, anyway: bool = False) -> None:
+        """Refuse captions by which an edit would show nothing that was asked for.
+
+        Args:
+            captions: what somebody typed.
+            anyway: take captions in which a word is known, but none that says what to change to.
+
+        Raises:
+            UserError: the first caption that is refused, with everything there is to say about it.
+        """
+        for caption in captions:
+            told = refusal(self.messages(caption), anyway=anyway)
+            if told:
+                raise UserError(f"{caption!r}: {told}")
 
     def warnings(self, caption: str) -> tuple[str, ...]:
         """What about a caption may not come out as meant, one line each."""
-        backend = self.backend
-        messages = check_caption(
-            caption, backend.vocabulary.words, backend.max_words, backend.deciding_words
-        )
-        return tuple(message.text for message in messages)
+        return tuple(message.text for message in self.messages(caption))
 
     # What the TensorFlow backend alone has: for evaluation, exports and the memory sheet.
 

@@ -24,7 +24,6 @@ from mim_tf.storage import replace_text
 
 PAD, UNKNOWN = 0, 1
 _WORD = re.compile(r"\w+")
-_LISTED_WORDS = 80  # at most so many of the known words are listed in an error
 
 
 def tokenize(caption: str) -> list[str]:
@@ -70,24 +69,6 @@ class Vocabulary:
         """Token ids ``[max_words]`` int32, cut at the end or padded with 0."""
         ids = [self.id(word) for word in tokenize(caption)[:max_words]]
         return np.array(ids + [PAD] * (max_words - len(ids)), np.int32)
-
-    def encode_request(self, caption: str, max_words: int) -> np.ndarray:
-        """Like :meth:`encode`, but refuses a caption that cannot change a picture.
-
-        Raises:
-            UserError: the caption has no words, or no known word.
-        """
-        words = tokenize(caption)
-        if not words:
-            raise UserError(f"the caption {caption!r} has no words; say what to change")
-        ids = self.encode(caption, max_words)
-        if not np.any(ids > UNKNOWN):
-            more = ", ..." if len(self.words) > _LISTED_WORDS else ""
-            raise UserError(
-                f"no word of the caption {caption!r} was in the training captions; "
-                f"words it knows: {', '.join(self.words[:_LISTED_WORDS])}{more}"
-            )
-        return ids
 
     def save(self, path: Path) -> None:
         """Write the words to a JSON file."""

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from mim_tf import editor as editor_module
+from mim_tf.captions import NOTHING_CHANGED
 from mim_tf.edit import main
 from mim_tf.editor import Editor
 from mim_tf.pictures import files
@@ -43,7 +45,12 @@ def test_one_picture_to_one_file(tiny_run, photo, tmp_path, capsys):
 
 def test_words_it_does_not_know_are_named(tiny_run, photo, tmp_path, capsys):
     given = ["--run", tiny_run, "--image", photo, "--output", tmp_path / "edited.png"]
-    assert run(*given, "--text", "this bird has Orange wingss, orange") == 0
+    caption = "this bird has Orange wingss, orange"
+    assert run(*given, "--text", caption) == 1 and not (tmp_path / "edited.png").exists()
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {caption!r}: No word that the model knows says what to change")
+    assert "does not know 'orange'" in line and "With 'anyway'" in line
+    assert run(*given, "--text", caption, "--anyway") == 0
     said = capsys.readouterr().err
     assert "does not know 'orange'" in said and "'wingss'; did you mean 'wings'" in said
     assert run(*given, "--text", TEXT, "--overwrite") == 0
@@ -212,13 +219,23 @@ def test_batches_equal_single_edits(editor):
         assert np.abs(one.picture.astype(int) - alone.picture.astype(int)).max() <= 1
 
 
-def test_where_alpha_is_zero_the_original_stays(editor):
+def test_where_alpha_is_zero_the_original_stays_and_it_is_told(
+    editor, tmp_path, capsys, monkeypatch
+):
     picture = np.random.default_rng(2).integers(0, 256, (90, 90, 3)).astype(np.uint8)
     offset = editor.generator.icm.tlu.offset
     before = offset.numpy()
     offset.assign(-100.0)
     try:
-        np.testing.assert_array_equal(editor.edit(picture, TEXT, keep_size=True).picture, picture)
+        edit = editor(picture, TEXT)
+        assert edit.warnings == (NOTHING_CHANGED,)
+        np.testing.assert_array_equal(edit.picture, picture)
+        assert editor(picture, TEXT, keep_size=False).warnings == (NOTHING_CHANGED,)
+        monkeypatch.setattr(editor_module, "load", lambda *_: editor)
+        files.write(tmp_path / "in.png", picture)
+        assert run(tmp_path / "in.png", TEXT, "--output", tmp_path / "out.png") == 0
+        told = capsys.readouterr().err
+        assert told == f"{tmp_path / 'in.png'}, {TEXT!r}: {NOTHING_CHANGED}\n"
     finally:
         offset.assign(before)
 
@@ -267,7 +284,7 @@ def test_one_bad_picture_does_not_keep_the_others(tiny_run, photo, tmp_path, cap
     ("change", "expected"),
     [
         ({"--text": "..."}, "has no words"),
-        ({"--text": "zebra quagga"}, "no word of the caption"),
+        ({"--text": "zebra quagga"}, "knows no word of this caption"),
         ({"--run": "nowhere"}, "is no run directory"),
         ({"--image": "missing.png"}, "missing.png"),
         ({"--output": "out.tiff"}, "suffix"),

@@ -37,17 +37,6 @@ def test_save_and_load(tmp_path):
     assert Vocabulary.load(tmp_path / "v.json").words == vocabulary.words
 
 
-@pytest.mark.parametrize("text", ["", "  ... ", "!?"])
-def test_an_empty_caption_is_refused(text):
-    with pytest.raises(UserError, match="has no words"):
-        Vocabulary(["a"]).encode_request(text, 4)
-
-
-def test_an_all_unknown_caption_is_refused():
-    with pytest.raises(UserError, match="no word of the caption"):
-        Vocabulary(["a"]).encode_request("zebra crossing", 4)
-
-
 @pytest.mark.parametrize("content", ["", "[]", '{"words": 3}', "{}"])
 def test_a_broken_vocabulary_file_is_refused(tmp_path, content):
     file = tmp_path / "v.json"

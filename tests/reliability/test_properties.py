@@ -24,6 +24,7 @@ from PIL import Image
 from tiny import tiny_config
 
 from mim_tf import checksums
+from mim_tf.captions import check_caption, refusal
 from mim_tf.config_files import load_config
 from mim_tf.data import records
 from mim_tf.data.formats import torch7
@@ -35,7 +36,7 @@ from mim_tf.pages import report
 from mim_tf.pages.study import QUESTIONS, _read_key
 from mim_tf.pictures import files
 from mim_tf.run import Run
-from mim_tf.text import Vocabulary, word_vectors
+from mim_tf.text import UNKNOWN, Vocabulary, word_vectors
 from mim_tf.training.checkpoints import damage_of
 
 pytestmark = pytest.mark.slow
@@ -94,8 +95,12 @@ WORDS = Vocabulary(["a", "bird", "red", "wings", "é", "１２"])
 @BUDGET
 @given(caption=st.text(max_size=60), max_words=st.integers(1, 9))
 def test_captions(caption, max_words):
-    ids = one_line_or_value(WORDS.encode_request, caption, max_words)
-    assert ids is None or (ids.shape == (max_words,) and ids.min() >= 0 and ids.max() < len(WORDS))
+    ids = WORDS.encode(caption, max_words)
+    assert ids.shape == (max_words,) and ids.min() >= 0 and ids.max() < len(WORDS)
+    messages = check_caption(caption, WORDS.words, max_words, ["red"])
+    assert all(len(message.text.splitlines()) == 1 for message in messages)
+    # What is refused even if it is forced holds nothing that a model could read.
+    assert bool(refusal(messages, anyway=True)) == (ids.max() <= UNKNOWN)
 
 
 @BUDGET
