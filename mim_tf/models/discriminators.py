@@ -12,11 +12,11 @@ from keras import ops
 
 from mim_tf.config import ModelConfig
 from mim_tf.models.encoders import TextEncoder, word_mask
-from mim_tf.models.layers import activate, computing_in, conv
+from mim_tf.models.layers import Network, activate, computing_in, conv
 from mim_tf.text import WordVectors
 
 
-class Trunk(keras.Model):
+class Trunk(Network):
     """f of Eq. 12 and 13: halvings down to 4 x 4, then a vector.
 
     Args:
@@ -41,7 +41,7 @@ class Trunk(keras.Model):
         return ops.cast(self.out(flat), "float32")
 
 
-class D_I(keras.Model):  # noqa: N801 - the paper's name
+class D_I(Network):  # noqa: N801 - the paper's name
     """Reality discriminator, Eq. 12, before its sigmoid.
 
     Args:
@@ -60,7 +60,7 @@ class D_I(keras.Model):  # noqa: N801 - the paper's name
         return self.f(picture, training=training)[:, 0]
 
 
-class D_T(keras.Model):  # noqa: N801 - the paper's name
+class D_T(Network):  # noqa: N801 - the paper's name
     """Text-conformity discriminator, Eq. 13, as ``log D_T``.
 
     A weighted geometric mean with one probability a word, computed as a sum of logarithms.

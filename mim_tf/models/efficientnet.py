@@ -16,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from mim_tf.errors import UserError
-from mim_tf.models.layers import Norm, Residual, activate, conv, resize
+from mim_tf.models.layers import Network, Norm, Residual, activate, conv, resize
 
 STEM = 32
 STAGES = (  # expansion, kernel, strides, filters, blocks
@@ -51,7 +51,7 @@ class _Block(keras.layers.Layer):
         return x + y if self.residual else y
 
 
-class EfficientNetLite0(keras.Model):
+class EfficientNetLite0(Network):
     """The features of the stages that are used.
 
     Attributes:
@@ -92,7 +92,7 @@ class EfficientNetLite0(keras.Model):
         return named
 
 
-class EfficientNetEncoder(keras.Model):
+class EfficientNetEncoder(Network):
     """EfficientNet-Lite0 and a way up to half the picture's size, as :class:`SmallEncoder` has it.
 
     Args:

@@ -14,7 +14,7 @@ from keras import ops
 from mim_tf.config import ModelConfig
 from mim_tf.errors import UserError
 from mim_tf.models.efficientnet import EfficientNetEncoder
-from mim_tf.models.layers import Norm, Residual, activate, conv, resize
+from mim_tf.models.layers import Network, Norm, Residual, activate, conv, resize
 from mim_tf.pictures.tensor_pixels import from_signed
 from mim_tf.text import WordVectors
 
@@ -27,7 +27,7 @@ def word_mask(tokens):
     return ops.cast(ops.not_equal(tokens, 0), "float32")
 
 
-class TextEncoder(keras.Model):
+class TextEncoder(Network):
     """Sec. 3.1: word embeddings and a Bi-LSTM.
 
     Args:
@@ -74,7 +74,7 @@ class TextEncoder(keras.Model):
         return h * ops.expand_dims(word_mask(tokens), -1)
 
 
-class SmallEncoder(keras.Model):
+class SmallEncoder(Network):
     """Our own Enc, at half the picture's size, trained with the other networks in minutes.
 
     With ``halvings`` it is a small U-Net: the way down lets every position depend on the whole
@@ -111,7 +111,7 @@ class SmallEncoder(keras.Model):
         return self.norm(x)
 
 
-class VGGEncoder(keras.Model):
+class VGGEncoder(Network):
     """Enc as published systems have it: a frozen ImageNet VGG, cut at a named layer.
 
     Args:
@@ -161,7 +161,7 @@ class VGGEncoder(keras.Model):
         return self.features(blue_green_red - means, training=False)
 
 
-class ImageEncoder(keras.Model):
+class ImageEncoder(Network):
     """Enc: ``v^i`` of the picture and ``v^b`` of its structure.
 
     Args:

@@ -6,11 +6,11 @@ F fine size.
 
 from __future__ import annotations
 
-import keras
 from keras import ops
 
 from mim_tf.config import Deviations, ModelConfig
 from mim_tf.models.layers import (
+    Network,
     Residual,
     activate,
     conv,
@@ -20,7 +20,7 @@ from mim_tf.models.layers import (
 )
 
 
-class FIR(keras.Model):
+class FIR(Network):
     """Fine-grain Image Refinement, Sec. 3.4, Eq. 10 and 11.
 
     Args:

@@ -6,7 +6,6 @@ N x M feature map, C coarse size, F fine size. Pictures are in [-1, 1], alpha in
 
 from __future__ import annotations
 
-import keras
 from keras import ops
 
 from mim_tf.config import Config, Deviations, ModelConfig
@@ -14,13 +13,13 @@ from mim_tf.models.boundary import boundary_image
 from mim_tf.models.encoders import ImageEncoder, TextEncoder, word_mask
 from mim_tf.models.fir import FIR
 from mim_tf.models.icm import ICM
-from mim_tf.models.layers import computing_in, masked_mean, resize
+from mim_tf.models.layers import Network, computing_in, masked_mean, resize
 from mim_tf.models.mtfg import MTFG
 from mim_tf.models.shading import with_detail
 from mim_tf.text import WordVectors
 
 
-class Generator(keras.Model):
+class Generator(Network):
     """Fig. 3: a picture and a caption in, the edited picture out, coarse and fine.
 
     Three steps that other code may take by themselves: :meth:`encode_text`,

@@ -10,6 +10,7 @@ from keras import ops
 
 from mim_tf.config import Deviations, ModelConfig
 from mim_tf.models.layers import (
+    Network,
     Residual,
     activate,
     conv,
@@ -22,7 +23,7 @@ _GATE_OFFSET = 3.0  # subtracted from a word gate's logit: sigmoid(-3) is a twen
 _GATE_FLOOR = 0.25  # added to the sum of the gates at a place, see ICM
 
 
-class TLU(keras.Model):
+class TLU(Network):
     """Target Localization Unit, Sec. 3.3, Eq. 9.
 
     Args:
@@ -48,7 +49,7 @@ class TLU(keras.Model):
         return self.slope * ops.sum(inputs["v_c"] * h_bar, axis=-1, keepdims=True) + self.offset
 
 
-class WordGate(keras.Model):
+class WordGate(Network):
     """Which places each word speaks of: Eq. 10's gate, one stage early and on ``v^b``.
 
     Deviation: the paper's ICM is given the average ``h-`` alone, which does not say which colour
@@ -97,7 +98,7 @@ class WordGate(keras.Model):
         return ops.reshape(self.query(v_b), (-1, height * width, channels)) * self.scale
 
 
-class ICM(keras.Model):
+class ICM(Network):
     """Initial Coarse Manipulation, Sec. 3.2, Eq. 5 to 8.
 
     Args:

@@ -9,9 +9,10 @@ import keras
 from keras import ops
 
 from mim_tf.config import ModelConfig
+from mim_tf.models.layers import Network
 
 
-class MTFG(keras.Model):
+class MTFG(Network):
     """Memory-based Texture Feature Generation, Sec. 3.1, Eq. 1 to 3.
 
     Args:
