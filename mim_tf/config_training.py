@@ -28,6 +28,11 @@ class TrainConfig(Section):
         None, description="passes over the training pictures, after the warm-up"
     )
     seed: Seed = 0
+    start_from: str | None = Field(
+        None,
+        description="preset or run's folder whose generator training starts from, of another size "
+        "or other words if need be; null: random weights",
+    )
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         "float32",
         description="in which Enc, the decoders and the discriminators' convolutions compute while "

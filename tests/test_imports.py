@@ -46,6 +46,7 @@ LAYERS = [
         "training/start",
         "training/samples",
         "training/strategies",
+        "training/transfer",
     },
     {"editor", "training/loop"},
     {"training/dry_run"},

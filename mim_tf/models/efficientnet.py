@@ -30,7 +30,8 @@ STAGES = (  # expansion, kernel, strides, filters, blocks
 """The stages that are used, the last with half of its blocks."""
 
 _PASSED_ON = (0, 1, 2, 4, 5)  # the last stages at 1/2, 1/4, ... 1/32 of the picture's side
-_LEAST_SIDE = 128  # smaller pictures are enlarged: ImageNet's objects are larger than their birds
+_ENLARGED = 2  # times: ImageNet's objects are larger than the birds of a small picture
+_LEAST_SIDE = 128  # which a picture has at least, then
 
 
 class _Block(keras.layers.Layer):
@@ -107,7 +108,8 @@ class EfficientNetEncoder(Network):
 
     def __init__(self, channels: int, size: int, weights: str, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.side = max(size, _LEAST_SIDE)
+        # Twice the size whatever the size: weights of one size are then a start for another's.
+        self.side = max(_ENLARGED * size, _LEAST_SIDE)
         self.backbone = EfficientNetLite0()
         # Features at half the picture's side and less.
         sides = [self.side >> (1 + k) for k in range(len(_PASSED_ON))]
