@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from data_writers import source_of, write_clothes
 
+from mim_tf.config_files import parse_config
 from mim_tf.data.regions import caption_of
 from mim_tf.data.sets import celeba_pairs, celeba_regions
 from mim_tf.data.sets.celeba_captions import ATTRIBUTES
 from mim_tf.data.sets.folder_captions import OBJECT, describe_object
 from mim_tf.data.sets.folder_pairs import regions_of
+from mim_tf.errors import UserError
 from mim_tf.pictures.colours import SHOP_COLOURS
+from mim_tf.pictures.people import PersonModel
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +71,8 @@ def face():
     cv2.ellipse(lips, (48, 72), (9, 4), 0, 0, 360, 1, -1)
     for mask, colour in ((hair, (60, 42, 30)), (skin, (222, 178, 150)), (lips, (190, 90, 95))):
         picture[mask > 0] = rng.normal(colour, 5, (int(mask.sum()), 3))
-    return np.clip(picture, 0, 255).astype(np.uint8), (hair > 0) & (skin == 0), lips > 0
+    person = cv2.GaussianBlur(np.maximum(hair, skin).astype(np.float32), (0, 0), 1)
+    return np.clip(picture, 0, 255).astype(np.uint8), (hair > 0) & (skin == 0), lips > 0, person
 
 
 def overlap(a, b) -> float:
@@ -76,9 +80,9 @@ def overlap(a, b) -> float:
 
 
 def test_hair_and_lips_are_found(face):
-    picture, hair, lips = face
+    picture, hair, lips, person = face
     attributes = {name: name == "Brown_Hair" for name in ATTRIBUTES}
-    regions = celeba_regions.regions_of(picture, attributes)
+    regions = celeba_regions.regions_of(picture, attributes, person)
     assert overlap(regions.labels == 1, hair) > 0.8
     assert overlap(regions.labels == 2, lips) > 0.5
     assert regions.colours == {"hair": "brown"}
@@ -86,8 +90,33 @@ def test_hair_and_lips_are_found(face):
 
 def test_under_a_hat_no_hair_is_dyed(face):
     attributes = {name: name == "Wearing_Hat" for name in ATTRIBUTES}
-    regions = celeba_regions.regions_of(face[0], attributes)
+    regions = celeba_regions.regions_of(face[0], attributes, face[3])
     assert not (regions.labels == 1).any() and (regions.labels == 2).any()
+
+
+def test_hair_does_not_reach_beyond_the_person(face):
+    picture, _, _, person = face
+    attributes = {name: name == "Brown_Hair" for name in ATTRIBUTES}
+    person = np.where(np.arange(96)[None] < 30, 0, person).astype(np.float32)
+    regions = celeba_regions.regions_of(picture, attributes, person)
+    assert not (regions.labels[:, :30] == 1).any() and (regions.labels[:, 30:] == 1).any()
+
+
+def test_without_a_person_no_hair_is_dyed(face):
+    attributes = {name: name == "Brown_Hair" for name in ATTRIBUTES}
+    regions = celeba_regions.regions_of(face[0], attributes, np.zeros_like(face[3]))
+    assert not (regions.labels == 1).any()
+
+
+def test_recoloured_faces_need_the_model_of_people(tmp_path):
+    tree = {"data": {"source": "celeba", "root": tmp_path, "recoloured": True}}
+    with pytest.raises(UserError, match=r"person_model: selfie_segmentation\.tflite of the npm"):
+        parse_config(tree, "test")
+    with pytest.raises(UserError, match="no file"):
+        PersonModel(tmp_path / "none.tflite")
+    (tmp_path / "other.tflite").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="another file"):
+        PersonModel(tmp_path / "other.tflite")
 
 
 def test_captions_of_faces_say_each_colour_of_its_part():

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import clean_captions, find_or_unpack, read_lines
@@ -36,6 +37,9 @@ from mim_tf.data.source import Published, Source, Split
 from mim_tf.errors import UserError
 from mim_tf.pictures.colours import Palette
 
+if TYPE_CHECKING:
+    from mim_tf.pictures.people import PersonModel
+
 PUBLISHED = Published(
     {"train": 153_640, "test": 38_410}, "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 )
@@ -51,7 +55,20 @@ ATTRIBUTE_FILE = "list_attr_celeba.txt"
 
 
 class Options(RecolouredOptions):
-    """CelebA has no options of its own."""
+    """Options of CelebA."""
+
+    person_model: Path | None = Field(
+        None, description="selfie_segmentation.tflite, which finds hair; recoloured needs it"
+    )
+
+    @model_validator(mode="after")
+    def _person_model_for_hair(self) -> Options:
+        if self.recoloured and self.person_model is None:
+            raise ValueError(
+                "data.recoloured needs data.person_model: selfie_segmentation.tflite of the npm "
+                "package @mediapipe/selfie_segmentation"
+            )
+        return self
 
 
 class CelebaSource(RecolouredSource):
@@ -72,7 +89,7 @@ class CelebaSource(RecolouredSource):
         """Hair and lips."""
         from mim_tf.data.sets.celeba_regions import regions_of  # imports OpenCV
 
-        return regions_of(picture, self.attributes(index))
+        return regions_of(picture, self.attributes(index), self._person(picture))
 
     def draw_asked(
         self, rng: np.random.Generator, index: int, present: Sequence[str]
@@ -97,6 +114,13 @@ class CelebaSource(RecolouredSource):
         if name not in self._attributes:
             raise UserError(f"{path}: has no row of {name}; get the official file")
         return self._attributes[name]
+
+    @cached_property
+    def _person(self) -> PersonModel:
+        from mim_tf.pictures.people import PersonModel  # imports OpenCV
+
+        assert self.options.person_model is not None  # checked by Options
+        return PersonModel(self.options.person_model)
 
     @cached_property
     def _attributes(self) -> dict[str, dict[str, bool]]:

@@ -1,7 +1,8 @@
 """Hair and lips in CelebA's aligned faces.
 
-All faces lie at the same place, so a few ellipses say where hair and lips may be, and GrabCut and
-the lips' redness say which pixels they are.
+All faces lie at the same place, so a few ellipses say where hair and lips may be. A network says
+which pixels are the person's (:mod:`mim_tf.pictures.people`), GrabCut which of them are hair, and
+the lips' redness which of the mouth's are lips.
 """
 
 from __future__ import annotations
@@ -16,42 +17,34 @@ from mim_tf.data.sets.celeba_pairs import HAIR, PARTS
 from mim_tf.pictures.segmentation import grab_cut
 
 # Centre and half axes as shares of the centred square's side: (x, y), (x, y).
-_FACE = (0.5, 0.60), (0.22, 0.30)  # surely skin
-_HEAD = (0.5, 0.50), (0.46, 0.52)  # hair does not reach beyond it, or not for sure
-_CROWN = (0.5, 0.16), (0.2, 0.07)  # surely hair, unless the forehead is high
-_AROUND = (0.5, 0.58), (0.48, 0.58)  # beyond it, above the eyes, is surely no hair
-_EYES = 0.36
+_FACE = (0.5, 0.62), (0.21, 0.27)  # surely skin
+_SKIN = (0.5, 0.60), (0.25, 0.35)  # mostly skin
 _MOUTH = (0.5, 0.752), (0.13, 0.055)
 _REDDER = 4.0  # by which lips at least exceed the face's median a* of CIELAB
 _REDDEST = 60  # percentile of a* near the mouth above which the lips lie
-_LEAST_HAIR = 0.08  # of the picture; of less, GrabCut found what it was given and no more
+_CROWN = 0.27, 0.3  # surely hair: above this row, so far from the middle at most, and no skin
+_LEAST_CROWN = 0.015  # of the picture; with less the hair's colours are not known
+_SHOULDERS = 0.72  # the row below which clothes are likelier than hair
+_CHIN = 0.86, 0.22  # surely neck or clothes: below this row, so far from the middle at most
 _NO_HAIR = ("Bald", "Wearing_Hat", "Receding_Hairline")
 
 
-def regions_of(picture: np.ndarray, attributes: Mapping[str, bool]) -> Regions:
+def regions_of(picture: np.ndarray, attributes: Mapping[str, bool], person: np.ndarray) -> Regions:
     """Hair and lips of a face.
 
     Args:
         picture: uint8 [S, S, 3], the centred square of an aligned picture.
         attributes: CelebA's, of the face.
+        person: float32 [S, S], how likely a pixel belongs to the person.
     """
     labels = np.zeros(picture.shape[:2], np.uint8)
-    face, head, crown, around, mouth = (
-        _ellipse(picture.shape[0], *shape) for shape in (_FACE, _HEAD, _CROWN, _AROUND, _MOUTH)
-    )
     colours = {}
     if not any(attributes[name] for name in _NO_HAIR):
-        known = np.full(labels.shape, cv2.GC_PR_BGD, np.uint8)
-        known[head] = cv2.GC_PR_FGD
-        above = np.arange(picture.shape[0])[:, None] < _EYES * picture.shape[0]
-        known[face | (above & ~around)] = cv2.GC_BGD
-        known[crown] = cv2.GC_FGD
-        hair = grab_cut(picture, known) & ~face
-        if hair.mean() > _LEAST_HAIR:
-            labels[hair] = 1 + PARTS.index("hair")
+        labels[_hair(picture, person)] = 1 + PARTS.index("hair")
         named = [colour for colour, (name, _) in HAIR.items() if attributes[name]]
         if len(named) == 1:
             colours["hair"] = named[0]
+    face, mouth = (_ellipse(picture.shape[0], *shape) for shape in (_FACE, _MOUTH))
     lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     redness = cv2.GaussianBlur(lab[..., 1], (0, 0), picture.shape[0] / 100)
     least = np.median(lab[..., 1][face & ~mouth]) + _REDDER
@@ -60,8 +53,33 @@ def regions_of(picture: np.ndarray, attributes: Mapping[str, bool]) -> Regions:
     return Regions(labels, PARTS, colours, {})
 
 
+def _hair(picture: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """bool [S, S]."""
+    side = picture.shape[0]
+    rows, columns = _grid(side)
+    from_middle = np.abs(columns - 0.5)
+    face, skin = _ellipse(side, *_FACE), _ellipse(side, *_SKIN)
+    known = np.full((side, side), cv2.GC_PR_FGD, np.uint8)
+    known[skin | (rows > _SHOULDERS)] = cv2.GC_PR_BGD
+    known[face | ((rows > _CHIN[0]) & (from_middle < _CHIN[1]))] = cv2.GC_BGD
+    inside = cv2.erode((person > 0.6).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    crown = inside & ~skin & (rows < _CROWN[0]) & (from_middle < _CROWN[1])
+    if crown.mean() < _LEAST_CROWN:
+        return np.zeros((side, side), bool)
+    known[crown] = cv2.GC_FGD
+    known[person < 0.5] = cv2.GC_BGD
+    return grab_cut(picture, known)
+
+
+def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the pixels' centres as shares of the side, [size, size] each."""
+    middle = (np.arange(size) + 0.5) / size
+    rows, columns = np.meshgrid(middle, middle, indexing="ij")
+    return rows, columns
+
+
 def _ellipse(size: int, centre: tuple[float, float], half: tuple[float, float]) -> np.ndarray:
     """bool [size, size]."""
-    rows, columns = (np.arange(size)[:, None] + 0.5) / size, (np.arange(size)[None] + 0.5) / size
+    rows, columns = _grid(size)
     x, y = (columns - centre[0]) / half[0], (rows - centre[1]) / half[1]
     return np.asarray(x**2 + y**2 <= 1)
