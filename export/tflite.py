@@ -25,6 +25,7 @@ from mim_tf.checksums import sha256_of, write_sums_of_all
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags, command_parser
 from mim_tf.places import WEIGHTS
+from mim_tf.progress import Progress
 from mim_tf.storage import check_replaceable, replacing_folder
 
 from .exportable import check_exportable
@@ -148,10 +149,12 @@ def _write(editor, folder: Path, variants: Sequence[str]) -> dict[str, Any]:
                     "mask": words["mask"][index : index + 1],
                 }
 
-        for variant in variants:
+        progress = Progress(variants, "converting", "variant")
+        for variant in progress:
             can_calibrate = examples.of_training and len(examples.squares) > _MEASURED
             if variant == "int8" and not can_calibrate:
-                print(f"no int8: it needs more than {_MEASURED} training pictures", file=sys.stderr)
+                needed = f"no int8: it needs more than {_MEASURED} training pictures"
+                progress.tell(needed, sys.stderr)
                 continue
             models = {"image": convert(image, variant, calibration)}
             _check_gpu(models["image"])
@@ -162,6 +165,7 @@ def _write(editor, folder: Path, variants: Sequence[str]) -> dict[str, Any]:
                     model, inputs[kind], {output: expected[output] for output in _OUTPUTS[kind]}
                 )
                 if not _is_usable(kind, variant, error):
+                    progress.tell(_refusal(kind, variant, error), sys.stderr)
                     continue
                 name = file_name(kind, variant)
                 (folder / name).write_bytes(model)
@@ -175,7 +179,7 @@ def _write(editor, folder: Path, variants: Sequence[str]) -> dict[str, Any]:
 
 
 def _is_usable(kind: str, variant: str, error: dict[str, Any]) -> bool:
-    """Whether a file is exact enough to be written; where it is not, say so on stderr.
+    """Whether a file is exact enough to be written.
 
     Raises:
         UserError: the error is larger than the variant's precision explains.
@@ -185,14 +189,14 @@ def _is_usable(kind: str, variant: str, error: dict[str, Any]) -> bool:
             f"{kind} in {variant} is off by {error['largest']:.1e} of the range; "
             "the conversion is broken"
         )
-    if variant not in _LIMITS and error["mean"] > _USABLE_ERROR:
-        print(
-            f"no {kind} in {variant}: mean error {error['mean']:.1e} of the range "
-            f"(largest {error['largest']:.1e})",
-            file=sys.stderr,
-        )
-        return False
-    return True
+    return variant in _LIMITS or error["mean"] <= _USABLE_ERROR
+
+
+def _refusal(kind: str, variant: str, error: dict[str, Any]) -> str:
+    return (
+        f"no {kind} in {variant}: mean error {error['mean']:.1e} of the range "
+        f"(largest {error['largest']:.1e})"
+    )
 
 
 def _check_gpu(model: bytes) -> None:

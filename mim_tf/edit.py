@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags, command_parser
 from mim_tf.pictures import files, pixels
 from mim_tf.places import DEFAULT_PRESET
+from mim_tf.progress import Progress
 
 if TYPE_CHECKING:
     from mim_tf.editor import Editor
@@ -93,14 +94,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         for warning in editor.warnings(text):
             print(f"{text!r}: {warning}", file=sys.stderr)
     failures = 0
-    for path in paths:
+    progress = Progress(paths, "editing", "picture")
+    for path in progress:
         try:
-            _edit_picture(editor, path, texts, outputs, arguments)
+            _edit_picture(editor, path, texts, outputs, arguments, progress.tell)
         except UserError as error:
             if len(paths) == 1:
                 raise
             # One bad picture of many is reported; the others are still edited.
-            print(f"error: {error}", file=sys.stderr)
+            progress.tell(f"error: {error}", sys.stderr)
             failures += 1
     return 1 if failures else 0
 
@@ -122,20 +124,21 @@ def _edit_picture(
     texts: Sequence[str],
     outputs: dict[tuple[Path, str], Path],
     arguments: argparse.Namespace,
+    tell: Callable[..., None],
 ) -> None:
-    """Edit one picture by every caption, write the results and print their paths."""
+    """Edit one picture by every caption, write the results and tell their paths."""
     picture, extras = files.with_extras(path)
     for text in texts:
         edit = editor.edit(picture, text, arguments.keep_size)
         output = outputs[path, text]
         files.write(output, edit.picture, extras)
-        print(output)
+        tell(str(output))
         if NOTHING_CHANGED in edit.warnings:
-            print(f"{path}, {text!r}: {NOTHING_CHANGED}", file=sys.stderr)
+            tell(f"{path}, {text!r}: {NOTHING_CHANGED}", sys.stderr)
         if arguments.show_alpha:
             alpha = _alpha_beside(output)
             files.write(alpha, pixels.as_picture(edit.alpha))
-            print(alpha)
+            tell(str(alpha))
 
 
 def _pictures(given: Sequence[Path]) -> list[Path]:

@@ -28,7 +28,6 @@ _EXTRAS = {
     "cv2": ("OpenCV", "train"),
     "pydantic": ("pydantic", "train"),
     "yaml": ("PyYAML", "train"),
-    "tqdm": ("tqdm", "train"),
     "tensorboard": ("TensorBoard", "train"),
     "tensorflow_serving": ("tensorflow-serving-api", "serve"),
     "grpc": ("grpcio", "serve"),

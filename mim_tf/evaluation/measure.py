@@ -15,6 +15,7 @@ from mim_tf.data.distractors import distractors
 from mim_tf.evaluation import targeted, truth
 from mim_tf.evaluation.task import Edits, Task
 from mim_tf.evaluators.folder import Evaluators
+from mim_tf.progress import Progress
 
 SPLITS = 10  # of IS
 
@@ -139,7 +140,7 @@ def _quality(
 def _against_truth(task: Task, edits: Edits, rows: list[dict[str, Any]]) -> dict[str, float]:
     """Compare every edit with the true one, and note the scores in ``rows``."""
     measured = []
-    for place, pair in enumerate(task.pairs):
+    for place, pair in enumerate(Progress(task.pairs, "comparing", "picture")):
         wanted = task.source.true_edit(pair.index, pair.caption, task.size)
         assert wanted is not None  # the source has truth
         alpha = None if edits.alphas is None else edits.alphas[place].astype(np.float32) / 255

@@ -24,6 +24,7 @@ from mim_tf.evaluation.task import Edits, Task
 from mim_tf.evaluation.truth import ALPHA_THRESHOLD
 from mim_tf.evaluators.folder import Evaluators
 from mim_tf.metrics import detail_kept
+from mim_tf.progress import Progress
 
 
 class Kind(Protocol):
@@ -137,8 +138,9 @@ def measure(
     """
     kind = kind_of(task.source, task.size, evaluators)
     found: list[dict[str, float]] = []
+    pairs = Progress(task.pairs, "comparing", "picture")
     for place, (pair, before, after) in enumerate(
-        zip(task.pairs, originals, edits.pictures, strict=True)
+        zip(pairs, originals, edits.pictures, strict=True)
     ):
         group = kind.group(pair.index, pair.caption)
         if group is None:

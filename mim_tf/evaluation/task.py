@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from mim_tf.data.source import Source
 from mim_tf.editor import Editor
@@ -16,6 +14,7 @@ from mim_tf.evaluation import truth
 from mim_tf.evaluation.pairs import Pair
 from mim_tf.evaluators.folder import fingerprint, vocabulary_hash
 from mim_tf.pictures import pixels
+from mim_tf.progress import Progress
 from mim_tf.run import Run
 
 _BATCH = 16
@@ -68,7 +67,7 @@ def make_edits(edit: truth.EditBatch, task: Task, originals: np.ndarray) -> Edit
     """
     pictures, alphas, reconstructed = [], [], []
     starts = range(0, len(task.pairs), _BATCH)
-    for start in tqdm(starts, desc="editing", dynamic_ncols=True, file=sys.stderr):
+    for start in Progress(starts, "editing", "batch"):
         chunk, batch = task.pairs[start : start + _BATCH], originals[start : start + _BATCH]
         edited, alpha = edit(batch, [pair.caption for pair in chunk])
         pictures.append(edited)

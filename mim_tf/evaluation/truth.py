@@ -12,6 +12,7 @@ import numpy as np
 
 from mim_tf.data.source import Source, TrueEdit
 from mim_tf.metrics import iou, masked_difference, psnr, ssim
+from mim_tf.progress import Progress
 
 ALPHA_THRESHOLD = 0.5
 
@@ -46,7 +47,7 @@ def score(
     """
     todo = list(true_edits(source, count, size))
     rows = []
-    for start in range(0, len(todo), batch):
+    for start in Progress(range(0, len(todo), batch), "scoring", "batch"):
         chunk = todo[start : start + batch]
         pictures = np.stack([wanted.picture for wanted in chunk])
         edited, alphas = edit(pictures, [wanted.caption for wanted in chunk])

@@ -26,6 +26,7 @@ from mim_tf.evaluators.damsm import DAMSM
 from mim_tf.models.weights import load_weights
 from mim_tf.pictures import pixels, tensor_pixels
 from mim_tf.places import PRESETS
+from mim_tf.progress import Progress
 from mim_tf.stored_config import load_sealed
 from mim_tf.text import UNKNOWN, Vocabulary, tokenize
 
@@ -145,7 +146,7 @@ class Evaluators:
     def text_codes(self, captions: Sequence[str]) -> np.ndarray:
         """DAMSM's sentence codes, float [N, D]; a caption that comes again is not encoded again."""
         new = [caption for caption in dict.fromkeys(captions) if caption not in self._text_codes]
-        for start in range(0, len(new), _TEXT_BATCH):
+        for start in Progress(range(0, len(new), _TEXT_BATCH), "reading captions", "batch"):
             chunk = new[start : start + _TEXT_BATCH]
             tokens = encode(self.vocabulary, chunk, self.config.data.max_words)
             codes = self._text_code(tf.constant(tokens)).numpy()
@@ -213,7 +214,7 @@ class Evaluators:
     def _batched(self, pictures: np.ndarray, size: int, function: Callable) -> np.ndarray:
         """``function`` over batches of the uint8 pictures, at ``size`` pixels in [-1, 1]."""
         parts = []
-        for start in range(0, len(pictures), _BATCH):
+        for start in Progress(range(0, len(pictures), _BATCH), "judging pictures", "batch"):
             signed = pixels.to_signed(pictures[start : start + _BATCH])
             parts.append(function(tensor_pixels.resample(signed, size)).numpy())
         return np.concatenate(parts)
