@@ -20,6 +20,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "report",
         "Put the curves, samples, table, memories, and best and worst edits of a run on one page.",
         "--run demo/run --evaluation evaluation --output report.html",
+        "--preset birds-64",
     )
     add_model_flags(parser)
     parser.add_argument(

@@ -13,6 +13,7 @@ import tensorflow as tf
 from mim_tf.data.sources import load_source
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
+from mim_tf.metrics import difference
 from mim_tf.pictures import files, pixels, sheets, tensor_pixels
 from mim_tf.run import Run
 from mim_tf.text import tokenize
@@ -126,17 +127,22 @@ def paint_memories(editor: Editor, pictures: Sequence[np.ndarray]) -> np.ndarray
 def sheet(
     editor: Editor, pictures: Sequence[np.ndarray], readings: Sequence[Reading]
 ) -> np.ndarray:
-    """The contact sheet: a row of the inputs, a row for each slot, and a map of each caption's
+    """The contact sheet: a row for each slot, the strongest first, and a map of each caption's
     attention.
+
+    The rows stand in columns, each with the inputs on top. Beside a slot's number is its strength:
+    the mean absolute difference, of 1.0, that it makes when it is painted alone.
 
     Returns:
         uint8 [H, W, 3].
     """
     painted = paint_memories(editor, pictures)
-    inputs = [pixels.to_uint8(_input(picture, editor.size))[0] for picture in pictures]
-    rows = [inputs, *(list(row) for row in painted)]
-    titles = ["input", *(f"memory {slot}" for slot in range(len(painted)))]
-    parts = [sheets.labelled_grid(rows, [], titles)]
+    inputs = np.stack([pixels.to_uint8(_input(picture, editor.size))[0] for picture in pictures])
+    strengths = np.array([difference(row, inputs).mean() for row in painted])
+    order = np.argsort(-strengths, kind="stable")
+    rows = [list(painted[slot]) for slot in order]
+    titles = [f"memory {slot}: {strengths[slot]:.3f}" for slot in order]
+    parts = [_columns(list(inputs), rows, titles)]
     for reading in readings:
         # A row for each word, a column for each slot; the largest weight of a word is white.
         shares = reading.attention / np.maximum(reading.attention.max(axis=1, keepdims=True), 1e-6)
@@ -147,6 +153,29 @@ def sheet(
         numbers = [str(slot) for slot in range(len(painted))]
         parts.append(sheets.labelled_grid(cells, numbers, reading.words, pad=1))
     return _stack(parts)
+
+
+def _columns(
+    inputs: list[np.ndarray], rows: list[list[np.ndarray]], titles: list[str]
+) -> np.ndarray:
+    """Rows of pictures in columns beside each other, read down, the whole about square."""
+    height, width = sheets.labelled_grid([inputs], [], ["input"]).shape[:2]
+    count = max(1, round(np.sqrt(len(rows) * height / width)))
+    length = -(-len(rows) // count)
+    columns = [
+        sheets.labelled_grid(
+            [inputs, *rows[start : start + length]], [], ["input", *titles[start : start + length]]
+        )
+        for start in range(0, len(rows), length)
+    ]
+    tallest = columns[0].shape[0]
+    return np.concatenate(
+        [
+            np.pad(column, ((0, tallest - column.shape[0]), (0, 8), (0, 0)), constant_values=255)
+            for column in columns
+        ],
+        axis=1,
+    )
 
 
 def _input(picture: np.ndarray, size: int) -> tf.Tensor:

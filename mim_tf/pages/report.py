@@ -134,10 +134,13 @@ def _read_evaluation(
     """``metrics.json`` and ``manifest.json`` of an evaluation."""
     paths = [evaluation / name for name in ("metrics.json", "manifest.json")]
     if not all(path.is_file() for path in paths):
-        model = f"--preset {preset}" if preset else f"--run {run.path}"
+        # Where presets lie is no place for results.
+        model, place = f"--run {run.path}", str(evaluation)
+        if preset:
+            model, place = f"--preset {preset}", "evaluation"
         raise UserError(
             f"no evaluation at {evaluation}; make it with python -m mim_tf.evaluate {model} "
-            f"--output {evaluation} --keep-images"
+            f"--output {place} --keep-images, and give --evaluation {place}"
         )
     broken = f"{evaluation}: {paths[0].name} or {paths[1].name} is broken; evaluate again"
     try:

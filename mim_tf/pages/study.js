@@ -96,6 +96,7 @@ function showPage() {
   byId("next").disabled = state.place === study.items.length - 1;
   byId("message").textContent = "";
   focusNextOpen(null);
+  scrollTo(0, 0);  // the focus may have moved the sentence out of sight
 }
 
 // Focus the first question without an answer that follows `after`, else the button to press next.
@@ -112,7 +113,6 @@ function turnPage(step) {
   state.place = Math.min(Math.max(state.place + step, 0), study.items.length - 1);
   saveState();
   showPage();
-  scrollTo(0, 0);
 }
 
 byId("back").addEventListener("click", () => turnPage(-1));

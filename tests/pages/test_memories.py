@@ -58,6 +58,22 @@ def test_the_command_writes_the_sheet(tiny_run, tmp_path, capsys):
     assert height > 7 * 32 and width > 4 * 32
 
 
+def test_the_sheet_has_columns_with_the_strongest_first(editor, monkeypatch):
+    levels = np.random.default_rng(0).permutation(40) * 4 + 20
+    painted = np.broadcast_to(levels[:, None, None, None, None], (40, 1, 32, 32, 3)).astype("u1")
+    monkeypatch.setattr(memory_sheet, "paint_memories", lambda *_: painted)
+    sheet = memory_sheet.sheet(editor, [np.zeros((32, 32, 3), np.uint8)], [])
+    assert 0.5 < sheet.shape[0] / sheet.shape[1] < 2
+    found = []
+    for x in range(sheet.shape[1]):
+        column = sheet[:, x, 0]
+        if (column[18::36][:1] == 0).all():  # the input is on top of each column of pictures
+            found.append([int(level) for level in column[18 + 36 :: 36] if level < 255])
+    columns = [list(column) for column in dict.fromkeys(map(tuple, found)) if len(column) > 1]
+    assert len(columns) == 3
+    assert sum(columns, []) == sorted(levels.tolist(), reverse=True)
+
+
 def test_a_model_without_memory_is_one_clear_line(tiny_run, tmp_path, capsys):
     from mim_tf.models.generator import make_generator
 

@@ -132,6 +132,24 @@ def test_columns_of_ranks_stay_apart(made, tmp_path, width):
         driver.stop()
 
 
+@pytest.mark.parametrize(("width", "height", "seen"), [(1280, 720, 6), (360, 740, 1)])
+def test_ratings_are_on_the_first_screen(made, width, height, seen):
+    """All of a page on a laptop; on a phone a first result with a first question."""
+    driver, browser = chromium()
+    try:
+        page = browser.new_context(viewport={"width": width, "height": height}).new_page()
+        page.goto(made.as_uri())
+        assert page.evaluate("scrollY") == 0
+        ends = page.evaluate(
+            """[...document.querySelectorAll("#pictures fieldset")].map(
+              (box) => box.getBoundingClientRect().bottom)"""
+        )
+        assert len(ends) == 6 and sum(end <= height for end in ends) >= seen
+    finally:
+        browser.close()
+        driver.stop()
+
+
 def test_the_next_page_needs_every_answer(made):
     driver, browser = chromium()
     try:
