@@ -1,4 +1,4 @@
-"""The Dockerfiles, read: no Docker is needed. Base images are pinned, and what is copied is there."""
+"""The Dockerfiles, read, for no Docker is needed: base images are pinned, copied paths exist."""
 
 from __future__ import annotations
 
