@@ -58,6 +58,11 @@ class DataConfig(Section):
     train_word_vectors: bool = Field(
         True, description="off: only words without a pretrained vector are learned"
     )
+    word_dropout: Share = Field(
+        0.0,
+        description="share of the words of training captions that are unknown, so that the model "
+        "leaves alone what an unknown word speaks of",
+    )
     swap_words: tuple[str, ...] = Field(
         (),
         description="words that may replace each other in a caption (colours): used to write the "

@@ -23,7 +23,7 @@ from mim_tf.data.recolouring import draw_pair, encode
 from mim_tf.data.regions import Regions
 from mim_tf.data.source import Source
 from mim_tf.errors import UserError
-from mim_tf.text import UNKNOWN, Vocabulary
+from mim_tf.text import PAD, UNKNOWN, Vocabulary
 
 # The picture's own caption; one of another picture; its own with swapped words (made false); and
 # either of the latter two, the hard and the easy negative of D_T.
@@ -113,7 +113,7 @@ class Sampler:
             pictures, paired, *pairs_of = self._pairs(first, indices, u)
             pairs = tuple(pairs_of)
         else:
-            paired = self._caption(indices, u[:, _PAIRED])
+            paired = self._with_unknown_words(self._caption(indices, u[:, _PAIRED]), first)
             pictures = self._cut([self._picture(int(index)) for index in indices], indices, u)
         mismatched = self._mismatched(indices, paired, u)
         parts = self.order.part[indices]
@@ -144,6 +144,19 @@ class Sampler:
     def _caption(self, indices: np.ndarray, u: np.ndarray) -> np.ndarray:
         """One caption of each picture, [count, T]."""
         return self.tokens[self.starts[indices] + (u * self.counts[indices]).astype(np.int64)]
+
+    def _with_unknown_words(self, tokens: np.ndarray, first: int) -> np.ndarray:
+        """Captions [count, T] with a share of their words unknown. They stay unknown in the swapped
+        caption, whose drawing reconstruction starts from: so an unknown word changes nothing."""
+        share = self.config.data.word_dropout
+        if not share:
+            return tokens
+        rows = [
+            np.random.default_rng([self.config.train.seed, 3, first + k])
+            for k in range(len(tokens))
+        ]
+        lost = np.stack([rng.random(tokens.shape[1]) < share for rng in rows])
+        return np.where(lost & (tokens != PAD), UNKNOWN, tokens).astype(np.int32)
 
     def _by_part(self, swap: list[int]) -> list[np.ndarray]:
         """For each part, the swappable words that its captions have: another part's would be told
@@ -218,7 +231,8 @@ class Sampler:
             rng = np.random.default_rng([self.config.train.seed, 2, first + k])
             picture = self._picture(index)
             regions = self._regions_of(index, picture)
-            pair = draw_pair(*self._of_part(index), (picture, regions), rng)
+            dropout = self.config.data.word_dropout
+            pair = draw_pair(*self._of_part(index), (picture, regions), rng, dropout)
             ids = encode(pair.words, regions, self._vocabulary, self.config.data.max_words)
             drawn.append(pair)
             labels.append(regions.labels)

@@ -28,6 +28,7 @@ _DYED_TARGETS = 0.8  # share of the asked parts whose asked colour is a dye, not
 _OWN_BEFORE = 0.7  # share of those that have their own colour before
 _JITTER = 14  # levels by which a dye's red, green and blue differ from the name's own
 _TRIES = 8
+_FORGOTTEN = ""  # stands for a word that nobody knows
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,18 @@ class Pair:
 
 
 def draw_pair(
-    source: Source, index: int, stored: tuple[np.ndarray, Regions], rng: np.random.Generator
+    source: Source,
+    index: int,
+    stored: tuple[np.ndarray, Regions],
+    rng: np.random.Generator,
+    word_dropout: float = 0.0,
 ) -> Pair:
-    """A pair from the picture of an index, uint8 [S, S, 3], ``stored`` with its regions."""
+    """A pair from the picture of an index, uint8 [S, S, 3], ``stored`` with its regions.
+
+    Args:
+        word_dropout: share of the words that are replaced by one that nobody knows. What such a
+            word speaks of is alike in both pictures, so that an unknown word changes nothing.
+    """
     picture, regions = stored
     present = [part for k, part in enumerate(regions.parts, 1) if (regions.labels == k).any()]
     asked = source.draw_asked(rng, index, present)
@@ -72,11 +82,27 @@ def draw_pair(
         for name, colour in dyes.items()
         if colour is not None
     }
+    words = source.describe_parts(rng, index, said)
+    if word_dropout:
+        words, unknown = _forget(rng, words, word_dropout)
+        after |= {name: before[name] for name in unknown}
     return Pair(
         before=_coloured(picture, regions, before, levels),
         picture=_coloured(picture, regions, after, levels),
-        words=source.describe_parts(rng, index, said),
+        words=words,
     )
+
+
+def _forget(rng: np.random.Generator, words: Words, share: float) -> tuple[Words, set[str]]:
+    """The words, a share of them replaced by one that nobody knows, and what is unknown by that: of
+    it no word speaks any more."""
+    gone = rng.random(len(words)) < share
+    unknown = {name for (_, name), lost in zip(words, gone, strict=True) if lost and name}
+    left = tuple(
+        (_FORGOTTEN if lost else word, None if name in unknown else name)
+        for (word, name), lost in zip(words, gone, strict=True)
+    )
+    return left, unknown
 
 
 def encode(

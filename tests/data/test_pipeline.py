@@ -13,6 +13,7 @@ from mim_tf.data.pipeline import CAPTIONS, Sampler, training_batches
 from mim_tf.data.source import Source
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
+from mim_tf.text import PAD, UNKNOWN
 from mim_tf.training.start import build_vocabulary
 
 
@@ -157,6 +158,21 @@ def test_swapped_captions_change_swappable_words_alone(sampler):
         for a, b in zip(mine, changed, strict=True):
             assert (a != b and b in swap) if a in swap else a == b
     assert kinds == {True, False}
+
+
+def test_unknown_words_stay_unknown_in_the_swapped_caption(sampler):
+    config = tiny_config(data={"word_dropout": 0.25})
+    with_unknown = Sampler(sampler.source, sampler._vocabulary, config)
+    known, found = (
+        dict(zip(one.names, one(0, 200), strict=True)) for one in (sampler, with_unknown)
+    )
+    lost = (known["tokens"] != PAD) & (found["tokens"] == UNKNOWN)
+    assert 0.2 < lost.sum() / (known["tokens"] != PAD).sum() < 0.3
+    assert np.array_equal(found["tokens"][~lost], known["tokens"][~lost])
+    swapped = (found["swapped"] != found["mismatched"]).any(axis=1)
+    assert swapped.mean() > 0.5 and (found["swapped"][swapped][lost[swapped]] == UNKNOWN).all()
+    assert np.array_equal(found["picture"], known["picture"])
+    assert np.array_equal(with_unknown(7, 3)[1], found["tokens"][7:10])  # wherever it begins
 
 
 def test_augmentation_crops_and_flips():

@@ -73,6 +73,27 @@ def test_the_caption_is_true_of_the_second_picture(source, regions):
     assert total > 60 and right / total > 0.9
 
 
+def test_what_an_unknown_word_speaks_of_stays(source, regions):
+    picture = source.picture(0, 64)
+    forgotten = changed_without = 0
+    for seed in range(60):
+        given = (source, 0, (picture, regions))
+        known = draw_pair(*given, np.random.default_rng(seed))
+        pair = draw_pair(*given, np.random.default_rng(seed), word_dropout=0.3)
+        assert len(pair.words) == len(known.words)
+        lost = {
+            part for (_, part), (word, _) in zip(known.words, pair.words, strict=True) if not word
+        }
+        forgotten += bool(lost - {None})
+        still_said = {part for _, part in pair.words if part is not None}
+        assert not lost & still_said
+        assert still_said == {part for _, part in known.words if part is not None} - lost
+        if not still_said:
+            assert np.array_equal(pair.before, pair.picture)
+            changed_without += 1
+    assert forgotten > 10 and changed_without > 5
+
+
 def test_what_is_dyed_does_not_tell_what_is_asked(source, regions):
     """In part of the pairs other parts are dyed too, and in part the asked ones are not before."""
     picture = source.picture(0, 64)
