@@ -61,6 +61,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="write the square that the model sees, at the model's own size",
     )
     parser.add_argument(
+        "--strength",
+        metavar="0..1.5",
+        type=float,
+        default=1.0,
+        help="scale the change (default: 1, the model's own)",
+    )
+    parser.add_argument(
         "--anyway",
         action="store_true",
         help="edit by a caption of which no known word says what to change to",
@@ -81,6 +88,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     images, texts = _requests(arguments)
+    pixels.check_strength(arguments.strength)
     paths = _pictures(images)
     outputs = _outputs(paths, texts, arguments.output, show_alpha=arguments.show_alpha)
     _check_outputs(paths, outputs, show_alpha=arguments.show_alpha, overwrite=arguments.overwrite)
@@ -129,7 +137,7 @@ def _edit_picture(
     """Edit one picture by every caption, write the results and tell their paths."""
     picture, extras = files.with_extras(path)
     for text in texts:
-        edit = editor.edit(picture, text, arguments.keep_size)
+        edit = editor.edit(picture, text, arguments.keep_size, arguments.strength)
         output = outputs[path, text]
         files.write(output, edit.picture, extras)
         tell(str(output))

@@ -138,7 +138,13 @@ class Editor:
 
     @overload
     def __call__(
-        self, picture: Picture, text: str, *, keep_size: bool = True, anyway: bool = False
+        self,
+        picture: Picture,
+        text: str,
+        *,
+        keep_size: bool = True,
+        strength: float = 1.0,
+        anyway: bool = False,
     ) -> Edit: ...
     @overload
     def __call__(
@@ -147,9 +153,10 @@ class Editor:
         text: str | Sequence[str],
         *,
         keep_size: bool = True,
+        strength: float = 1.0,
         anyway: bool = False,
     ) -> list[Edit]: ...
-    def __call__(self, picture, text, *, keep_size=True, anyway=False):
+    def __call__(self, picture, text, *, keep_size=True, strength=1.0, anyway=False):
         """Edit a picture, or a list of them; the largest centred square is what the model sees.
 
         Args:
@@ -157,6 +164,7 @@ class Editor:
             text: the caption, or a list of as many captions as pictures.
             keep_size: give the picture back at its own size, the change put into it; False gives
                 the square of the model's own size.
+            strength: scales the change, from 0 (none) to 1.5; 1 is the model's own.
             anyway: edit by a caption that :meth:`check` would refuse, if it has a known word.
 
         Returns:
@@ -164,13 +172,13 @@ class Editor:
 
         Raises:
             UserError: a picture that cannot be read or is no uint8 array, a caption that is
-                refused, or not as many captions as pictures.
+                refused, not as many captions as pictures, or a strength out of its range.
         """
         if not isinstance(picture, list | tuple):
             if not isinstance(text, str):
                 raise UserError("one picture takes one caption; give a list of pictures for more")
             self.check([text], anyway=anyway)
-            return self._edit_given([files.with_extras(picture)], [text], keep_size)[0]
+            return self._edit_given([files.with_extras(picture)], [text], keep_size, strength)[0]
         captions = [text] * len(picture) if isinstance(text, str) else list(text)
         if len(captions) != len(picture):
             raise UserError(
@@ -182,23 +190,33 @@ class Editor:
             files.with_extras(item, f"picture {number}")
             for number, item in enumerate(picture, start=1)
         ]
-        return self._edit_given(given, captions, keep_size)
+        return self._edit_given(given, captions, keep_size, strength)
 
     def _edit_given(
-        self, given: Sequence[tuple[np.ndarray, Extras]], captions: Sequence[str], keep_size: bool
+        self,
+        given: Sequence[tuple[np.ndarray, Extras]],
+        captions: Sequence[str],
+        keep_size: bool,
+        strength: float,
     ) -> list[Edit]:
         """:meth:`edit_many`; each edit has the extras of its picture."""
-        edits = self.edit_many([picture for picture, _ in given], captions, keep_size)
+        edits = self.edit_many([picture for picture, _ in given], captions, keep_size, strength)
         return [
             replace(edit, extras=extras) for edit, (_, extras) in zip(edits, given, strict=True)
         ]
 
-    def edit(self, picture: np.ndarray, caption: str, keep_size: bool = False) -> Edit:
+    def edit(
+        self, picture: np.ndarray, caption: str, keep_size: bool = False, strength: float = 1.0
+    ) -> Edit:
         """Edit one uint8 picture [H, W, 3]; see :meth:`edit_many`."""
-        return self.edit_many([picture], [caption], keep_size)[0]
+        return self.edit_many([picture], [caption], keep_size, strength)[0]
 
     def edit_many(
-        self, pictures: Sequence[np.ndarray], captions: Sequence[str], keep_size: bool = False
+        self,
+        pictures: Sequence[np.ndarray],
+        captions: Sequence[str],
+        keep_size: bool = False,
+        strength: float = 1.0,
     ) -> list[Edit]:
         """Edit several pictures in one batch: what evaluation and the other commands call.
 
@@ -208,10 +226,12 @@ class Editor:
             pictures: uint8 [H, W, 3] each, of any sizes.
             captions: one for each.
             keep_size: as in :meth:`__call__`; by default the model's own size, which is scored.
+            strength: as in :meth:`__call__`.
 
         Raises:
-            UserError: a caption is empty or has no known word.
+            UserError: a caption is empty or has no known word, or a strength out of its range.
         """
+        pixels.check_strength(strength)
         if not pictures:
             return []
         tokens = self.tokens(captions)
@@ -225,6 +245,7 @@ class Editor:
             ]
         )
         edited, alpha, coarse, boundary = self.backend(squares, tokens)
+        edited = pixels.strengthened(squares, edited, strength)
         results = []
         for index, picture in enumerate(pictures):
             if keep_size:
@@ -241,7 +262,7 @@ class Editor:
                 result = pixels.to_uint8(edited[index])
                 unedited = pixels.to_uint8(squares[index])
             warnings = self.warnings(captions[index])
-            if np.array_equal(result, unedited):
+            if strength > 0 and np.array_equal(result, unedited):
                 warnings += (NOTHING_CHANGED,)
             results.append(
                 Edit(

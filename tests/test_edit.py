@@ -12,6 +12,7 @@ from mim_tf import editor as editor_module
 from mim_tf.captions import NOTHING_CHANGED
 from mim_tf.edit import main
 from mim_tf.editor import Editor
+from mim_tf.errors import UserError
 from mim_tf.pictures import files
 from mim_tf.run import Run
 
@@ -240,6 +241,31 @@ def test_where_alpha_is_zero_the_original_stays_and_it_is_told(
         offset.assign(before)
 
 
+@pytest.mark.parametrize("keep_size", [True, False])
+def test_strength_scales_the_change(editor, keep_size):
+    """The change is scaled, and clipped only then."""
+    picture = np.random.default_rng(3).integers(90, 160, (48, 70, 3)).astype(np.uint8)
+    none, half, whole, more = (
+        editor(picture, TEXT, keep_size=keep_size, strength=value) for value in (0, 0.5, 1, 1.5)
+    )
+    change = whole.picture.astype(float) - none.picture
+    inner = (whole.picture > 0) & (whole.picture < 255)  # where nothing was clipped
+    assert np.abs(change[inner]).max() > 10
+    assert np.abs((half.picture - none.picture.astype(float) - change / 2)[inner]).max() <= 1
+    expected = np.clip(none.picture + 1.5 * change, 0, 255)
+    assert np.abs(more.picture - expected)[inner].max() <= 1.5
+    assert not keep_size or (none.picture == picture).all()
+    assert none.warnings == ()  # nothing was asked to change
+    np.testing.assert_array_equal(whole.picture, editor.edit(picture, TEXT, keep_size).picture)
+    np.testing.assert_array_equal(half.alpha, whole.alpha)
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.51, float("nan"), "strong", None])
+def test_a_strength_out_of_range_is_one_line(editor, strength):
+    with pytest.raises(UserError, match=rf"strength {strength}: give a number from 0 .* to 1\.5"):
+        editor(np.zeros((8, 8, 3), np.uint8), TEXT, strength=strength)
+
+
 def truncated_jpeg() -> bytes:
     buffer = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
@@ -288,6 +314,8 @@ def test_one_bad_picture_does_not_keep_the_others(tiny_run, photo, tmp_path, cap
         ({"--run": "nowhere"}, "is no run directory"),
         ({"--image": "missing.png"}, "missing.png"),
         ({"--output": "out.tiff"}, "suffix"),
+        ({"--strength": "1.6"}, "strength 1.6: give a number from 0 (no change) to 1.5"),
+        ({"--strength": "nan"}, "strength nan: give a number"),
         ({"--output": "/proc/none/out.png"}, "cannot be written"),
     ],
     ids=str,

@@ -14,11 +14,47 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mim_tf.errors import UserError
+
 HALF_RANGE = 127.5
 """Half of 0..255: a level is `(signed + 1) * HALF_RANGE`."""
 
 ALPHA_TOUCHED = 1.0 / 255.0
 """An alpha below this changes a pixel by at most one level: it counts as not edited at all."""
+
+
+STRONGEST = 1.5
+"""The largest factor by which an edit's change is scaled."""
+
+
+def check_strength(strength: Any) -> None:
+    """Refuse a factor of an edit's change that is no number from 0 to :data:`STRONGEST`.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        fits = 0 <= float(strength) <= STRONGEST  # nan is not
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise UserError(
+            f"strength {strength}: give a number from 0 (no change) to {STRONGEST}; 1 is the "
+            "model's own"
+        )
+
+
+def strengthened(model_input: Any, edited: Any, strength: Any) -> Any:
+    """The edit with its change scaled, in arrays or tensors; exactly `edited` where strength is 1.
+
+    Args:
+        model_input, edited: `[..., S, S, 3]` in [-1, 1].
+        strength: a number, or one for each picture `[..., 1, 1, 1]`; 0 leaves the picture as it is.
+
+    Returns:
+        `[..., S, S, 3]`; above 1, some of it may lie outside of [-1, 1].
+    """
+    return edited + (strength - 1.0) * (edited - model_input)
 
 
 def check_picture(picture: np.ndarray) -> None:
