@@ -94,7 +94,7 @@ def measure(
     watch.join()
     for attacker in attackers:
         attacker.join()
-    _load(url, body, expected, 1, 2)
+    _wait(lambda: _idle(base, model))
     after = _memory(pid)
     return found | {
         "healthz_failed": int(np.isnan(health).sum()),
@@ -117,7 +117,13 @@ def _wait(ready: Callable[[], bool]) -> None:
         except requests.RequestException:
             pass
         time.sleep(0.5)
-    raise UserError("the server has not started within 120 seconds")
+    raise UserError("the server has not become ready within 120 seconds")
+
+
+def _idle(base: str, model: str) -> bool:
+    """Whether the server has no picture in flight any more."""
+    metrics = requests.get(f"{base}/monitoring/prometheus/metrics", timeout=60).text
+    return f'pixels_in_flight{{model_name="{model}"}} 0\n' in metrics
 
 
 def _memory(pid: int) -> float:

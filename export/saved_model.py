@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mim_tf import json_text
 from mim_tf.checksums import write_sums_of_all
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags, command_parser
@@ -129,9 +130,16 @@ def model_card(editor) -> dict[str, Any]:
         "max_words": run.config.data.max_words,
         "vocabulary": len(run.vocabulary.words),
         "ranges": {"images": [-1, 1], "coarse": [-1, 1], "fine": [-1, 1], "alpha": [0, 1]},
-        "metrics": json.loads(metrics.read_text("utf-8")) if metrics.is_file() else None,
+        "metrics": _read_metrics(metrics) if metrics.is_file() else None,
         "tensorflow": tf.__version__,
     }
+
+
+def _read_metrics(file: Path) -> Any:
+    try:
+        return json_text.read(file)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read ({error}); evaluate the run again") from None
 
 
 def example_inputs(editor, count: int) -> dict[str, list[bytes]]:

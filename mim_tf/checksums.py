@@ -15,15 +15,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mim_tf import json_text
 from mim_tf.errors import UserError
 from mim_tf.places import CONFIG
-from mim_tf.storage import replace_text
+from mim_tf.storage import open_plain, read_plain, replace_text
 
 NAME = "SHA256SUMS"
 
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 # A comment to sha256sum: what a file held when the list was written, as JSON.
 _NOTE = re.compile(r"# (\S+) (\{.*\})")
+_MOST_BYTES = 1_000_000_000  # of the list, which has one line a file
 _MOMENT = 0.5  # seconds; a training may just be replacing a file and its checksum
 _NAMED = 5  # so many files that do not fit are named; the rest are counted
 
@@ -102,8 +104,12 @@ def note_of(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def sha256_of(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with file.open("rb") as opened:
+    """SHA-256 of a plain file, in hexadecimal digits.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe or a device, which may never end.
+    """
+    with open_plain(file) as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
@@ -126,7 +132,7 @@ def _read(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
     """Checksums and notes by the names of their files."""
     file = folder / NAME
     try:
-        lines = file.read_text("utf-8").splitlines()
+        lines = read_plain(file, _MOST_BYTES).decode("utf-8").splitlines()
     except FileNotFoundError:
         # A run also holds a log and more that grows.
         files = "*.yaml *.json *.h5" if (folder / CONFIG).is_file() else "$(find * -type f)"
@@ -152,7 +158,7 @@ def _read(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
 
 def _note(file: Path, number: int, text: str) -> dict[str, Any]:
     try:
-        note: dict[str, Any] = json.loads(text)
-    except (ValueError, RecursionError):
+        note: dict[str, Any] = json_text.load(text)
+    except ValueError:
         raise UserError(f"{file}, line {number}: a broken note; restore it from a copy") from None
     return note

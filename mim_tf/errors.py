@@ -4,6 +4,8 @@ import contextlib
 import errno
 import functools
 import importlib.util
+import io
+import re
 import sys
 from collections.abc import Callable
 from types import TracebackType
@@ -12,6 +14,7 @@ from typing import ParamSpec
 from mim_tf.quiet import import_quietly
 
 _LONGEST = 2000  # characters of an error
+_ESCAPED = re.compile("[\ud800-\udfff]")  # in a name: bytes that are not UTF-8
 
 EXIT_USER_ERROR = 1
 EXIT_INTERRUPTED = 130  # what a shell reports for a program ended by SIGINT
@@ -100,11 +103,17 @@ def entry_point(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
     the system refuses, or a package that is not installed; Ctrl-C becomes `interrupted` and 130,
     another signal that a command has heeded becomes 128 + its number, as shells report it.
     Anything else is a defect of the program and propagates with its traceback.
+
+    A name that is not UTF-8 is printed with what is wrong in it as ``\\udcff``; where it cannot be
+    used, it is named in one line.
     """
 
     @functools.wraps(main)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
         import_quietly()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
             return main(*args, **kwargs)
         except UserError as error:
@@ -119,6 +128,13 @@ def entry_point(main: Callable[Arguments, int]) -> Callable[Arguments, int]:
                 raise
             reason = error.strerror or type(error).__name__
             print(f"error: {error.filename}: {reason}; check the path", file=sys.stderr)
+            return EXIT_USER_ERROR
+        except UnicodeEncodeError as error:
+            found = error.object[max(0, error.start - 200) : error.end + 50]
+            if not _ESCAPED.search(found):
+                raise
+            print(f"error: {found!a} is not UTF-8, which is needed here; rename it",
+                  file=sys.stderr)  # fmt: skip
             return EXIT_USER_ERROR
         except MemoryError:
             print("error: there is not enough memory; make the model or its input smaller",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from mim_tf import json_text
 from mim_tf.errors import UserError
 
 NAME = "train.lock"
@@ -70,7 +71,7 @@ def _holder(opened: IO[str]) -> str:
     """Who holds the lock, as far as the file says."""
     try:
         opened.seek(0)
-        holder = json.loads(opened.read())
+        holder = json_text.load(opened.read())
         return f"process {int(holder['pid'])} on {holder['host']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"  # which has not written its name yet

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mim_tf import checksums
+from mim_tf import checksums, json_text
 from mim_tf.config import Config
 from mim_tf.errors import UserError
 from mim_tf.locks import locked
 from mim_tf.models.generator import Generator, make_generator
 from mim_tf.models.weights import load_weights, save_weights
 from mim_tf.places import CONFIG, LOG, PICTURES, VOCABULARY, WEIGHTS, find_model
-from mim_tf.storage import check_room, replace_text
+from mim_tf.storage import check_room, check_text, replace_text
 from mim_tf.stored_config import dump_config, load_sealed, seal
 from mim_tf.text import Vocabulary
 
@@ -64,14 +64,14 @@ class Run:
                 lists never published, and this says which pictures trained.
 
         Raises:
-            UserError: the directory already holds a run, is in use by another training, or cannot
-                be written.
+            UserError: the directory already holds a run, is in use, or cannot be written.
         """
         if cls.is_at(path):
             raise UserError(
                 f"{path} already holds a run; continue it with --resume, "
                 "or choose another directory with --run"
             )
+        check_text(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             with locked(path):
@@ -166,8 +166,8 @@ class Run:
         lines = file.read_text("utf-8", errors="replace").splitlines() if file.exists() else []
         for line in reversed(lines):
             try:
-                return int(json.loads(line)["step"])
-            except (ValueError, KeyError, TypeError, RecursionError):
+                return int(json_text.load(line)["step"])
+            except (ValueError, KeyError, TypeError, OverflowError):
                 continue  # a row that was cut off when the process was killed
         return 0
 
@@ -186,9 +186,9 @@ class Run:
             lines.pop()  # cut off when the process was killed
         for number, line in enumerate(lines, start=1):
             try:
-                if json.loads(line)["step"] <= step:
+                if json_text.load(line)["step"] <= step:
                     kept.append(line.decode("utf-8"))
-            except (ValueError, KeyError, TypeError, RecursionError):
+            except (ValueError, KeyError, TypeError):
                 raise UserError(
                     f"{file}, line {number}: no row of a log; put it right, or delete the line"
                 ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import shutil
@@ -35,6 +36,10 @@ def replacing_file(path: Path) -> Iterator[Path]:
         flush(temporary)
         temporary.replace(path)
         flush_folder(path.parent)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:  # as a write to a full disk has none
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -75,13 +80,13 @@ def replacing_folder(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def read_plain(path: Path, most: int) -> bytes:
-    """The content of a plain file, of ``most`` bytes at most.
+def open_plain(path: Path) -> io.BufferedReader:
+    """A plain file, opened to be read.
 
     A pipe or a device (``/dev/zero``) is refused at once: it may never end, or never begin.
 
     Raises:
-        OSError: it cannot be read, is no plain file, or is longer.
+        OSError: it cannot be opened, or is no plain file.
     """
     # Without O_NONBLOCK, to open a pipe would wait for its writer. Windows has neither flag.
     flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -92,19 +97,42 @@ def read_plain(path: Path, most: int) -> bytes:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "is no plain file", str(path))
-        if found.st_size > most:
-            reason = f"has {found.st_size:,} bytes, at most {most:,} are read"
-            raise OSError(errno.EFBIG, reason, str(path))
-        with open(descriptor, "rb", closefd=False) as file:  # noqa: PTH123  of a descriptor
-            return file.read()
-    finally:
+        return open(descriptor, "rb")  # noqa: PTH123  of a descriptor
+    except OSError:
         os.close(descriptor)
+        raise
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """The content of a plain file, of ``most`` bytes at most.
+
+    Raises:
+        OSError: as :func:`open_plain`, or it is longer.
+    """
+    with open_plain(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            reason = f"has {size:,} bytes, at most {most:,} are read"
+            raise OSError(errno.EFBIG, reason, str(path))
+        return file.read()
 
 
 def replace_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8, whole or not at all."""
     with replacing_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def check_text(folder: Path) -> None:
+    """Refuse a folder for TensorFlow's files whose name is not UTF-8, before hours of work in it.
+
+    Raises:
+        UserError: naming it.
+    """
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{folder}: the name is not UTF-8; choose another") from None
 
 
 def check_room(file: Path, needed: int, remedy: str) -> None:

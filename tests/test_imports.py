@@ -17,8 +17,9 @@ LAYERS = [
     {"progress", "quiet"},
     {"errors", "captions", "config_fields", "yaml_text"},
     {"config_training"},
-    {"config", "flags", "locks", "metrics", "places", "storage"},
-    {"checksums", "json_text", "pictures"},
+    {"config", "flags", "metrics", "places", "storage"},
+    {"json_text"},
+    {"checksums", "locks", "pictures"},
     {"text"},
     {"backends/litert", "models", "data"},
     {

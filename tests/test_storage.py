@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import keras
@@ -9,27 +10,19 @@ import numpy as np
 import pytest
 
 from mim_tf.models.weights import load_weights, save_weights
-from mim_tf.storage import replace_text, replacing_folder
-
-
-class Network:
-    """Its disk is full after the first bytes."""
-
-    weights = ()
-
-    def save_weights(self, path: Path) -> None:
-        path.write_bytes(b"half")
-        raise OSError("the disk is full")
+from mim_tf.storage import replace_text, replacing_file, replacing_folder
 
 
 def test_what_fails_leaves_the_old_file_alone(tmp_path):
-    text, weights = tmp_path / "a.json", tmp_path / "a.weights.h5"
+    text, other = tmp_path / "a.json", tmp_path / "a.weights.h5"
     replace_text(text, "old")
-    weights.write_bytes(b"old")
+    other.write_bytes(b"old")
     with pytest.raises(UnicodeEncodeError):
         replace_text(text, "new \udc80")  # no UTF-8
-    with pytest.raises(OSError, match="full"):
-        save_weights(Network(), weights)  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="full") as caught, replacing_file(other) as temporary:
+        temporary.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "the disk is full")
+    assert caught.value.filename == str(other)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "a.json": "old", "a.weights.h5": "old"
     }  # fmt: skip

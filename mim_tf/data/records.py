@@ -231,7 +231,7 @@ def load_records(config: Config, split: Split) -> Source:
     check_settings(
         folder, settings_of(config), "prepare others with --output DIR and set data.records to it"
     )
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[str, tuple[str, ...], str]] = []
     places: list[tuple[str, int]] = []
     try:
         shards = manifest["splits"][split]["shards"]
@@ -239,18 +239,18 @@ def load_records(config: Config, split: Split) -> Source:
         for shard in shards:
             file = folder / f"{shard['name']}.tfrecord"
             for row in read_json(folder / f"{shard['name']}.json")["pictures"]:
-                rows.append(row)
+                rows.append((str(row["id"]), tuple(map(str, row["captions"])), str(row["class"])))
                 places.append((str(file), int(row["at"])))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"{folder / MANIFEST}: not as prepare writes it ({error}); run mim_tf.prepare again"
         ) from None
     source = describe(config, split)
     return replace(
         source,
-        ids=tuple(row["id"] for row in rows),
-        captions=tuple(tuple(row["captions"]) for row in rows),
-        classes=tuple(row["class"] for row in rows),
+        ids=tuple(row[0] for row in rows),
+        captions=tuple(row[1] for row in rows),
+        classes=tuple(row[2] for row in rows),
         picture=_Pictures(places, source.stored_size(config.model.fine_size)),
     )
 

@@ -35,7 +35,7 @@ from mim_tf.evaluators.folder import (
 from mim_tf.locks import locked
 from mim_tf.models.weights import save_weights
 from mim_tf.pictures.pixels import to_signed
-from mim_tf.storage import replace_text
+from mim_tf.storage import check_text, replace_text
 from mim_tf.stored_config import dump_config, seal
 from mim_tf.text import Vocabulary
 
@@ -53,6 +53,7 @@ def start(path: Path, config: PretrainConfig) -> None:
             f"{path} already holds evaluators; continue them with --resume, "
             "or choose another directory with --run"
         )
+    check_text(path)
     source = load_raw(config.data, "train")
     captions = (caption for captions in source.captions for caption in captions)
     try:

@@ -24,15 +24,24 @@ def save_weights(network: keras.Model, file: Path, rounded: bool = False) -> Non
     Raises:
         UserError: there is no room for them.
     """
-    # HDF5 crashes the process where the disk is full.
     size = sum(int(np.prod(weight.shape)) * 4 for weight in network.weights)
     check_room(file, 2 * size, "run the command again, training with --resume")
+    # HDF5 crashes the process where the disk becomes full while it writes.
+    content: io.BytesIO = _Memory()
+    network.save_weights(content)
+    if rounded:
+        whole, content = content, io.BytesIO()
+        with h5py.File(whole, "r") as weights, h5py.File(content, "w") as smaller:
+            _copy_rounded(weights, smaller)
     with replacing_file(file) as temporary:
-        network.save_weights(temporary)
-        if rounded:
-            whole = io.BytesIO(temporary.read_bytes())
-            with h5py.File(whole, "r") as weights, h5py.File(temporary, "w") as smaller:
-                _copy_rounded(weights, smaller)
+        temporary.write_bytes(content.getbuffer())
+
+
+class _Memory(io.BytesIO):
+    """A file in memory; Keras writes to those whose name it knows."""
+
+    def __str__(self) -> str:
+        return "memory.weights.h5"
 
 
 def _copy_rounded(source: h5py.Group, target: h5py.Group) -> None:

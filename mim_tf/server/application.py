@@ -130,8 +130,10 @@ class _Handlers:
             await asyncio.sleep(following.seconds)
             try:
                 newer = await asyncio.to_thread(following.follower.another, self._model)
-            except UserError as error:
-                print(f"error: {error}", file=sys.stderr)
+            except Exception as error:  # whatever a folder holds, the served version is served on
+                known = isinstance(error, UserError)
+                line = error if known else UserError(f"{type(error).__name__}: {error}")
+                print(f"error: {line}", file=sys.stderr)
                 continue
             if newer:
                 self._model = newer

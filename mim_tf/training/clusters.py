@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import tensorflow as tf
 
+from mim_tf import json_text
 from mim_tf.errors import UserError
 
 PORT = 12345  # where workers listen in SLURM and Kubernetes
@@ -59,11 +59,11 @@ def _of_tf_config(environment: Mapping[str, str]) -> Cluster | None:
     if text in ("", "{}"):
         return None
     try:
-        tree = json.loads(text)
+        tree = json_text.load(text)
         jobs, task = tree["cluster"], tree["task"]
         chiefs, workers = list(jobs.get("chief", [])), list(jobs.get("worker", []))
         kind, index = task["type"], int(task["index"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"TF_CONFIG cannot be read ({error!r}); see docs/scale.md") from None
     others = {*jobs, kind} - {"chief", "worker"}
     if others:

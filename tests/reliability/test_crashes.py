@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import random
 import shutil
-import sys
 import time
 from pathlib import Path
 
@@ -16,28 +13,8 @@ import pytest
 
 from mim_tf.run import Run
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        "forkserver" not in multiprocessing.get_all_start_methods(),
-        reason="this system starts no processes by a fork server",
-    ),
-]
+pytestmark = pytest.mark.slow
 _KILLED = -9
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """Processes that have imported TensorFlow already: each starts within a moment."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["crashes"])
-    with pytest.MonkeyPatch.context() as patch:
-        # The server imports what it preloads before it hears of sys.path.
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-        first = context.Process()  # starts the server, and waits until it has imported
-        first.start()
-        first.join()
-    return context
 
 
 @pytest.fixture

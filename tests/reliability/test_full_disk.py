@@ -51,3 +51,14 @@ def test_a_full_disk_loses_nothing(small_disk, random_run, unbroken, monkeypatch
     assert not list(folder.rglob(".partial*")) and not list(folder.rglob("*_temp"))
     (small_disk / "filler").unlink()
     crashes.check(folder, unbroken)
+
+
+def test_weights_for_which_the_room_goes_while_they_are_written(small_disk, processes, monkeypatch):
+    """HDF5 itself would crash the process."""
+    file = small_disk / "a.weights.h5"
+    fill(small_disk, 300_000)
+    process = processes.Process(target=crashes.save_large_weights, args=(file,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]

@@ -18,6 +18,7 @@ import pytest
 import tensorflow as tf
 import yaml
 from damage import BUDGET, altered, damaged, json_values
+from data_writers import write_folder
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -29,6 +30,8 @@ from mim_tf.config_files import load_config
 from mim_tf.data import records
 from mim_tf.data.formats import torch7
 from mim_tf.data.formats.untrusted import read_pickle
+from mim_tf.data.preparation import prepare
+from mim_tf.data.sets import folder
 from mim_tf.errors import UserError
 from mim_tf.evaluation.pairs import read_pairs
 from mim_tf.evaluation.ratings import read_answers
@@ -93,7 +96,7 @@ WORDS = Vocabulary(["a", "bird", "red", "wings", "é", "１２"])
 
 
 @BUDGET
-@given(caption=st.text(max_size=60), max_words=st.integers(1, 9))
+@given(caption=st.text(st.characters(), max_size=60), max_words=st.integers(1, 9))
 def test_captions(caption, max_words):
     ids = WORDS.encode(caption, max_words)
     assert ids.shape == (max_words,) and ids.min() >= 0 and ids.max() < len(WORDS)
@@ -140,6 +143,30 @@ def test_pictures(form):
         assert picture is None or (picture.dtype == np.uint8 and picture.shape[2:] == (3,))
 
     check()
+
+
+LINES = [{"image": f"some/{k}.png", "captions": ["a red thing"]} for k in (1, 4)]
+
+
+@BUDGET
+@given(
+    lines=altered(LINES)
+    .map(lambda rows: b"\n".join(json.dumps(row).encode() for row in rows or ()))
+    .flatmap(damaged),
+    text=damaged("a red bird\nthis bird is blue: \ufffd é\n".encode()),
+)
+def test_captions_of_own_pictures(place, lines, text):
+    root = place / "pictures"
+    for k in (1, 4):
+        picture = root / "some" / f"{k}.png"
+        if not picture.exists():
+            files.write(picture, np.zeros((9, 9, 3), np.uint8))
+        picture.with_suffix(".txt").write_bytes(text)
+    index = root / "captions.jsonl"
+    index.write_bytes(lines)
+    one_line_or_value(folder.read, root, "train", 0.5)
+    index.unlink()
+    one_line_or_value(folder.read, root, "train", 0.5)
 
 
 @BUDGET
@@ -267,9 +294,35 @@ def test_evaluations(place, random_run, pair, numbers, about):
         one_line_or_value(report._table, *found, place)
 
 
-@BUDGET
-@given(content=damaged(b'{"splits": {"train": {"shards": []}}}'))
-def test_manifests_of_records(place, content):
-    config = tiny_config(data={"records": str(place)})
-    (place / records.MANIFEST).write_bytes(content)
-    one_line_or_value(records.load_records, config, "train")
+@pytest.fixture(scope="module")
+def prepared(place):
+    """Records of some pictures, their configuration, and what their files hold."""
+    own = write_folder(place / "own", 5)
+    config = tiny_config(data={"source": "folder", "root": str(own)})
+    prepare(config, place / "records")
+    sections = config.data.model_dump(mode="json") | {"records": str(place / "records")}
+    return config.model_copy(update={"data": type(config.data)(**sections)}), {
+        path: path.read_bytes() for path in (place / "records").iterdir()
+    }
+
+
+@pytest.mark.parametrize("name", [records.MANIFEST, records.SETTINGS, "0-of-00001.json",
+                                  "0-of-00001.tfrecord", checksums.NAME])  # fmt: skip
+def test_records(prepared, monkeypatch, name):
+    monkeypatch.setattr(checksums, "_MOMENT", 0)
+    config, whole = prepared
+    file = next(path for path in whole if path.name.endswith(name))
+
+    @BUDGET
+    @given(content=damaged(whole[file]), sealed=st.booleans())
+    def check(content, sealed):
+        for path, original in whole.items():
+            path.write_bytes(original)
+        file.write_bytes(content)
+        if sealed and name != checksums.NAME:  # by whoever has changed it
+            checksums.write_sums_of_all(file.parent)
+        source = one_line_or_value(records.load_records, config, "train")
+        for index in range(len(source or ())):
+            one_line_or_value(source.picture, index, 32)
+
+    check()

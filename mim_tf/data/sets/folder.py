@@ -13,7 +13,6 @@ Where no line says a split, a fixed share of the pictures tests: see
 from __future__ import annotations
 
 import fnmatch
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from mim_tf import json_text
 from mim_tf.config_fields import Share
 from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import clean_captions, read_captions, read_text, safe_name
@@ -172,7 +172,7 @@ def _from_lines(index: Path, pictures: dict[str, Path]) -> tuple[dict[str, Recor
 
 def _parse(line: str, where: str) -> tuple[str, tuple[str, ...], str | None, str | None]:
     try:
-        row: Any = json.loads(line)
+        row: Any = json_text.load(line)
     except ValueError as error:
         raise UserError(f"{where} is not JSON ({error})") from None
     if not isinstance(row, dict):

@@ -36,13 +36,12 @@ def damaged(draw, whole: bytes) -> bytes:
 
 
 def json_values() -> st.SearchStrategy:
-    """Any JSON value, of a few levels."""
-    plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+    """Any JSON value, of a few levels; strings with halves of surrogate pairs, too."""
+    text = st.text(st.characters(), max_size=8)
+    plain = st.none() | st.booleans() | st.integers() | st.floats() | text
     return st.recursive(
         plain,
-        lambda inner: (
-            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
-        ),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
         max_leaves=6,
     )
 
