@@ -175,7 +175,7 @@ def _close(answer: Any, expected: Any) -> bool:
     """Whether two answers hold the same picture: a batch of other size may round otherwise."""
     pictures = []
     for found in (answer, expected):
-        data = base64.b64decode(found["predictions"][0]["b64"])
+        data = base64.b64decode(found["predictions"][0]["image_bytes"]["b64"])
         with Image.open(io.BytesIO(data)) as image:
             pictures.append(np.asarray(image.convert("RGB"), np.int16))
     first, second = pictures

@@ -24,7 +24,19 @@ _ORIENTATION = 0x0112
 def refuse(bad, message: str) -> None:
     """Raise INVALID_ARGUMENT where any of ``bad`` [B] is true, with the indices of those items."""
     which = tf.strings.reduce_join(tf.strings.as_string(tf.where(bad)[:, 0]), separator=", ")
-    text = tf.strings.join(["item ", which, f": {message}"])
+    _refuse(bad, tf.strings.join(["item ", which, f": {message}"]))
+
+
+def refuse_each(bad, messages) -> None:
+    """:func:`refuse` with a message of its own for each item, [B]."""
+    which = tf.where(bad)[:, 0]
+    texts = tf.strings.join(
+        ["item ", tf.strings.as_string(which), ": ", tf.gather(messages, which)]
+    )
+    _refuse(bad, tf.strings.reduce_join(texts, separator=" "))
+
+
+def _refuse(bad, text) -> None:
     tf.debugging.Assert(tf.logical_not(tf.reduce_any(bad)), [text], summarize=1)
 
 
@@ -78,41 +90,49 @@ def squares(pictures, size: int):
     return tensor_pixels.resample(signed, size)
 
 
-def composites(files, model_input, edited, alpha):
-    """Put edits back into the pictures at their own sizes, as `pixels.same_size_composite` does.
+def results(files, model_input, edited, alpha, keep_size):
+    """The edited pictures, as `Editor.edit_many` gives them.
 
     Args:
         files: [B], picture files that :func:`squares_of_files` has accepted.
         model_input, edited: [B, S, S, 3] in [-1, 1].
         alpha: [B, S, S, 1] in [0, 1].
+        keep_size: bool [B], whether the change is put into the picture at its own size, as
+            `pixels.same_size_composite` does; else the result is the square.
 
     Returns:
-        PNG files [B].
+        PNG files [B], and whether any pixel of each was changed, bool [B].
     """
 
-    def composite(item):
-        data, model_input, edited, alpha = item
-        picture = _decode(data, _kind(data))
-        height, width = tf.shape(picture)[0], tf.shape(picture)[1]
-        side = tf.minimum(height, width)
-        y, x = (height - side) // 2, (width - side) // 2
-        square = tensor_pixels.add_change(
-            picture[y : y + side, x : x + side], model_input, edited, alpha
+    def result(item):
+        data, model_input, edited, alpha, keep_size = item
+        return tf.cond(
+            keep_size,
+            lambda: _own_size(data, model_input, edited, alpha),
+            lambda: _square(model_input, edited),
         )
-        middle = tf.concat(
-            [picture[y : y + side, :x], square, picture[y : y + side, x + side :]], 1
-        )
-        return tf.io.encode_png(tf.concat([picture[:y], middle, picture[y + side :]], 0))
 
-    items = (files, model_input, edited, alpha)
-    return tf.map_fn(composite, items, fn_output_signature=tf.string)
+    items = (files, model_input, edited, alpha, keep_size)
+    return tf.map_fn(result, items, fn_output_signature=(tf.string, tf.bool))
 
 
-def encode_png(pictures):
-    """Pictures [B, H, W, 3] in [-1, 1] to PNG files [B]."""
-    return tf.map_fn(
-        tf.io.encode_png, tensor_pixels.to_uint8(pictures), fn_output_signature=tf.string
-    )
+def _own_size(data, model_input, edited, alpha):
+    """A PNG file of the size of the picture file ``data``, and whether any pixel was changed."""
+    picture = _decode(data, _kind(data))
+    height, width = tf.shape(picture)[0], tf.shape(picture)[1]
+    side = tf.minimum(height, width)
+    y, x = (height - side) // 2, (width - side) // 2
+    before = picture[y : y + side, x : x + side]
+    square = tensor_pixels.add_change(before, model_input, edited, alpha)
+    middle = tf.concat([picture[y : y + side, :x], square, picture[y : y + side, x + side :]], 1)
+    whole = tf.concat([picture[:y], middle, picture[y + side :]], 0)
+    return tf.io.encode_png(whole), tf.reduce_any(square != before)
+
+
+def _square(model_input, edited):
+    """A PNG file of S x S pixels, and whether any pixel was changed."""
+    before, after = tensor_pixels.to_uint8(model_input), tensor_pixels.to_uint8(edited)
+    return tf.io.encode_png(after), tf.reduce_any(after != before)
 
 
 _JPEG, _PNG, _WEBP = range(3)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,14 +161,16 @@ def _write_warmup(editor, file: Path, name: str) -> None:
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 
     from .serving.messages import predict_request
-    from .signatures import CAPTION
+    from .signatures import CAPTION, EDIT
 
     file.parent.mkdir(parents=True)
     single = example_inputs(editor, 1)
-    requests = [
+    requests: list[tuple[str, Mapping[str, Any]]] = [
         ("serving_default", single),
         ("serving_default", example_inputs(editor, 8)),
         ("edit_keep_size", single),
+        (EDIT, {**single, "strength": [1.0], "anyway": [False], "keep_size": [True]}),
+        ("check_caption", {CAPTION: single[CAPTION]}),
         ("encode_text", {CAPTION: single[CAPTION]}),
     ]
     with tf.io.TFRecordWriter(str(file)) as writer:

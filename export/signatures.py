@@ -9,21 +9,27 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from mim_tf.text import PAD, UNKNOWN
+from mim_tf import captions
+from mim_tf.pictures import pixels
+from mim_tf.text import PAD
 
 from . import pictures
+from .caption_check import GraphCaptions, join_lines
 from .tokenizer import GraphTokenizer
 
 CAPTION = "caption"
 IMAGE_BYTES = "image_bytes"
+WARNINGS = "warnings"
+EDIT = "edit"
 
 
 class Signatures:
     """The functions that a SavedModel offers, as methods.
 
-    What several signatures share (tokens, squares, word features, the edit) is traced once and
+    What several signatures share (captions, squares, word features, the edit) is traced once and
     called by each of them: a copy of the graph in every signature would multiply the memory that a
-    loader needs.
+    loader needs. A signature has no optional inputs in TensorFlow Serving: what few requests ask
+    for stands in a signature of its own.
 
     Args:
         editor: the :class:`mim_tf.editor.Editor` to export.
@@ -34,9 +40,11 @@ class Signatures:
 
     def __init__(self, editor) -> None:
         self._editor = editor
-        self.tokenizer = GraphTokenizer(editor.run.vocabulary, editor.run.config.data.max_words)
+        backend = editor.backend
+        self.tokenizer = GraphTokenizer(backend.vocabulary, backend.max_words)
+        check = GraphCaptions(self.tokenizer, backend.vocabulary.words, backend.deciding_words)
         specs = self._specs = _specs(editor)
-        self._tokens = tf.function(self._trace_tokens, input_signature=[specs["caption"]])
+        self._check = tf.function(check, input_signature=[specs["caption"]])
         self._squares = tf.function(self._trace_squares, input_signature=[specs["image_bytes"]])
         self._read = tf.function(self._trace_read, input_signature=[specs["tokens"]])
         self._paint = tf.function(
@@ -49,6 +57,14 @@ class Signatures:
         return {
             "serving_default": (self.serving_default, [specs["image_bytes"], specs["caption"]]),
             "edit_keep_size": (self.edit_keep_size, [specs["image_bytes"], specs["caption"]]),
+            EDIT: (
+                self.edit,
+                [
+                    specs[name]
+                    for name in ("image_bytes", "caption", "strength", "anyway", "keep_size")
+                ],
+            ),
+            "check_caption": (self.check_caption, [specs["caption"]]),
             "edit_tensors": (self.edit_tensors, [specs["bytes_of_any_size"], specs["caption"]]),
             "edit_floats": (self.edit_tensors, [specs["floats_of_any_size"], specs["caption"]]),
             "edit_tokens": (self.edit_tokens, [specs["squares"], specs["tokens"]]),
@@ -62,15 +78,39 @@ class Signatures:
     # The signatures ------------------------------------------------------------------------------
 
     def serving_default(self, image_bytes, caption):
-        """Picture files [B] and captions [B] to PNG files [B] of S x S pixels."""
-        _, edit = self._edit_files(image_bytes, caption)
-        return {IMAGE_BYTES: pictures.encode_png(edit["fine"])}
+        """Picture files [B] and captions [B] to PNG files [B] of S x S pixels, and warnings [B]."""
+        no = tf.zeros_like(caption, tf.bool)
+        return self.edit(image_bytes, caption, tf.ones_like(caption, tf.float32), no, no)
 
     def edit_keep_size(self, image_bytes, caption):
-        """Picture files [B] and captions [B] to PNG files [B] at the pictures' own sizes."""
-        squares, edit = self._edit_files(image_bytes, caption)
-        composites = pictures.composites(image_bytes, squares, edit["fine"], edit["alpha"])
-        return {IMAGE_BYTES: composites}
+        """Picture files [B] and captions [B] to PNG files [B] of their own sizes, and warnings."""
+        no = tf.zeros_like(caption, tf.bool)
+        return self.edit(image_bytes, caption, tf.ones_like(caption, tf.float32), no, ~no)
+
+    def edit(self, image_bytes, caption, strength, anyway, keep_size):
+        """What `mim_tf.editor.Editor` does, with its arguments for each picture, all [B]."""
+        _check_same_count(image_bytes, caption)
+        for option in (strength, anyway, keep_size):
+            _check_same_count(option, caption)
+        fits = (strength >= 0) & (strength <= pixels.STRONGEST)
+        pictures.refuse(~fits, f"strength is not from 0 to {pixels.STRONGEST}")
+        tokens, messages = self._take(caption, anyway)
+        squares = self._squares(image_bytes)
+        edit = self._edit(squares, tokens)
+        edited = pixels.strengthened(squares, edit["fine"], strength[:, None, None, None])
+        with tf.control_dependencies([squares]):  # else files that it refuses may be decoded first
+            accepted = tf.identity(image_bytes)
+        files, changed = pictures.results(accepted, squares, edited, edit["alpha"], keep_size)
+        idle = tf.where(changed | (strength == 0), "", captions.NOTHING_CHANGED)
+        warnings = tf.map_fn(
+            lambda item: join_lines(*item), (messages, idle), fn_output_signature=tf.string
+        )
+        return {IMAGE_BYTES: files, WARNINGS: warnings}
+
+    def check_caption(self, caption):
+        """Captions [B] to their messages [B], one a line, and whether an edit is refused [B]."""
+        checked = self._check(caption)
+        return {"messages": checked.messages, "refuses": checked.refuses}
 
     def edit_tensors(self, images, caption):
         """Pictures [B, H, W, 3], uint8 or floats in [-1, 1], and captions [B] to the edit."""
@@ -103,21 +143,16 @@ class Signatures:
     def _edit(self, squares, tokens):
         return self._paint(squares, **self._read(tokens))
 
-    def _edit_files(self, image_bytes, caption):
-        """The squares of the picture files, and their edit."""
-        _check_same_count(image_bytes, caption)
-        tokens = self._tokens(caption)
-        squares = self._squares(image_bytes)
-        return squares, self._edit(squares, tokens)
+    def _take(self, caption, anyway):
+        """Token ids [B, T] and messages [B]; refuses captions as `mim_tf.captions.refusal` does."""
+        checked = self._check(caption)
+        lines = tf.strings.regex_replace(checked.messages, "\n", " ")
+        told = tf.where(checked.forcible, lines + f" {captions.ANYWAY}", lines)
+        pictures.refuse_each(checked.refuses & ~(checked.forcible & anyway), told)
+        return self.tokenizer(caption), checked.messages
 
-    def _trace_tokens(self, caption):
-        tokens = self.tokenizer(caption)
-        pictures.refuse(tokens[:, 0] == PAD, "the caption has no words; say what to change")
-        pictures.refuse(
-            tf.reduce_all(tokens <= UNKNOWN, axis=1),
-            "no word of the caption was in the training captions",
-        )
-        return tokens
+    def _tokens(self, caption):
+        return self._take(caption, tf.zeros_like(caption, tf.bool))[0]
 
     def _trace_squares(self, image_bytes):
         return pictures.squares_of_files(image_bytes, self._editor.size)
@@ -143,6 +178,9 @@ def _specs(editor) -> dict[str, tf.TensorSpec]:
         "squares": tf.TensorSpec([None, size, size, 3], tf.float32, "images"),
         "tokens": tf.TensorSpec([None, words], tf.int32, "tokens"),
         "mask": tf.TensorSpec([None, words], tf.float32, "mask"),
+        "strength": tf.TensorSpec([None], tf.float32, "strength"),
+        "anyway": tf.TensorSpec([None], tf.bool, "anyway"),
+        "keep_size": tf.TensorSpec([None], tf.bool, "keep_size"),
         "h_hat": tf.TensorSpec([None, words, channels], tf.float32, "h_hat"),
     }
 

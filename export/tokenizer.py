@@ -7,6 +7,9 @@ import tensorflow_text as tf_text
 
 from mim_tf.text import PAD, UNKNOWN, Vocabulary
 
+NO_WORD = r"[^\p{L}\p{N}_]+"
+"""What parts words, as a regular expression of RE2; in Python it is ``\\W+``."""
+
 
 class GraphTokenizer(tf.Module):
     """:meth:`Vocabulary.encode` in a graph, for exported models; the same ids.
@@ -29,11 +32,14 @@ class GraphTokenizer(tf.Module):
 
     def __call__(self, captions):
         """``captions`` [B], UTF-8 -> ids [B, T] int32, cut at the end or padded with 0."""
+        words = tf_text.regex_split(self.normal(captions), NO_WORD)
+        ids = self.table.lookup(words)
+        return ids.to_tensor(PAD, shape=[None, self.max_words])
+
+    def normal(self, captions):
+        """Captions, UTF-8, in lower case."""
         # ICU ends a string at its first null character, Python does not.
         text = tf.strings.regex_replace(captions, r"\x00", " ")
         # What is no UTF-8 becomes U+FFFD, which is no letter, so it parts words.
         text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
-        text = tf.strings.lower(text, encoding="utf-8")
-        words = tf_text.regex_split(text, r"[^\p{L}\p{N}_]+")
-        ids = self.table.lookup(words)
-        return ids.to_tensor(PAD, shape=[None, self.max_words])
+        return tf.strings.lower(text, encoding="utf-8")

@@ -1,8 +1,9 @@
 """Check a caption before it is used for an edit: what the model will not read as it was meant.
 
 Pure Python without dependencies, so that every way in can give the same messages. The page in the
-browser has the same function in JavaScript (``web/src/captions.js``); ``tests/captions.json`` holds
-captions with the messages that each must give.
+browser has the same function in JavaScript (``web/src/captions.js``), an exported SavedModel in
+TensorFlow's operations (``export/caption_check.py``); ``tests/captions.json`` holds captions with
+the messages that each must give.
 """
 
 from __future__ import annotations
@@ -19,10 +20,17 @@ NEGATIONS = frozenset(
         "instead",
     }
 )  # fmt: skip
-_NEAREST = 3  # known words that a message suggests
+NEAREST = 3  # known words that a message suggests
+SHORTEST = 3  # letters of a word that is suggested, or that gets suggestions
 _LISTED = 24  # known words that a message lists as examples
-_SHORTEST = 3  # letters of a word that is suggested, or that gets suggestions
 
+EMPTY = "The caption has no words; say what to change."
+NO_KNOWN_WORD = "The model knows no word of this caption. Words that it knows: {}."
+UNDECIDED = "No word that the model knows says what to change to. Such words are: {}."
+NEGATION = "The model does not understand {}; say what the picture should show instead."
+NEAR = "The model does not know {}; did you mean {}?"
+UNLIKE = "The model does not know {}; what it paints for such a word is a guess."
+CUT = "The model reads the first {} words of a caption; it leaves out '{}'."
 NOTHING_CHANGED = (
     "Nothing was changed: the model found no place in the picture that this caption speaks of."
 )
@@ -95,7 +103,7 @@ def check_caption(
     """
     words = split_words(caption)
     if not words:
-        return [Message("empty", "The caption has no words; say what to change.", refuses=True)]
+        return [Message("empty", EMPTY, refuses=True)]
     read, cut = words[:max_words], words[max_words:]
     known = set(vocabulary)
     negations = _negations(read)
@@ -110,8 +118,9 @@ def check_caption(
     messages += _unknown_messages(unknown, vocabulary, deciding_words)
     if cut:
         rest = " ".join(word.text for word in cut)
-        text = f"The model reads the first {max_words} words of a caption; it leaves out '{rest}'."
-        messages.append(Message("cut", text, tuple(word.text for word in cut)))
+        messages.append(
+            Message("cut", CUT.format(max_words, rest), tuple(word.text for word in cut))
+        )
     return messages
 
 
@@ -138,12 +147,12 @@ def nearest_words(
     neighbour (two in words of more than five letters), or if one of the two begins with the other
     ("gold", "golden"), which must have four letters or be a deciding word ("reddish", "red").
     """
-    if len(word) < _SHORTEST:
+    if len(word) < SHORTEST:
         return []
     allowed = 1 if len(word) <= 5 else 2
     ranked = []
     for position, candidate in enumerate(vocabulary):
-        if len(candidate) < _SHORTEST:
+        if len(candidate) < SHORTEST:
             continue
         shorter, longer = sorted((word, candidate), key=len)
         distance = len(longer) - len(shorter)  # at least
@@ -154,7 +163,7 @@ def nearest_words(
             distance = edit_distance(word, candidate)
         if begins or distance <= allowed:
             ranked.append((distance, position, candidate))
-    return [candidate for _, _, candidate in sorted(ranked)[:_NEAREST]]
+    return [candidate for _, _, candidate in sorted(ranked)[:NEAREST]]
 
 
 def edit_distance(first: str, second: str) -> int:
@@ -170,6 +179,12 @@ def edit_distance(first: str, second: str) -> int:
             row.append(best)
         rows.append(row)
     return rows[-1][-1]
+
+
+def listed_words(vocabulary: Sequence[str], deciding_words: Collection[str]) -> str:
+    """The words that a refusal gives as examples, in the vocabulary's order."""
+    examples = [word for word in vocabulary if word in deciding_words] or list(vocabulary)
+    return ", ".join(examples[:_LISTED]) + (", ..." if len(examples) > _LISTED else "")
 
 
 def _negations(words: Sequence[Word]) -> dict[int, str]:
@@ -204,26 +219,18 @@ def _refusal(
     misread: bool,
 ) -> Message | None:
     texts = list(dict.fromkeys(word.text for word in words))
-    # In the vocabulary's order, whatever collection was given.
-    examples = [word for word in vocabulary if word in deciding_words] or list(vocabulary)
-    listed = ", ".join(examples[:_LISTED]) + (", ..." if len(examples) > _LISTED else "")
+    listed = listed_words(vocabulary, deciding_words)
     if set(texts).isdisjoint(vocabulary):
-        text = f"The model knows no word of this caption. Words that it knows: {listed}."
-        return Message("no known word", text, tuple(texts), refuses=True)
+        return Message("no known word", NO_KNOWN_WORD.format(listed), tuple(texts), refuses=True)
     if deciding_words and set(texts).isdisjoint(deciding_words):
         # Where every word was understood, the user may want just that.
-        text = f"No word that the model knows says what to change to. Such words are: {listed}."
-        return Message("undecided", text, tuple(texts), refuses=misread)
+        return Message("undecided", UNDECIDED.format(listed), tuple(texts), refuses=misread)
     return None
 
 
 def _negation_message(negations: dict[int, str]) -> Message:
     words = tuple(dict.fromkeys(negations.values()))
-    text = (
-        f"The model does not understand {_quoted(words, 'and')}; "
-        "say what the picture should show instead."
-    )
-    return Message("negation", text, words)
+    return Message("negation", NEGATION.format(_quoted(words, "and")), words)
 
 
 def _unknown_messages(
@@ -234,15 +241,12 @@ def _unknown_messages(
     for word in unknown:
         nearest = tuple(nearest_words(word, vocabulary, deciding_words))
         if nearest:
-            text = f"The model does not know '{word}'; did you mean {_quoted(nearest, 'or')}?"
+            text = NEAR.format(_quoted([word], "or"), _quoted(nearest, "or"))
             messages.append(Message("unknown", text, (word,), nearest))
         else:
             unlike.append(word)
     if unlike:
-        text = (
-            f"The model does not know {_quoted(unlike, 'and')}; "
-            "what it paints for such a word is a guess."
-        )
+        text = UNLIKE.format(_quoted(unlike, "and"))
         messages.append(Message("unknown", text, tuple(unlike)))
     return messages
 

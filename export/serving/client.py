@@ -11,7 +11,8 @@ import argparse
 import base64
 import binascii
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,10 +23,37 @@ from urllib3.util import Retry
 
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import command_parser
+from mim_tf.pictures.pixels import check_strength
+from mim_tf.server.model import told_by_graph
 from mim_tf.storage import replacing_file
 
-SIGNATURES = {False: "serving_default", True: "edit_keep_size"}
+SIGNATURE = "edit"  # the one with every option
 _BUSY = (502, 503, 504)  # HTTP statuses after which a request is sent again
+
+
+@dataclass(frozen=True)
+class Options:
+    """How pictures are edited; as for :meth:`mim_tf.editor.Editor.__call__`."""
+
+    keep_size: bool = False
+    strength: float = 1.0
+    anyway: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One edited picture.
+
+    Attributes:
+        file: a PNG file.
+        warnings: what about the caption may not come out as meant, one line each.
+    """
+
+    file: bytes
+    warnings: tuple[str, ...]
+
+
+AS_IT_IS = Options()
 
 
 class RestClient:
@@ -51,25 +79,26 @@ class RestClient:
             self._session.mount(scheme, HTTPAdapter(max_retries=retry))
 
     def edit(
-        self, files: Sequence[bytes], captions: Sequence[str], *, keep_size: bool
-    ) -> list[bytes]:
+        self, files: Sequence[bytes], captions: Sequence[str], options: Options = AS_IT_IS
+    ) -> list[Answer]:
         """Edit pictures.
 
         Args:
             files: whole picture files.
             captions: a caption for each of them.
-            keep_size: whether the results have the pictures' own sizes and not the model's.
-
-        Returns:
-            PNG files.
+            options: for all of them.
 
         Raises:
             UserError: the server cannot be reached, does not answer in time, or refuses.
         """
         body: dict[str, Any] = {
-            "signature_name": SIGNATURES[keep_size],
+            "signature_name": SIGNATURE,
             "instances": [
-                {"image_bytes": {"b64": base64.b64encode(file).decode()}, "caption": caption}
+                {
+                    "image_bytes": {"b64": base64.b64encode(file).decode()},
+                    "caption": caption,
+                    **vars(options),
+                }
                 for file, caption in zip(files, captions, strict=True)
             ],
         }
@@ -82,13 +111,17 @@ class RestClient:
         tree = _json(answer)
         if not answer.ok:
             message = tree.get("error") if isinstance(tree, dict) else None
-            raise UserError(
-                f"{self.url}: HTTP {answer.status_code}: {message or answer.text[:200] or '-'}"
-            )
+            message = told_by_graph(message) if isinstance(message, str) else answer.text[:200]
+            raise UserError(f"{self.url}: HTTP {answer.status_code}: {message or '-'}")
         try:
-            predictions = tree["predictions"]
-            return [base64.b64decode(file["b64"], validate=True) for file in predictions]
-        except (KeyError, TypeError, binascii.Error):
+            return [
+                Answer(
+                    base64.b64decode(row["image_bytes"]["b64"], validate=True),
+                    tuple(row["warnings"].splitlines()),
+                )
+                for row in tree["predictions"]
+            ]
+        except (KeyError, TypeError, AttributeError, binascii.Error):
             raise UserError(f"{self.url}: its answer is not that of an exported model") from None
 
 
@@ -112,8 +145,8 @@ class GrpcClient:
         self._stub = PredictionServiceStub(self._channel)
 
     def edit(
-        self, files: Sequence[bytes], captions: Sequence[str], *, keep_size: bool
-    ) -> list[bytes]:
+        self, files: Sequence[bytes], captions: Sequence[str], options: Options = AS_IT_IS
+    ) -> list[Answer]:
         """Edit pictures; see :meth:`RestClient.edit`."""
         import time
 
@@ -122,8 +155,12 @@ class GrpcClient:
 
         from .messages import predict_request
 
-        inputs = {"image_bytes": list(files), "caption": [text.encode() for text in captions]}
-        request = predict_request(self.model, SIGNATURES[keep_size], inputs)
+        inputs: Mapping[str, Any] = {
+            "image_bytes": list(files),
+            "caption": [text.encode() for text in captions],
+            **{name: [value] * len(files) for name, value in vars(options).items()},
+        }
+        request = predict_request(self.model, SIGNATURE, inputs)
         for attempt in range(self._retries + 1):
             try:
                 answer = self._stub.Predict(request, timeout=self._timeout)
@@ -136,10 +173,17 @@ class GrpcClient:
                 if busy and attempt < self._retries:
                     time.sleep(0.3 * 2**attempt)
                     continue
-                raise UserError(f"{self.url}: {error.code().name}: {error.details()}") from None
-        if "image_bytes" not in answer.outputs:
+                reason = told_by_graph(error.details() or "")
+                raise UserError(f"{self.url}: {error.code().name}: {reason}") from None
+        if not {"image_bytes", "warnings"} <= set(answer.outputs):
             raise UserError(f"{self.url}: its answer is not that of an exported model")
-        return list(tf.make_ndarray(answer.outputs["image_bytes"]))
+        pictures, told = (
+            tf.make_ndarray(answer.outputs[name]) for name in ("image_bytes", "warnings")
+        )
+        return [
+            Answer(file, tuple(text.decode().splitlines()))
+            for file, text in zip(pictures, told, strict=True)
+        ]
 
 
 def connect(url: str, model: str, timeout: float, retries: int) -> RestClient | GrpcClient:
@@ -180,6 +224,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--keep-size", action="store_true", help="put the change back at the original resolution"
     )
+    parser.add_argument("--strength", type=float, default=1.0, metavar="0..1.5", help="(1)")
+    parser.add_argument(
+        "--anyway", action="store_true", help="edit though no known word says what to change to"
+    )
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="(60)")
     parser.add_argument("--retries", type=int, default=3, metavar="N", help="(3)")
     return parser.parse_args(argv)
@@ -190,16 +238,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     if arguments.output.suffix.lower() != ".png":
         raise UserError(f"--output {arguments.output}: servers answer PNG; name a .png file")
+    check_strength(arguments.strength)
     client = connect(arguments.url, arguments.model, arguments.timeout, arguments.retries)
     try:
         picture = arguments.image.read_bytes()
     except OSError as error:
         raise UserError(f"--image {arguments.image}: {error.strerror}") from None
-    [edited] = client.edit([picture], [arguments.text], keep_size=arguments.keep_size)
+    options = Options(arguments.keep_size, arguments.strength, arguments.anyway)
+    [edited] = client.edit([picture], [arguments.text], options)
+    for warning in edited.warnings:
+        print(f"{arguments.text!r}: {warning}", file=sys.stderr)
     try:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         with replacing_file(arguments.output) as partial:
-            partial.write_bytes(edited)
+            partial.write_bytes(edited.file)
     except OSError as error:
         raise UserError(f"--output {arguments.output}: {error.strerror}") from None
     print(arguments.output)

@@ -50,7 +50,7 @@ def _send_requests(
     while time.monotonic() < end:
         start = time.monotonic()
         try:
-            client.edit([picture], [text], keep_size=False)
+            client.edit([picture], [text])
             tally.seconds.append(time.monotonic() - start)
         except UserError as error:
             if "HTTP 503" in str(error) or "RESOURCE_EXHAUSTED" in str(error):

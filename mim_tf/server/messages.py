@@ -116,9 +116,12 @@ def _array(name: str, value: Any, spec: Any, limits: Limits) -> np.ndarray:
         return np.array(strings, object)
     try:
         numbers = np.array(value)
-        if numbers.dtype.kind not in "iuf":
+        if spec.dtype.name == "bool":
+            if numbers.dtype.kind != "b":
+                raise ValueError("not all are true or false")
+        elif numbers.dtype.kind not in "iuf":
             raise ValueError("not all are numbers")
-        if np.dtype(dtype).kind in "iu":
+        elif np.dtype(dtype).kind in "iu":
             info = np.iinfo(dtype)
             if numbers.dtype.kind == "f" or numbers.min() < info.min or numbers.max() > info.max:
                 raise ValueError(f"not all are whole numbers of {info.min} to {info.max}")
@@ -127,7 +130,8 @@ def _array(name: str, value: Any, spec: Any, limits: Limits) -> np.ndarray:
                 if not np.isfinite(numbers.astype(dtype)).all():
                     raise ValueError("not all are finite")
     except (ValueError, OverflowError) as error:  # OverflowError: a whole number above any float
-        raise RequestError(400, f"'{name}' is no rectangular list of numbers ({error})") from None
+        kind = "truth values" if spec.dtype.name == "bool" else "numbers"
+        raise RequestError(400, f"'{name}' is no rectangular list of {kind} ({error})") from None
     expected = list(spec.shape)
     fits = len(expected) == numbers.ndim and all(
         size in (None, found) for size, found in zip(expected, numbers.shape, strict=True)

@@ -15,6 +15,14 @@ from mim_tf.server.limits import RequestError
 _MESSAGE = re.compile(r"assertion failed: \[([^\]]*)\]")
 
 
+def told_by_graph(message: str) -> str:
+    """What a failed assertion in a graph says, or else the first line of TensorFlow's message."""
+    found = _MESSAGE.search(message)
+    if found:
+        return re.sub(r"\\(.)", r"\1", found[1])  # TensorFlow puts a backslash before each quote
+    return (message.splitlines() or [""])[0]
+
+
 class Model:
     """A version of an exported model, loaded.
 
@@ -80,9 +88,7 @@ class Model:
             }
             outputs = self.signatures[signature](**tensors)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-            found = _MESSAGE.search(error.message or "")
-            message = found[1] if found else (error.message or "").splitlines()[0]
-            raise RequestError(400, message) from None
+            raise RequestError(400, told_by_graph(error.message or "")) from None
         arrays = {name: tensor.numpy() for name, tensor in outputs.items()}
         for name, array in arrays.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -1,4 +1,7 @@
-"""What a newcomer types, and the messages that the command line and the page must both give."""
+"""What a newcomer types, and the messages that Python, the command line and the page must give.
+
+``tests/export/test_caption_check.py`` has the same for exported models.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,20 @@ from pathlib import Path
 
 import pytest
 
+import mim_tf
+from mim_tf import edit
+from mim_tf import editor as editor_module
 from mim_tf.captions import (
     ANYWAY,
+    NOTHING_CHANGED,
     Message,
     check_caption,
     edit_distance,
     refusal,
     split_words,
 )
+from mim_tf.data.birds.scenes import scene
+from mim_tf.pictures import files
 from mim_tf.text import UNKNOWN, Vocabulary, tokenize
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +57,26 @@ def test_the_cases_are_about_the_shipped_preset():
     assert SHARED["vocabulary"] == words
     assert SHARED["max_words"] == data["max_words"]
     assert SHARED["deciding_words"] == data["swap_words"]
+
+
+def test_the_command_line_tells_them_with_the_litert_files(tmp_path, capsys, monkeypatch):
+    light = mim_tf.load("birds-64", backend="litert")
+    monkeypatch.setattr(editor_module, "load", lambda *_: light)
+    files.write(tmp_path / "bird.png", scene(11, 3, 64).render())
+    output = tmp_path / "edited.png"
+    for case in SHARED["cases"]:
+        caption, messages = case["caption"], light.messages(case["caption"])
+        assert [message.text for message in messages] == [one["text"] for one in case["messages"]]
+        output.unlink(missing_ok=True)
+        code = edit.main([str(tmp_path / "bird.png"), caption, "--output", str(output)])
+        told = capsys.readouterr().err.splitlines()
+        refused = any(message["refuses"] for message in case["messages"])
+        assert code == refused and output.exists() == (not refused)
+        if refused:
+            assert told == [f"error: {caption!r}: {refusal(messages)}"]
+        else:
+            warnings = [f"{caption!r}: {message.text}" for message in messages]
+            assert [line for line in told if NOTHING_CHANGED not in line] == warnings
 
 
 def test_only_a_caption_with_a_known_word_can_be_forced():

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from export import saved_model as export_module
+from mim_tf.captions import NOTHING_CHANGED
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
 from mim_tf.pictures import files, pixels, tensor_pixels
@@ -119,12 +120,77 @@ def test_signatures_agree_with_each_other(model, editor):
         np.testing.assert_allclose(by_caption["alpha"][index], edit.alpha, atol=1e-5)
 
 
+def edit_inputs(file, captions, **options):
+    """Arguments of the signature ``edit``."""
+    count = len(captions)
+    given = {"strength": 1.0, "anyway": False, "keep_size": True} | options
+    return {
+        "image_bytes": tf.constant([file] * count),
+        "caption": tf.constant(captions),
+        **{name: tf.constant([value] * count) for name, value in given.items()},
+    }
+
+
+@pytest.mark.parametrize("keep_size", [True, False])
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.5])
+def test_edit_takes_the_editors_options(model, editor, photos, strength, keep_size):
+    captions = ["a red bird", "orange wings"]
+    file = files.encode_png(photos[0])
+    options = {"strength": strength, "keep_size": keep_size}
+    out = model.signatures["edit"](**edit_inputs(file, captions, anyway=True, **options))
+    edits = editor([photos[0]] * 2, captions, anyway=True, **options)
+    for png, told, edit in zip(out["image_bytes"].numpy(), out["warnings"].numpy(), edits,
+                               strict=True):  # fmt: skip
+        found = files.decode(png, "result").astype(int)
+        assert found.shape == edit.picture.shape and np.abs(found - edit.picture).max() <= 1
+        assert told.decode().splitlines() == list(edit.warnings)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="item 0: No word that the model"):
+        model.signatures["edit"](**edit_inputs(file, captions[1:], **options))
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.6, float("nan")])
+def test_a_strength_out_of_range_is_an_invalid_argument(model, photos, strength):
+    inputs = edit_inputs(files.encode_png(photos[0]), ["a red bird"], strength=strength)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="item 0: strength is not from 0 to"):
+        model.signatures["edit"](**inputs)
+
+
+def test_warnings_are_the_editors(model, editor, photos):
+    captions = ["a red bird", "a red bird with zebra stripes, not blue"]
+    encoded = tf.constant([files.encode_png(photos[0])] * 2)
+    for name in ("serving_default", "edit_keep_size"):
+        out = model.signatures[name](image_bytes=encoded, caption=tf.constant(captions))
+        told = [text.decode().splitlines() for text in out["warnings"].numpy()]
+        assert told == [list(editor.warnings(caption)) for caption in captions]
+        assert told[0] == [] and len(told[1]) == 2
+
+
+def test_an_edit_that_changed_nothing_is_told(editor, photos, tmp_path):
+    """Where every pixel keeps its alpha of zero; exported anew, since the weights are others."""
+    offset = editor.generator.icm.tlu.offset
+    before = offset.numpy()
+    offset.assign(-100.0)
+    try:
+        base = export_module.export(editor, tmp_path / "mim")
+    finally:
+        offset.assign(before)
+    edit = tf.saved_model.load(str(base)).signatures["edit"]
+    file, captions = files.encode_png(photos[0]), ["a red bird", "a red zebra"]
+    for keep_size in (True, False):
+        out = edit(**edit_inputs(file, captions, keep_size=keep_size))
+        told = [text.decode().splitlines() for text in out["warnings"].numpy()]
+        assert told == [[*editor.warnings(caption), NOTHING_CHANGED] for caption in captions]
+    still = edit(**edit_inputs(file, captions[:1], strength=0.0))
+    assert still["warnings"].numpy().tolist() == [b""]
+
+
 @pytest.mark.parametrize(
     ("captions", "message"),
     [
-        (["a red bird", ""], "item 1: the caption has no words"),
-        (["...", "a red bird"], "item 0: the caption has no words"),
-        (["zebra crossing", "a red bird"], "item 0: no word of the caption"),
+        (["a red bird", ""], "item 1: The caption has no words"),
+        (["...", "a red bird"], "item 0: The caption has no words"),
+        (["zebra crossing", "a red bird"], "item 0: The model knows no word of this caption"),
+        (["orange wings", "..."], "With .'anyway.' .* all the same. item 1: The caption has no"),
         (["a red bird"], "as many pictures as captions"),
     ],
 )
@@ -134,11 +200,24 @@ def test_bad_captions_are_invalid_arguments(model, photos, captions, message):
         model.signatures["serving_default"](image_bytes=encoded, caption=tf.constant(captions))
 
 
+@pytest.mark.parametrize("name", ["encode_text", "edit_tensors"])
+def test_every_signature_that_takes_a_caption_refuses_it(model, name):
+    inputs = {"caption": tf.constant(["a orange bird"])}
+    if name == "edit_tensors":
+        inputs["images"] = tf.zeros([1, 8, 8, 3], tf.uint8)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="No word that the model knows says"):
+        model.signatures[name](**inputs)
+
+
 def test_bad_pictures_are_invalid_arguments(model, photos):
     edit = model.signatures["serving_default"]
     good = files.encode_png(photos[0])
     with pytest.raises(tf.errors.InvalidArgumentError, match="item 1: no picture"):
         edit(image_bytes=tf.constant([good, b"rubbish"]), caption=tf.constant(CAPTIONS[:2]))
+    for strength, message in ((1.0, "item 0: no picture"), (2.0, "item 0: strength")):
+        for _ in range(20):  # whichever part of the graph is first
+            with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+                model.signatures["edit"](**edit_inputs(b"rubbish", CAPTIONS[:1], strength=strength))
     again = edit(image_bytes=tf.constant([good]), caption=tf.constant(CAPTIONS[:1]))
     assert again["image_bytes"].shape == (1,)
 

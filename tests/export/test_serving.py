@@ -70,22 +70,25 @@ def address(servicer):
 def test_grpc_gives_the_editors_pixels(address, random_run, keep_size):
     rng = np.random.default_rng(0)
     photos = [rng.integers(0, 256, (50, 70, 3)).astype(np.uint8) for _ in range(2)]
-    captions = [TEXT, "a red bird"]
+    captions = [TEXT, "orange wings"]
     connection = client.connect(f"grpc://{address}", "mim", 60, 0)
     pngs = [files.encode_png(photo) for photo in photos]
-    found = connection.edit(pngs, captions, keep_size=keep_size)
-    expected = Editor(random_run).edit_many(photos, captions, keep_size)
-    for data, edit in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(files.decode(data, "answer"), edit.picture)
+    options = client.Options(keep_size, strength=0.5, anyway=True)
+    found = connection.edit(pngs, captions, options)
+    expected = Editor(random_run).edit_many(photos, captions, keep_size, strength=0.5)
+    for answer, edit in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(files.decode(answer.file, "answer"), edit.picture)
+        assert answer.warnings == edit.warnings
+    assert len(found[1].warnings) == 2
 
 
 def test_grpc_errors_are_clear(address, servicer):
     def edit(model="mim", text=TEXT, retries=3, timeout=60.0):
         png = files.encode_png(np.zeros((8, 8, 3), np.uint8))
         connection = client.GrpcClient(address, model, timeout, retries)
-        return connection.edit([png], [text], keep_size=False)
+        return connection.edit([png], [text])
 
-    with pytest.raises(UserError, match="INVALID_ARGUMENT: item 0: the caption has no words"):
+    with pytest.raises(UserError, match="INVALID_ARGUMENT: item 0: The caption has no words"):
         edit(text="...")
     with pytest.raises(UserError, match="NOT_FOUND: Servable not found"):
         edit(model="other")
@@ -96,7 +99,7 @@ def test_grpc_errors_are_clear(address, servicer):
         edit(retries=1)
     servicer.busy = 0
     with pytest.raises(UserError, match="UNAVAILABLE"):
-        client.GrpcClient("127.0.0.1:9", "mim", 5, 0).edit([b"x"], [TEXT], keep_size=False)
+        client.GrpcClient("127.0.0.1:9", "mim", 5, 0).edit([b"x"], [TEXT])
 
 
 def test_messages_survive_the_wire():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from crafted_pictures import bomb
 from running_server import LIMITS, TEXT, encoded, error_of, predict, rows, running
 
 from mim_tf import serve
+from mim_tf.captions import refusal
 from mim_tf.editor import Editor
 from mim_tf.pictures import files
 from mim_tf.server import listening
@@ -27,10 +30,42 @@ def test_answers_have_the_editors_pixels(url, random_run, photo, file):
     answer = predict(url, rows(file, *captions)).json()
     expected = Editor(random_run).edit_many([photo] * 2, captions)
     for prediction, edit in zip(answer["predictions"], expected, strict=True):
-        found = files.decode(base64.b64decode(prediction["b64"]), "answer")
+        found = files.decode(base64.b64decode(prediction["image_bytes"]["b64"]), "answer")
         np.testing.assert_array_equal(found, edit.picture)
+        assert prediction["warnings"] == ""
     columns = {"inputs": {"image_bytes": [encoded(file)] * 2, "caption": captions}}
-    assert predict(url, columns).json() == {"outputs": answer["predictions"]}
+    names = ("image_bytes", "warnings")
+    by_name = {name: [row[name] for row in answer["predictions"]] for name in names}
+    assert predict(url, columns).json() == {"outputs": by_name}
+
+
+def test_captions_are_checked_as_in_python(url, random_run):
+    """All that newcomers type, by the words of this model."""
+    cases = json.loads((Path(__file__).parents[1] / "captions.json").read_text("utf-8"))["cases"]
+    captions = [case["caption"] for case in cases]
+    editor = Editor(random_run)
+    for start in range(0, len(captions), LIMITS.items):
+        some = captions[start : start + LIMITS.items]
+        body = {"signature_name": "check_caption", "instances": some}
+        for caption, found in zip(some, predict(url, body).json()["predictions"], strict=True):
+            messages = editor.messages(caption)
+            assert found["messages"].splitlines() == [message.text for message in messages]
+            assert found["refuses"] == any(message.refuses for message in messages)
+
+
+def test_a_refused_caption_is_told_all_and_may_be_forced(url, random_run, photo, file):
+    caption = "redd wings, ß"
+    answer = predict(url, rows(file, caption))
+    editor = Editor(random_run)
+    assert answer.status_code == 400
+    assert error_of(answer) == f"item 0: {refusal(editor.messages(caption))}"
+    row = {"image_bytes": encoded(file), "caption": caption, "strength": 0.5, "anyway": True,
+           "keep_size": True}  # fmt: skip
+    [found] = predict(url, {"signature_name": "edit", "instances": [row]}).json()["predictions"]
+    edit = editor(photo, caption, strength=0.5, anyway=True)
+    picture = files.decode(base64.b64decode(found["image_bytes"]["b64"]), "answer")
+    np.testing.assert_array_equal(picture, edit.picture)
+    assert found["warnings"].splitlines() == list(edit.warnings)
 
 
 def test_signatures_with_number_inputs_and_several_outputs(url, model):
@@ -120,7 +155,7 @@ def test_wrong_paths_and_methods_are_answered_in_json(url, path, status):
         (rows(bomb(4_000, 4_000), TEXT, TEXT), "item 1: up to here the pictures have more than"),
         (rows(b"x", "a " * 500_000), "item 0: 'caption' has 1000000 characters"),
         (rows(b"x", *[TEXT] * 5), "5 items; send 1 to 4"),
-        ({"signature_name": "encode_text", "instances": [TEXT, "..."]}, "item 1: the caption has"),
+        ({"signature_name": "encode_text", "instances": [TEXT, "..."]}, "item 1: The caption has"),
         ({"signature_name": "encode_text", "instances": [encoded(b"x" * 9000)]}, "9000 bytes"),
         ({"signature_name": "edit_tokens", "inputs": {"images": [[1, 2], [3]], "tokens": []}},
          "no rectangular list"),
@@ -145,6 +180,12 @@ def test_wrong_paths_and_methods_are_answered_in_json(url, path, status):
          "item 0: a token is outside the vocabulary; ids are 0 to"),
         ({"signature_name": "edit_tokens", "inputs": {"images": SQUARE, "tokens": [[-5] * 16]}},
          "item 0: a token is outside the vocabulary; ids are 0 to"),
+        ({"signature_name": "edit", "instances": [
+            {"image_bytes": encoded(b"x"), "caption": TEXT, "strength": 1, "anyway": 1,
+             "keep_size": True}]}, "'anyway' is no rectangular list of truth values (not all are"),
+        ({"signature_name": "edit", "instances": [
+            {"image_bytes": encoded(b"x"), "caption": TEXT, "strength": 2, "anyway": False,
+             "keep_size": True}]}, "item 0: strength is not from 0 to 1.5"),
         ({"signature_name": "edit_tensors",
           "inputs": {"images": [[[[1, 2, 300]]]], "caption": [TEXT]}}, "whole numbers of 0 to 255"),
     ],
