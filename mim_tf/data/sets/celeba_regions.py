@@ -24,7 +24,7 @@ _REDDER = 4.0  # by which lips at least exceed the face's median a* of CIELAB
 _REDDEST = 60  # percentile of a* near the mouth above which the lips lie
 _CROWN = 0.27, 0.3  # surely hair: above this row, so far from the middle at most, and no skin
 _LEAST_CROWN = 0.015  # of the picture; with less the hair's colours are not known
-_SHOULDERS = 0.72  # the row below which clothes are likelier than hair
+_SHOULDERS = 0.85  # the row below which clothes are likelier than hair
 _CHIN = 0.86, 0.22  # surely neck or clothes: below this row, so far from the middle at most
 _NO_HAIR = ("Bald", "Wearing_Hat", "Receding_Hairline")
 
@@ -67,8 +67,12 @@ def _hair(picture: np.ndarray, person: np.ndarray) -> np.ndarray:
     if crown.mean() < _LEAST_CROWN:
         return np.zeros((side, side), bool)
     known[crown] = cv2.GC_FGD
-    known[person < 0.5] = cv2.GC_BGD
-    return grab_cut(picture, known)
+    outside = person < 0.5
+    known[outside] = cv2.GC_BGD
+    # What is behind the person shall not teach GrabCut that hair is no hair: it is made skin.
+    without_behind = picture.copy()
+    without_behind[outside] = picture[face].mean(axis=0)
+    return grab_cut(without_behind, known)
 
 
 def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
