@@ -42,4 +42,9 @@ def _some(edits: Edits, places: list[int]) -> Edits:
     def some(pictures: np.ndarray | None) -> np.ndarray | None:
         return None if pictures is None else pictures[places]
 
-    return Edits(edits.pictures[places], some(edits.alphas), some(edits.reconstructed))
+    return Edits(
+        edits.pictures[places],
+        some(edits.alphas),
+        some(edits.reconstructed),
+        some(edits.unknown),
+    )

@@ -15,13 +15,14 @@ from mim_tf.evaluation.task import Edits, Task
 from mim_tf.pictures import files, pixels, sheets
 from mim_tf.storage import replace_text
 
-ALPHA, RECONSTRUCTED = "alpha", "reconstructed"  # folders beside the edited pictures
+# Folders beside the edited pictures.
+ALPHA, RECONSTRUCTED, UNKNOWN = "alpha", "reconstructed", "unknown"
 _SHOWN, _SHOWN_SIZE = 24, 128  # pairs in the overview, and how large small pictures are shown
 
 
 def read_edits(folder: Path, task: Task) -> Edits:
     """Pictures that somebody made: ``FOLDER/KEY.png``, and where there are any
-    ``FOLDER/alpha/KEY.png`` and ``FOLDER/reconstructed/KEY.png``.
+    ``FOLDER/alpha/KEY.png``, ``FOLDER/reconstructed/KEY.png`` and ``FOLDER/unknown/KEY.png``.
 
     Raises:
         UserError: a picture is missing, cannot be read, or has another size than the task.
@@ -34,8 +35,11 @@ def read_edits(folder: Path, task: Task) -> Edits:
         return np.stack([_read_square(path, task.size) for path in paths])
 
     alphas = load(folder / ALPHA)[..., :1] if (folder / ALPHA).is_dir() else None
-    again = load(folder / RECONSTRUCTED) if (folder / RECONSTRUCTED).is_dir() else None
-    return Edits(load(folder), alphas, again)
+    again, unknown = (
+        load(folder / name) if (folder / name).is_dir() else None
+        for name in (RECONSTRUCTED, UNKNOWN)
+    )
+    return Edits(load(folder), alphas, again, unknown)
 
 
 def _read_square(path: Path, size: int) -> np.ndarray:
@@ -58,6 +62,7 @@ def write_edits(folder: Path, task: Task, edits: Edits, originals: np.ndarray) -
         (folder, edits.pictures),
         (folder / ALPHA, edits.alphas),
         (folder / RECONSTRUCTED, edits.reconstructed),
+        (folder / UNKNOWN, edits.unknown),
         (folder.parent / "inputs", originals),
     ]
     for place, pictures in kept:

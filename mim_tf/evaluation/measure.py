@@ -30,8 +30,9 @@ def measure(
         same captions) and ``real`` (the inputs with their own captions), each with ``diff`` in
         [0, 1] and, with DAMSM, ``sim``, ``mp_products``, ``mp_means`` and ``r_precision`` (among so
         many ``candidates``); with the classifier ``is_mean``, ``is_std`` and ``fid``; ``l2`` where
-        the method reconstructed. Where it has an alpha, ``alpha``: the ``share`` of pixels above
-        1/2, and Diff ``on`` and ``off`` them. Where the source knows it, ``truth``, as
+        the method reconstructed, ``unknown``, the Diff by captions whose deciding words are
+        unknown, where it knows such. Where it has an alpha, ``alpha``: the ``share`` of pixels
+        above 1/2, and Diff ``on`` and ``off`` them. Where the source knows it, ``truth``, as
         :func:`mim_tf.evaluation.truth.summarise`; of targeted edits ``targeted``, as
         :func:`mim_tf.evaluation.targeted.measure`. And one row a pair, by key.
     """
@@ -64,6 +65,10 @@ def measure(
         l2 = metrics.squared_error(edits.reconstructed, originals)
         numbers["edited"]["l2"] = float(l2.mean())
         _note(rows, "l2", l2)
+    if edits.unknown is not None:
+        changes = metrics.difference(edits.unknown, originals)
+        numbers["edited"]["unknown"] = float(changes.mean())
+        _note(rows, "unknown", changes)
     if task.targeted:
         numbers["targeted"] = targeted.measure(task, edits, originals, evaluators, rows)
     if task.source.has_truth:

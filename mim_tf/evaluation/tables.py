@@ -76,6 +76,9 @@ def _tables(numbers: dict[str, Any], about: dict[str, Any]) -> list[str]:
             f"Alpha is above 1/2 on {share:.1%} of the pixels: Diff {on:.3f} there, {off:.3f} "
             "elsewhere."
         )
+    if "unknown" in numbers["edited"]:
+        change = numbers["edited"]["unknown"]
+        parts.append(f"{METRICS['unknown'].title}: {change:.4f} (0: nothing is changed).")
     return parts
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mim_tf.captions import split_words
 from mim_tf.data.source import Source
 from mim_tf.editor import Editor
 from mim_tf.evaluation import truth
@@ -18,6 +19,7 @@ from mim_tf.progress import Progress
 from mim_tf.run import Run
 
 _BATCH = 16
+_UNKNOWN = "qqqqqq"  # in place of a word; nobody's caption has it
 
 
 @dataclass(frozen=True)
@@ -52,20 +54,30 @@ class Edits:
         pictures: uint8 [N, S, S, 3], edited by the pairs' captions.
         alphas: uint8 [N, S, S, 1], 255 where newly drawn; None where the method has none.
         reconstructed: uint8 [N, S, S, 3], edited by the pictures' own captions; None if not made.
+        unknown: uint8 [N, S, S, 3], edited by the pairs' captions in which the words that say what
+            to change to are unknown; None if not made.
     """
 
     pictures: np.ndarray
     alphas: np.ndarray | None = None
     reconstructed: np.ndarray | None = None
+    unknown: np.ndarray | None = None
 
 
-def make_edits(edit: truth.EditBatch, task: Task, originals: np.ndarray) -> Edits:
+def make_edits(
+    edit: truth.EditBatch,
+    task: Task,
+    originals: np.ndarray,
+    forget: Callable[[str], str | None] | None = None,
+) -> Edits:
     """Edit every pair, by its caption and by the picture's own.
 
     Args:
         edit: uint8 pictures [B, S, S, 3] and captions -> edited uint8 and alpha [B, S, S, 1].
+        forget: a caption -> the same with unknown words in place of those that say what to change
+            to; None where no known word is left, and the picture stays as it is.
     """
-    pictures, alphas, reconstructed = [], [], []
+    pictures, alphas, reconstructed, unknown = [], [], [], []
     starts = range(0, len(task.pairs), _BATCH)
     for start in Progress(starts, "editing", "batch"):
         chunk, batch = task.pairs[start : start + _BATCH], originals[start : start + _BATCH]
@@ -74,7 +86,37 @@ def make_edits(edit: truth.EditBatch, task: Task, originals: np.ndarray) -> Edit
         # Alpha counts as it is kept in a file, or digits would differ when read back.
         alphas.append(np.rint(np.clip(alpha, 0, 1) * 255).astype(np.uint8))
         reconstructed.append(edit(batch, [pair.own for pair in chunk])[0])
-    return Edits(np.concatenate(pictures), np.concatenate(alphas), np.concatenate(reconstructed))
+        if forget is not None:
+            unknown.append(_edit_some(edit, batch, [forget(pair.caption) for pair in chunk]))
+    return Edits(
+        np.concatenate(pictures),
+        np.concatenate(alphas),
+        np.concatenate(reconstructed),
+        np.concatenate(unknown) if unknown else None,
+    )
+
+
+def _edit_some(
+    edit: truth.EditBatch, pictures: np.ndarray, captions: list[str | None]
+) -> np.ndarray:
+    """The pictures [B, S, S, 3], edited where there is a caption."""
+    result = pictures.copy()
+    places = [place for place, caption in enumerate(captions) if caption is not None]
+    if places:
+        result[places] = edit(pictures[places], [text for text in captions if text is not None])[0]
+    return result
+
+
+def without_deciding_words(run: Run) -> Callable[[str], str | None] | None:
+    """The ``forget`` of :func:`make_edits` for a run; None where it has no such words."""
+    deciding, known = set(run.config.data.swap_words), set(run.vocabulary.words)
+
+    def forget(caption: str) -> str | None:
+        words = [word.text for word in split_words(caption)]
+        left = [_UNKNOWN if word in deciding else word for word in words]
+        return " ".join(left) if known.intersection(left) else None
+
+    return forget if deciding else None
 
 
 def edit_with(run: Run, task: Task, originals: np.ndarray) -> tuple[Edits, dict[str, Any]]:
@@ -102,4 +144,4 @@ def edit_with(run: Run, task: Task, originals: np.ndarray) -> tuple[Edits, dict[
             exclude={"model": {"encoder_weights"}},
         ),
     }
-    return make_edits(edit, task, originals), model
+    return make_edits(edit, task, originals, without_deciding_words(run)), model

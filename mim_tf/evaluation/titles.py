@@ -35,6 +35,7 @@ METRICS: dict[str, Metric] = {
     "fid": Metric("FID", "FID", False),
     "r_precision": Metric("R-precision", "R-precision", True),
     "l2": Metric("L2 reconstruction", "L2 reconstruction", False),
+    "unknown": Metric("Diff where the deciding words are unknown", "Diff by unknown words", False),
     # Of data sets whose true edits are known.
     "accuracy": Metric("attribute accuracy, mentioned parts", "attribute accuracy", True),
     "kept": Metric("unmentioned parts that kept their colour", "kept", True),

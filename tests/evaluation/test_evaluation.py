@@ -19,9 +19,10 @@ from mim_tf.errors import UserError
 from mim_tf.evaluation import pairs, protocol
 from mim_tf.evaluation.manifest import describe, manifest_differences
 from mim_tf.evaluation.measure import measure
-from mim_tf.evaluation.task import Task, make_edits
+from mim_tf.evaluation.task import Task, _edit_some, make_edits, without_deciding_words
 from mim_tf.evaluators.folder import Evaluators
 from mim_tf.pictures import files
+from mim_tf.text import UNKNOWN
 
 COUNT, SIZE = 40, 48
 
@@ -204,13 +205,29 @@ def run(tiny_run, tiny_evaluators, output, *more):
 def test_the_table_has_every_number_and_names_the_evaluators(evaluated):
     numbers = json.loads((evaluated / "metrics.json").read_text())
     assert {"is_mean", "is_std", "sim", "diff", "mp_products", "mp_means", "fid", "r_precision",
-            "candidates", "l2"} == set(numbers["edited"])  # fmt: skip
+            "candidates", "l2", "unknown"} == set(numbers["edited"])  # fmt: skip
     assert numbers["copied"]["fid"] == pytest.approx(0, abs=1e-3)
     assert numbers["real"]["diff"] == 0
     table = (evaluated / "table.md").read_text()
     about = json.loads((evaluated / "manifest.json").read_text())
+    assert f"unknown: {numbers['edited']['unknown']:.4f}" in table
     assert "N = 20" in table and about["evaluators"]["damsm"]["sha256"][:16] in table
     assert len((evaluated / "scores.jsonl").read_text().splitlines()) == 20
+
+
+def test_words_that_say_what_to_change_to_are_forgotten(tiny_run):
+    from mim_tf.run import Run
+
+    run = Run.open(tiny_run)
+    forget = without_deciding_words(run)
+    assert forget is not None
+    caption = forget("A bird, with RED wings")
+    assert caption is not None and caption.split()[:3] == ["a", "bird", "with"]
+    assert caption.split()[-1] == "wings" and run.vocabulary.id(caption.split()[3]) == UNKNOWN
+    assert forget("red") is None  # nothing known is left: the picture stays
+    kept = _edit_some(lambda pictures, _: (pictures + 1, None), np.zeros((3, 2, 2, 3), np.uint8),
+                      ["a", None, "b"])  # fmt: skip
+    assert kept[:, 0, 0, 0].tolist() == [1, 0, 1]
 
 
 def test_evaluating_twice_gives_identical_digits(evaluated, tiny_run, tiny_evaluators, tmp_path):
