@@ -22,6 +22,7 @@ HAIR: dict[str, tuple[str, Levels]] = {
 _LIPSTICK: dict[str, Levels] = {
     "red": (176, 28, 48), "pink": (214, 92, 128), "purple": (120, 40, 96)
 }  # fmt: skip
+_SPELLINGS = {"blond": ("blond", "blonde"), "gray": ("gray", "grey")}
 _LIPS_SHARE = 0.35  # of the captions that speak of lips, half of them of hair as well
 
 
@@ -46,22 +47,25 @@ def describe(rng: np.random.Generator, male: bool, colours: Mapping[str, str]) -
         return choices[int(rng.integers(len(choices)))]
 
     person = pick("this", "the") + " " + pick("man" if male else "woman", "person")
+    said = {part: pick(*_SPELLINGS.get(colour, (colour,))) for part, colour in colours.items()}
     phrases = []
-    if "hair" in colours:
-        hair = f"{colours['hair']} hair"
-        change = f"{pick('make', 'color', 'dye')} the hair {colours['hair']}"
+    if "hair" in said:
+        hair = f"{said['hair']} hair"
+        change = f"{pick('make', 'color', 'dye')} the hair {said['hair']}"
         phrases.append(pick(f"{person} has {hair}", f"{person} has {hair}", hair, change))
-    if "lips" in colours:
-        colour = colours["lips"]
+    if "lips" in said:
+        colour = said["lips"]
         # Red is what lipstick is unless something else is said.
         lipstick = pick("lipstick", "red lipstick") if colour == "red" else f"{colour} lipstick"
         who = "is" if phrases and phrases[0].startswith(person) else f"{person} is"
-        phrases.append(pick(f"{who} wearing {lipstick}", f"{who} wearing {lipstick}", lipstick))
-    speaking = {"hair": "hair", "lipstick": "lips"}
+        worn = f"{who} wearing {lipstick}"
+        lips = pick(f"{colour} lips", f"{pick('make', 'paint')} the lips {colour}")
+        phrases.append(pick(worn, worn, worn, lipstick, lips))
+    speaking = {"hair": "hair", "lipstick": "lips", "lips": "lips"}
     words: list[tuple[str, str | None]] = []
-    for number, (part, phrase) in enumerate(zip(colours, phrases, strict=True)):
+    for number, (part, phrase) in enumerate(zip(said, phrases, strict=True)):
         words += [("and", None)] if number else []
-        speaking[colours[part]] = part
+        speaking[said[part]] = part
         words += [(word, speaking.get(word)) for word in phrase.split()]
-        del speaking[colours[part]]
+        del speaking[said[part]]
     return tuple(words)
