@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from mim_tf import json_text
-from mim_tf.checksums import write_sums_of_all
+from mim_tf.checksums import sha256_of, write_sums_of_all
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags, command_parser
+from mim_tf.places import WEIGHTS
 from mim_tf.storage import replacing_folder
 
 from .exportable import check_exportable
@@ -129,6 +130,9 @@ def model_card(editor) -> dict[str, Any]:
         "max_pixels": MAX_PIXELS,
         "max_words": run.config.data.max_words,
         "vocabulary": len(run.vocabulary.words),
+        "deciding_words": editor.backend.deciding_words,
+        # Tells whether LiteRT files are of the same model.
+        "weights_sha256": sha256_of(run.path / WEIGHTS),
         "ranges": {"images": [-1, 1], "coarse": [-1, 1], "fine": [-1, 1], "alpha": [0, 1]},
         "metrics": _read_metrics(metrics) if metrics.is_file() else None,
         "tensorflow": tf.__version__,

@@ -9,6 +9,8 @@ TensorFlow Serving: ``POST /v1/models/mim:predict``, ``GET /v1/models/mim`` (sta
 A request must name the server by its address, as ``localhost`` or by a name of ``--allowed-host``,
 and hold the token of ``--token`` where there is one.
 
+With ``--page``, ``/app/`` is the page of ``mim_tf.app``, whose edits this server can run.
+
 TensorFlow Serving's own names of flags are taken as well: ``--model_base_path``, ``--model_name``
 and ``--rest_api_port``.
 
@@ -28,8 +30,11 @@ from pathlib import Path
 
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import command_parser
+from mim_tf.pages.app import Site
+from mim_tf.pages.served import served_site
 from mim_tf.server.door import Access
 from mim_tf.server.limits import Limits
+from mim_tf.server.model import Model
 
 TOKEN_VARIABLE = "MIM_TF_TOKEN"
 
@@ -39,6 +44,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "serve",
         "Serve a SavedModel over HTTP.",
         "--model models/mim --port 8501",
+        "--model models/mim --page",
         "--model_base_path=models/mim --model_name=birds --rest_api_port=8501",
     )
     parser.add_argument(
@@ -84,6 +90,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[],
         help="a name for a version, for the path .../labels/NAME; answered while it is served",
     )
+    parser.add_argument(
+        "--page",
+        action="store_true",
+        help="a page at /app/; it edits in the browser, too, where MODEL/litert holds LiteRT files",
+    )
     _add_limits(parser)
     return parser.parse_args(argv)
 
@@ -120,13 +131,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--poll-seconds {arguments.poll_seconds}: must be above 0")
     limits, access, labels = _limits(arguments), _access(arguments), _labels(arguments.label)
 
+    if arguments.page and access.token is not None:
+        raise UserError(
+            f"--page: no browser sends --token ({TOKEN_VARIABLE}) with what it asks for; "
+            "leave one of them out, or ask for passwords in a proxy"
+        )
+    make_page = _page if arguments.page else None
+
     from mim_tf.server.listening import Served, listen
 
     listen(
-        Served(arguments.model, arguments.model_name, arguments.poll_seconds, labels),
+        Served(arguments.model, arguments.model_name, arguments.poll_seconds, labels, make_page),
         arguments.host, arguments.port, limits, access,
     )  # fmt: skip
     return 0
+
+
+def _page(model: Model) -> Site:
+    return served_site(model.folder, model.name)
 
 
 def _labels(given: Sequence[str]) -> dict[str, str]:

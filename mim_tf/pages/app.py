@@ -8,7 +8,6 @@ import json
 import mimetypes
 import shutil
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -23,6 +22,9 @@ from mim_tf.storage import check_replaceable, replacing_folder
 
 PAGE = Path(__file__).resolve().parent.parent / "app_files"  # built from web/
 _MARK = "model/metadata.json"  # tells an earlier export from a folder of something else
+
+Site = dict[str, tuple[Path | bytes, str]]
+"""Path below the page's address -> file or content, and its media type."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ def read_model(folder: Path) -> Model:
     return Model(folder, needed, (*networks, *others))
 
 
-def site(model: Model) -> dict[str, Path | bytes]:
-    """All that a browser may ask for: path below the page's address -> file or content.
+def site(model: Model) -> Site:
+    """All that a browser may ask for.
 
     Raises:
         UserError: the page has not been built.
@@ -83,7 +85,12 @@ def site(model: Model) -> dict[str, Path | bytes]:
     }
     found |= {f"model/{name}": model.folder / name for name in model.files}
     found[_MARK] = json.dumps(model.metadata, indent=2).encode() + b"\n"
-    return found
+    return {name: (content, _media_type(name)) for name, content in found.items()}
+
+
+def _media_type(name: str) -> str:
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return f"{kind}; charset=utf-8" if "text" in kind else kind
 
 
 def export(model: Model, output: Path) -> None:
@@ -101,7 +108,7 @@ def export(model: Model, output: Path) -> None:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(output) as whole:
-            for name, content in files.items():
+            for name, (content, _) in files.items():
                 target = whole / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if isinstance(content, bytes):
@@ -148,24 +155,23 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
 
-    def __init__(self, files: Mapping[str, Path | bytes], *args) -> None:
+    def __init__(self, files: Site, *args) -> None:
         self.files = files
         super().__init__(*args)
 
     def do_GET(self) -> None:  # noqa: N802  the name that http.server calls
         name = unquote(self.path.partition("?")[0]).removeprefix("/") or "index.html"
-        content = self.files.get(name)
-        if content is None:
+        if name not in self.files:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
+        content, kind = self.files[name]
         try:
             data = content if isinstance(content, bytes) else content.read_bytes()
         except OSError:  # removed or built anew since the start
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", f"{kind}; charset=utf-8" if "text" in kind else kind)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.send_header("Cache-Control", "no-cache")
         self.send_header("X-Content-Type-Options", "nosniff")

@@ -14,16 +14,17 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from mim_tf.errors import UserError
-from mim_tf.server import monitoring
+from mim_tf.server import monitoring, page
 from mim_tf.server.batcher import Batcher
 from mim_tf.server.door import NO_TOKEN, Access, Door
 from mim_tf.server.limits import Limits, RequestError
 from mim_tf.server.messages import answer, parse
 from mim_tf.server.model import Model
+from mim_tf.server.page import Files, MakePage
 from mim_tf.server.versions import Follower
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
@@ -38,6 +39,7 @@ def application(
     access: Access = NO_TOKEN,
     following: Following | None = None,
     labels: Mapping[str, str] = NO_LABELS,
+    make_page: MakePage | None = None,
 ) -> Starlette:
     """The ASGI application that serves a model.
 
@@ -47,9 +49,18 @@ def application(
         access: who may ask.
         following: how newer versions are found; None serves the first for ever.
         labels: names of versions, each for one number.
+        make_page: gives the files of a page beside a version; None for no page.
+
+    Raises:
+        UserError: the page cannot be made.
     """
-    handlers = _Handlers(model, limits, following, labels)
+    handlers = _Handlers(model, limits, following, labels, make_page)
     routes = []
+    if make_page:
+        routes += [
+            Route(f"{page.PATH}{{path:path}}", handlers.page),
+            Route("/", lambda request: RedirectResponse(page.PATH[1:])),
+        ]
     base = "/v1/models/{name}"
     for prefix in (base, f"{base}/versions/{{version}}", f"{base}/labels/{{label}}"):
         routes += [
@@ -99,16 +110,24 @@ class _Handlers:
         limits: what a request may hold.
         following: how newer versions are found, or None.
         labels: names of versions.
+        make_page: gives the page of a version, or None.
 
     Attributes:
         requests: what was answered.
     """
 
     def __init__(
-        self, model: Model, limits: Limits, following: Following | None, labels: Mapping[str, str]
+        self,
+        model: Model,
+        limits: Limits,
+        following: Following | None,
+        labels: Mapping[str, str],
+        make_page: MakePage | None,
     ) -> None:
         self._model, self._limits, self._following = model, limits, following
         self._labels, self.requests = labels, monitoring.Requests()
+        self._make_page = make_page or (lambda model: {})
+        self._page: Files = self._make_page(model)
         # Two that run at the same time, so that no small request waits for a large one.
         self._small, self._large = Batcher(limits), Batcher(limits)
 
@@ -130,14 +149,14 @@ class _Handlers:
             await asyncio.sleep(following.seconds)
             try:
                 newer = await asyncio.to_thread(following.follower.another, self._model)
+                if newer:
+                    self._model, self._page = newer, {}
+                    print(f"serving version {newer.version} from now on", file=sys.stderr)
+                    self._page = await asyncio.to_thread(self._make_page, newer)
             except Exception as error:  # whatever a folder holds, the served version is served on
                 known = isinstance(error, UserError)
                 line = error if known else UserError(f"{type(error).__name__}: {error}")
                 print(f"error: {line}", file=sys.stderr)
-                continue
-            if newer:
-                self._model = newer
-                print(f"serving version {newer.version} from now on", file=sys.stderr)
 
     async def predict(self, request: Request) -> Response:
         """``POST .../models/<name>:predict``."""
@@ -156,6 +175,10 @@ class _Handlers:
             disconnect.cancel()
             result.cancel()
         return JSONResponse(await asyncio.to_thread(answer, outputs, row_format=call.row_format))
+
+    async def page(self, request: Request) -> Response:
+        """``GET /app/...``: a file of the page."""
+        return page.answer_file(self._page, request.path_params["path"])
 
     async def status(self, request: Request) -> Response:
         """``GET .../models/<name>``: the version and that it is available."""

@@ -17,6 +17,7 @@ from mim_tf.server.application import Following, application
 from mim_tf.server.door import Access, is_loopback
 from mim_tf.server.limits import Limits
 from mim_tf.server.memory import return_large_blocks
+from mim_tf.server.page import PATH, MakePage
 from mim_tf.server.protocol import guarded_protocol
 from mim_tf.server.versions import Follower, load_newest
 
@@ -30,12 +31,14 @@ class Served:
         name: in the paths of requests; None for the folder's own.
         poll_seconds: between two looks for a newer version.
         labels: names of versions, each for one number.
+        make_page: gives the files of a page beside a version; None for no page.
     """
 
     folder: Path
     name: str | None
     poll_seconds: float
     labels: Mapping[str, str]
+    make_page: MakePage | None = None
 
 
 def listen(served: Served, host: str, port: int, limits: Limits, access: Access) -> None:
@@ -47,7 +50,8 @@ def listen(served: Served, host: str, port: int, limits: Limits, access: Access)
         access: who may ask.
 
     Raises:
-        UserError: the address cannot be used, or the folder holds no model.
+        UserError: the address cannot be used, the folder holds no model, or
+            the page cannot be made.
     """
     _check_address(host, port)
     return_large_blocks()
@@ -56,12 +60,14 @@ def listen(served: Served, host: str, port: int, limits: Limits, access: Access)
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(max(16, os.cpu_count() or 1)))
     model = load_newest(served.folder, served.name)
     following = Following(Follower(served.folder, served.name), served.poll_seconds)
-    app = application(model, limits, access, following, served.labels)
+    app = application(model, limits, access, following, served.labels, served.make_page)
     print(
         f"serving {model.name} version {model.version} on "
         f"http://{host}:{port}/v1/models/{model.name}",
         file=sys.stderr,
     )
+    if served.make_page:
+        print(f"the page: http://{host}:{port}{PATH}", file=sys.stderr)
     if access.token is None and not is_loopback(host):
         print(
             f"whoever reaches {host} may use the model: ask for a token with --token",

@@ -32,6 +32,7 @@ class Model:
 
     Attributes:
         name, version: of the model and of the version's folder, as they are in the URLs.
+        folder: of the version.
         signatures: name -> TensorFlow function.
 
     Raises:
@@ -41,7 +42,7 @@ class Model:
 
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.name = path.resolve().parent.name if name is None else name
-        self.version = path.name
+        self.folder, self.version = path, path.name
         if not self.name or set(":/") & set(self.name) or not self.name.isprintable():
             raise UserError(
                 f"--model {str(path.parent)!r}: the name {self.name[:80]!r} cannot stand in a URL; "

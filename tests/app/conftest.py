@@ -6,11 +6,14 @@ import shutil
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mim_tf import places
 from mim_tf.checksums import write_sums_of_all
+from mim_tf.data.birds.scenes import scene
 from mim_tf.pages import app as page_files
+from mim_tf.pictures import files
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,8 +49,8 @@ def small(tmp_path, monkeypatch):
     model.mkdir()
     (page / "index.html").write_text("<p>page</p>")
     (page / "assets" / "a.js").write_text("1")
-    files = ("text.tflite", "text_float16.tflite", "image.tflite", "vocabulary.json")
-    for name in files:
+    names = ("text.tflite", "text_float16.tflite", "image.tflite", "vocabulary.json")
+    for name in names:
         (model / name).write_text(name)
     (model / "metadata.json").write_text(
         '{"files": {"text.tflite": 1, "text_float16.tflite": 2, "image.tflite": 3},'
@@ -73,8 +76,8 @@ def browser():
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed (requirements-dev.txt)"
     )
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next((path for path in map(shutil.which, names) if path), None)
+    programs = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for path in map(shutil.which, programs) if path), None)
     with sync_api.sync_playwright() as driver:
         try:
             chromium = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
@@ -82,3 +85,21 @@ def browser():
             pytest.skip(f"no Chromium to start (playwright install chromium): {str(error)[:80]}")
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def picture(tmp_path) -> Path:
+    """A drawn bird that is not square, so that crop and resampling show."""
+    drawn = scene(11, 3, 224).render()
+    wide = np.pad(drawn, ((0, 0), (31, 50), (0, 0)), mode="edge")
+    path = tmp_path / "my bird.png"
+    files.write(path, wide)
+    return path
+
+
+@pytest.fixture(scope="session")
+def editor():
+    from mim_tf.editor import Editor
+    from mim_tf.run import Run
+
+    return Editor(Run.preset("birds-64"))

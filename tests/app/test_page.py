@@ -7,12 +7,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from driving import CAPTION, READY, downloaded, edit, opened, upload, wait_for_step
 
 from mim_tf.data.birds.scenes import scene
 from mim_tf.pages import app as page_files
@@ -20,86 +19,7 @@ from mim_tf.pictures import files
 
 pytestmark = pytest.mark.slow
 
-CAPTION = "a bird with red wings and a white belly"
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-READY = "#download:not([disabled])"
-
-
-@pytest.fixture
-def picture(tmp_path) -> Path:
-    """A drawn bird that is not square, so that crop and resampling show."""
-    drawn = scene(11, 3, 224).render()
-    wide = np.pad(drawn, ((0, 0), (31, 50), (0, 0)), mode="edge")
-    path = tmp_path / "my bird.png"
-    files.write(path, wide)
-    return path
-
-
-@contextmanager
-def opened(browser, address, ready=READY, **options):
-    """The page once it has edited its first example, held to: no error, no other address."""
-    context = browser.new_context(**options)
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    errors: list[str] = []
-    asked: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-    context.on("request", lambda request: asked.append(request.url))
-    try:
-        page.goto(address)
-        page.wait_for_selector(ready)
-        yield page
-        own = urlsplit(address).netloc
-        outside = [url for url in asked if urlsplit(url).scheme not in ("blob", "data")]
-        assert [url for url in outside if urlsplit(url).netloc != own] == []
-        assert len(outside) > 5  # they are counted at all
-        assert errors == []
-    finally:
-        context.close()
-
-
-def upload(page, path):
-    name = path.name
-    page.set_input_files("#file", str(path))
-    page.wait_for_function(
-        "() => document.querySelector('#busy').hidden && "
-        "![...document.querySelectorAll('#examples button')]"
-        ".some((button) => button.ariaPressed === 'true')"
-    )
-    return name
-
-
-def edit(page, caption):
-    """Type a caption, and wait until the page shows its edit."""
-    page.fill("#caption", caption)
-    wait_for_step(page, caption)
-
-
-def wait_for_step(page, name):
-    """Wait until the page shows the step of this caption, or of the picture where it has none."""
-    page.wait_for_function(
-        "(name) => document.querySelector('#steps [aria-current] span')?.textContent"
-        " === name && document.querySelector('#steps [aria-current] canvas')"
-        " && document.querySelector('#busy').hidden",
-        arg=name,
-    )
-
-
-def downloaded(page, tmp_path):
-    with page.expect_download() as found:
-        page.click("#download")
-    path = tmp_path / "downloaded.png"
-    found.value.save_as(path)
-    return found.value.suggested_filename, files.read(path)
-
-
-@pytest.fixture(scope="module")
-def editor():
-    from mim_tf.editor import Editor
-    from mim_tf.run import Run
-
-    return Editor(Run.preset("birds-64"))
 
 
 @pytest.fixture(scope="module")

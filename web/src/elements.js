@@ -26,6 +26,11 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** @param {unknown} error */
+export function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** @param {string} text shown for some seconds, and read to screen readers */
 export function toast(text) {
   const place = byId("toast", HTMLParagraphElement);

@@ -11,7 +11,7 @@
  * @property {Picture} fine
  * @property {Float32Array} alpha [size, size]
  * @property {number} size
- * @property {Float32Array | null} attention [T, n]
+ * @property {Float32Array | null} attention [T, n]; null where the place that ran it tells none
  * @property {number} milliseconds
  */
 
@@ -36,7 +36,14 @@ export class Engine {
     });
   }
 
-  /** @returns {Promise<{metadata: import("./model.js").Metadata, words: string[]}>} */
+  /**
+   * @typedef {object} Loaded
+   * @property {import("./model.js").Metadata} metadata
+   * @property {string[]} words
+   * @property {import("./places.js").Place} place where the networks run
+   *
+   * @returns {Promise<Loaded>}
+   */
   load() {
     return this.#call("load", {
       folder: new URL("model/", document.baseURI).href,
@@ -44,9 +51,9 @@ export class Engine {
     });
   }
 
-  /** @param {"wasm" | "webgpu"} accelerator @returns {Promise<void>} */
-  runOn(accelerator) {
-    return this.#call("runOn", { accelerator });
+  /** @param {import("./places.js").Place} place @returns {Promise<void>} */
+  runOn(place) {
+    return this.#call("runOn", { place });
   }
 
   /** @param {Picture & {id: number}} picture @returns {Promise<void>} */

@@ -1,12 +1,13 @@
 /** The page: picture and sentence in, edited picture out. */
 
 import { NOTHING_CHANGED } from "./captions.js";
-import { byId, element, toast } from "./elements.js";
+import { byId, element, messageOf, toast } from "./elements.js";
 import { Engine } from "./engine.js";
 import { History } from "./history.js";
 import { listenToFiles } from "./incoming.js";
 import { Memories } from "./memories.js";
 import { decode, download, named, thumbnail } from "./pictures.js";
+import { RunsOn } from "./runs-on.js";
 import { Sentence } from "./sentence.js";
 import { Several } from "./several.js";
 import { fromHash, toHash } from "./share.js";
@@ -43,6 +44,8 @@ let memories;
 let examples = [];
 let loaded = false;
 let newest = 0; // number of the edit asked for last; answers to earlier ones are dropped
+/** @type {Promise<unknown>} the last edit that was asked for */
+let painting = Promise.resolve();
 let taking = 0; // pictures on their way to the model: what is typed meanwhile is for them
 /** @type {import("./engine.js").Edit | null} */
 let shown = null;
@@ -72,14 +75,22 @@ async function refresh() {
     return;
   }
   const slow = setTimeout(() => stage.wait("Painting"), 150);
+  // One at a time, and what nobody waits for any more not at all.
+  const ask = () =>
+    number === newest ? engine.edit(step.picture.id, step.caption, step.strength) : null;
+  const asked = painting.then(ask, ask);
+  painting = asked;
   try {
-    const edit = await engine.edit(step.picture.id, step.caption, step.strength);
-    if (number === newest) {
+    const edit = await asked;
+    if (edit && number === newest) {
       show(step, edit);
       if (!edit.changed && step.strength > 0) note(NOTHING_CHANGED);
     }
   } catch (error) {
-    if (number === newest) toast(messageOf(error));
+    if (number === newest) {
+      show(step, null);
+      note(messageOf(error), "note error");
+    }
   } finally {
     clearTimeout(slow);
     if (number === newest) stage.wait("");
@@ -102,9 +113,9 @@ function show(step, edit) {
   showHistory();
 }
 
-/** @param {string} text about the edit that was just made */
-function note(text) {
-  byId("messages", HTMLElement).append(element("p", { className: "note" }, text));
+/** @param {string} text about the edit that was just made, or was not */
+function note(text, className = "note") {
+  byId("messages", HTMLElement).append(element("p", { className }, text));
 }
 
 function showHistory() {
@@ -217,11 +228,6 @@ function writeAddress() {
   window.history.replaceState(null, "", hash === "#" ? location.pathname : hash);
 }
 
-/** @param {unknown} error */
-function messageOf(error) {
-  return error instanceof Error ? error.message : String(error);
-}
-
 async function copyLink() {
   writeAddress();
   try {
@@ -273,28 +279,6 @@ function listenToControls() {
   });
 }
 
-async function offerGpu() {
-  // @ts-expect-error: not in every browser, nor in TypeScript's own list
-  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
-  if (!adapter) return;
-  const choice = byId("accelerator", HTMLSelectElement);
-  const option = choice.options[1];
-  option.disabled = false;
-  option.textContent = "this browser, GPU";
-  choice.addEventListener("change", async () => {
-    stage.wait("Preparing");
-    try {
-      await engine.runOn(choice.value === "webgpu" ? "webgpu" : "wasm");
-      await refresh();
-    } catch (error) {
-      choice.value = "wasm";
-      toast(`The GPU cannot run this model (${messageOf(error)}); the CPU goes on.`);
-    } finally {
-      stage.wait("");
-    }
-  });
-}
-
 async function start() {
   listenToFiles(takeFile);
   listenToControls();
@@ -305,7 +289,8 @@ async function start() {
   try {
     const answer = await fetch("./examples/examples.json");
     examples = answer.ok ? await answer.json() : [];
-    const { metadata, words } = await engine.load();
+    const { metadata, words, place } = await engine.load();
+    new RunsOn(engine, stage, refresh).offer(metadata, place);
     memories = new Memories(engine, metadata);
     sentence.know(metadata, words);
   } catch (error) {
@@ -327,7 +312,6 @@ async function start() {
   const first = examples.find(({ name }) => name === settings.example) ?? examples[0];
   if (first) await takeExample(first, () => sentence.text || captionFor(first));
   else stage.wait("");
-  await offerGpu();
 }
 
 start();

@@ -1,6 +1,6 @@
 /** Which memories each word reads (Eq. 2), and what a memory paints alone. */
 
-import { byId, element, toast } from "./elements.js";
+import { byId, element, messageOf, toast } from "./elements.js";
 import { draw } from "./pictures.js";
 
 const SHOWN = 6; // memories of a word, at most
@@ -103,7 +103,7 @@ export class Memories {
       byId("memory-caption", HTMLElement).textContent = told;
       figure.hidden = false;
     } catch (error) {
-      toast(String(error instanceof Error ? error.message : error));
+      toast(messageOf(error));
     }
   }
 

@@ -1,6 +1,6 @@
 /** Several sentences side by side on the same picture. */
 
-import { byId, element, toast } from "./elements.js";
+import { byId, element, messageOf, toast } from "./elements.js";
 import { draw } from "./pictures.js";
 
 const MOST = 12;
@@ -52,7 +52,7 @@ export class Several {
         results.append(element("li", {}, await this.#result(step, caption)));
       }
     } catch (error) {
-      toast(String(error instanceof Error ? error.message : error));
+      toast(messageOf(error));
     } finally {
       button.disabled = false;
     }

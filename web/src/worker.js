@@ -1,4 +1,4 @@
-/** Runs the model beside the page, so that the page stays responsive. See `engine.js`. */
+/** Edits beside the page, so that the page stays responsive. See `engine.js`. */
 
 import { Model } from "./model.js";
 import { composite, fit, modelInput, toPicture } from "./pixels.js";
@@ -19,12 +19,12 @@ const calls = {
   /** @param {{folder: string, runtime: string}} addresses */
   async load({ folder, runtime }) {
     model = await Model.load(folder, runtime);
-    return { metadata: model.metadata, words: model.words };
+    return { metadata: model.metadata, words: model.words, place: model.place };
   },
 
-  /** @param {{accelerator: "wasm" | "webgpu"}} choice */
-  async runOn({ accelerator }) {
-    await model.runOn(accelerator);
+  /** @param {{place: import("./places.js").Place}} choice */
+  async runOn({ place }) {
+    await model.runOn(place);
     outputs.clear();
   },
 
@@ -47,12 +47,11 @@ const calls = {
   async edit({ id, caption, strength }) {
     const seen = find(id);
     const { size, coarse_size: coarseSize } = model.metadata;
-    const texture = await model.read(caption);
     const key = `${id} ${caption}`;
     let painted = outputs.get(key);
     const started = performance.now();
     if (!painted) {
-      painted = await model.paint(seen.input, texture);
+      painted = await model.edit(seen.input, caption);
       if (outputs.size >= KEPT_OUTPUTS) outputs.delete(outputs.keys().next().value ?? "");
       outputs.set(key, painted);
     }
@@ -65,14 +64,14 @@ const calls = {
       fine: toPicture(fine, size),
       alpha: alpha.slice(),
       size,
-      attention: texture.attention?.slice() ?? null,
+      attention: painted.attention?.slice() ?? null,
       milliseconds: performance.now() - started,
     };
   },
 
   /** @param {{id: number, slot: number}} request */
   async paintMemory({ id, slot }) {
-    const { fine } = await model.paint(find(id).input, model.textureOf(slot));
+    const { fine } = await model.paintMemory(find(id).input, slot);
     return toPicture(fine, model.metadata.size);
   },
 };

@@ -1,0 +1,78 @@
+/** Where the networks run: the choice, and what it means for the picture. */
+
+import { byId, messageOf, toast } from "./elements.js";
+import { placesOf } from "./places.js";
+
+/** @typedef {import("./places.js").Place} Place */
+
+/** @type {Record<Place, string>} */
+const NAMES = { wasm: "CPU", webgpu: "GPU", server: "server" };
+
+const choice = byId("runs-on", HTMLSelectElement);
+
+export class RunsOn {
+  /** @type {Place} */
+  #place = "wasm";
+  #size = 0;
+
+  /**
+   * @param {import("./engine.js").Engine} engine
+   * @param {import("./stage.js").Stage} stage
+   * @param {() => Promise<void>} again called to edit at the new place
+   */
+  constructor(engine, stage, again) {
+    this.engine = engine;
+    this.stage = stage;
+    this.again = again;
+  }
+
+  /**
+   * Tell where the model runs, and offer the other places.
+   * @param {import("./model.js").Metadata} metadata
+   * @param {Place} place where it runs
+   */
+  async offer(metadata, place) {
+    this.#size = metadata.size;
+    const offered = placesOf(metadata);
+    const [cpu, gpu] = choice.options;
+    if (offered.includes("server")) {
+      choice.add(new Option("the server, which gets the picture", "server"));
+    }
+    if (!offered.includes("wasm")) [cpu, gpu].forEach((option) => option.remove());
+    this.#tell(place);
+    choice.addEventListener("change", () => this.#take(/** @type {Place} */ (choice.value)));
+    // @ts-expect-error: not in every browser, nor in TypeScript's own list
+    const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+    if (!adapter) return;
+    gpu.disabled = false;
+    gpu.textContent = "this browser, GPU";
+  }
+
+  /** @param {Place} place */
+  async #take(place) {
+    this.stage.wait("Preparing");
+    try {
+      await this.engine.runOn(place);
+      this.#tell(place);
+      await this.again();
+    } catch (error) {
+      this.#tell(this.#place);
+      const before = NAMES[this.#place];
+      toast(`The ${NAMES[place]} cannot run this model (${messageOf(error)}); the ${before} goes on.`);
+    } finally {
+      this.stage.wait("");
+    }
+  }
+
+  /** @param {Place} place where edits run from now on */
+  #tell(place) {
+    this.#place = place;
+    choice.value = place;
+    const away = place === "server";
+    byId("private", HTMLElement).classList.toggle("away", away);
+    byId("private-text", HTMLElement).textContent = away
+      ? `Each edit sends the picture’s square, at ${this.#size} × ${this.#size}, and the sentence` +
+        ` to ${location.host}`
+      : "Your picture stays on this device";
+  }
+}
