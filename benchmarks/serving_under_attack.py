@@ -81,6 +81,7 @@ def measure(
     _wait(lambda: requests.get(f"{base}/readyz", timeout=5).ok)
     body = json.dumps({"instances": [{"image_bytes": _encoded(picture), "caption": _CAPTION}]})
     expected = requests.post(url, body, timeout=60).json()
+    requests.post(url, _large_picture(1000), timeout=60)  # whose function is made on its first call
     _load(url, body, expected, clients, seconds / 3)  # the allocator's pools fill up
     before = _memory(pid)
     end = time.monotonic() + seconds
@@ -107,6 +108,14 @@ def measure(
 
 def _encoded(data: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(data).decode()}
+
+
+def _large_picture(side: int) -> str:
+    """A request to edit a black picture at its own size."""
+    buffer = io.BytesIO()
+    Image.new("L", (side, side)).save(buffer, "PNG")
+    row = {"image_bytes": _encoded(buffer.getvalue()), "caption": _CAPTION}
+    return json.dumps({"signature_name": "edit_keep_size", "instances": [row]})
 
 
 def _wait(ready: Callable[[], bool]) -> None:
@@ -239,12 +248,7 @@ def _is_open(connection: socket.socket) -> bool:
 
 def _bomb(url: str, end: float) -> None:
     """Send pictures of 25 megapixels in 97 kB, and larger ones than the server takes."""
-    bodies = []
-    for side in (5000, 9000):
-        buffer = io.BytesIO()
-        Image.new("L", (side, side)).save(buffer, "PNG")
-        row = {"image_bytes": _encoded(buffer.getvalue()), "caption": _CAPTION}
-        bodies.append(json.dumps({"signature_name": "edit_keep_size", "instances": [row]}))
+    bodies = [_large_picture(side) for side in (5000, 9000)]
     while time.monotonic() < end:
         for body in bodies:
             try:

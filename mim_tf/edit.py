@@ -259,8 +259,8 @@ def _identity(path: Path) -> object:
     """What is equal for two paths to the same file, through links and differences of case."""
     try:
         status = path.stat()
-    except OSError:  # there is no such file yet
-        return path.resolve()
+    except OSError:  # there is no such file yet, or links lead round in a circle
+        return os.path.realpath(path)
     return status.st_dev, status.st_ino
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from mim_tf.storage import read_plain
 
-_MOST_BYTES = 1_000_000_000
+MOST_BYTES = 1_000_000_000
+"""Of a file: the log of a long training has a thousandth of it."""
 
 
 def load(text: str | bytes) -> Any:
@@ -30,7 +31,7 @@ def read(path: Path) -> Any:
         OSError: it cannot be read.
         ValueError: as :func:`load`.
     """
-    return load(read_plain(path, _MOST_BYTES))
+    return load(read_plain(path, MOST_BYTES))
 
 
 def read_objects(path: Path) -> list[dict[str, Any]]:
@@ -41,7 +42,7 @@ def read_objects(path: Path) -> list[dict[str, Any]]:
         ValueError: a line is no object; the message names the line.
     """
     rows = []
-    for number, line in enumerate(read_plain(path, _MOST_BYTES).split(b"\n"), start=1):
+    for number, line in enumerate(read_plain(path, MOST_BYTES).split(b"\n"), start=1):
         if line.strip():
             try:
                 row = load(line)

@@ -19,7 +19,7 @@ from mim_tf.locks import locked
 from mim_tf.models.generator import Generator, make_generator
 from mim_tf.models.weights import load_weights, save_weights
 from mim_tf.places import CONFIG, LOG, PICTURES, VOCABULARY, WEIGHTS, find_model
-from mim_tf.storage import check_room, check_text, replace_text
+from mim_tf.storage import check_room, check_text, read_plain, replace_text
 from mim_tf.stored_config import dump_config, load_sealed, seal
 from mim_tf.text import Vocabulary
 
@@ -163,7 +163,7 @@ class Run:
     def _logged_step(self) -> int:
         """The step of the last whole row of the log; 0 where there is none."""
         file = self.path / LOG
-        lines = file.read_text("utf-8", errors="replace").splitlines() if file.exists() else []
+        lines = read_plain(file, json_text.MOST_BYTES).splitlines() if file.exists() else []
         for line in reversed(lines):
             try:
                 return int(json_text.load(line)["step"])
@@ -181,7 +181,7 @@ class Run:
         if not file.exists():
             return
         kept = []
-        lines = file.read_bytes().splitlines(keepends=True)
+        lines = read_plain(file, json_text.MOST_BYTES).splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()  # cut off when the process was killed
         for number, line in enumerate(lines, start=1):

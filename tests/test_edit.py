@@ -298,6 +298,13 @@ def test_a_bad_picture_is_one_line_and_exit_1(tiny_run, tmp_path, capsys, conten
     assert not output.exists()
 
 
+def test_links_in_a_circle_are_one_line_and_exit_1(tiny_run, tmp_path, capsys):
+    (tmp_path / "a.png").symlink_to(tmp_path / "a.png")
+    output = tmp_path / "b.png"
+    assert run("--run", tiny_run, tmp_path / "a.png", TEXT, "--output", output) == 1
+    assert "a.png: cannot be read (Too many levels" in capsys.readouterr().err
+
+
 def test_one_bad_picture_does_not_keep_the_others(tiny_run, photo, tmp_path, capsys):
     (tmp_path / "bad.png").write_bytes(b"no")
     out = tmp_path / "out"

@@ -46,14 +46,18 @@ class Limits:
     shutdown_seconds: float = 10.0
 
 
+_LONGEST = 2000  # characters of an error
+
+
 class RequestError(Exception):
     """A request is answered with an error.
 
     Args:
         status: the HTTP status.
-        message: what is wrong and what to do, in one line.
+        message: what is wrong and what to do; what it quotes of the request is made one line.
     """
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
+        line = " ".join(message.splitlines())
+        super().__init__(line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ...")
         self.status = status

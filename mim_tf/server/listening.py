@@ -6,11 +6,13 @@ import math
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from PIL import Image
 
 from mim_tf.errors import UserError
 from mim_tf.server.application import Following, application
@@ -55,6 +57,8 @@ def listen(served: Served, host: str, port: int, limits: Limits, access: Access)
     """
     _check_address(host, port)
     return_large_blocks()
+    # A picture that is too large is answered as such; the log needs no more of it.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     # TensorFlow, which reads it when it starts, has as many as there are cores: on a small machine,
     # operations of one large picture would occupy all (benchmarks/serving_under_attack.py).
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(max(16, os.cpu_count() or 1)))

@@ -11,7 +11,7 @@ from mim_tf.server.application import application
 from mim_tf.server.versions import load_newest
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def model(saved_model):
     return load_newest(saved_model)
 

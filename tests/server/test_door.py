@@ -12,22 +12,17 @@ import time
 
 import pytest
 import requests
-from running_server import TEXT, Stub, error_of, predict, running
+from crafted_pictures import bomb
+from running_server import TEXT, Stub, error_of, predict, rows, running
 
 from mim_tf import serve
 from mim_tf.server.application import application
 from mim_tf.server.door import Access, is_loopback
 from mim_tf.server.limits import Limits
 from mim_tf.server.protocol import guarded_protocol
-from mim_tf.server.versions import load_newest
 
 STATUS = "/v1/models/mim"
 BODY = {"signature_name": "encode_text", "instances": [TEXT]}
-
-
-@pytest.fixture(scope="module")
-def model(saved_model):
-    return load_newest(saved_model)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +140,7 @@ def test_sigterm_ends_the_command_within_its_limit(saved_model):
         while not _answers(url) and time.monotonic() < deadline:
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.2)
+        assert predict(url, rows(bomb(10_000, 10_000), TEXT)).status_code == 400
         with connect(url) as connection:
             connection.sendall(
                 b"POST /v1/models/mim:predict HTTP/1.1\r\nHost: localhost\r\n"
@@ -153,7 +149,8 @@ def test_sigterm_ends_the_command_within_its_limit(saved_model):
             time.sleep(0.5)
             process.send_signal(signal.SIGTERM)
             _, errors = process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGTERM and "Traceback" not in errors
+        assert process.returncode == -signal.SIGTERM
+        assert [line[:7] for line in errors.splitlines()] == ["serving"], errors
     finally:
         process.kill()
 

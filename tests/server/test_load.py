@@ -298,9 +298,9 @@ def test_no_answer_in_time_is_answered_504(model):
 
 
 def test_under_load_nothing_is_lost_and_memory_stays(url, file):
-    load_test.run(url, "mim", file, TEXT, clients=8, seconds=2)
+    load_test.run(url, "mim", file, TEXT, clients=8, seconds=1)
     before = memory()
-    result = load_test.run(url, "mim", file, TEXT, clients=8, seconds=5)
+    result = load_test.run(url, "mim", file, TEXT, clients=8, seconds=3)
     assert result["lost"] == 0 and result["busy"] == 0, result
     assert result["answered"] >= 8 and result["a_second"] > 0
     assert memory() - before < 64 << 20

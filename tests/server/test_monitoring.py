@@ -8,12 +8,11 @@ from running_server import LIMITS, TEXT, predict, running
 
 from mim_tf import serve
 from mim_tf.server.application import application
-from mim_tf.server.versions import load_newest
 
 
 @pytest.fixture(scope="module")
-def url(saved_model):
-    with running(application(load_newest(saved_model), LIMITS, labels={"stable": "1"})) as url:
+def url(model):
+    with running(application(model, LIMITS, labels={"stable": "1"})) as url:
         yield url
 
 
