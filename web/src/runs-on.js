@@ -71,7 +71,7 @@ export class RunsOn {
     const away = place === "server";
     byId("private", HTMLElement).classList.toggle("away", away);
     byId("private-text", HTMLElement).textContent = away
-      ? `Each edit sends the picture’s square, at ${this.#size} × ${this.#size}, and the sentence` +
+      ? `Each edit sends the picture’s square, shrunk to ${this.#size} × ${this.#size}, and the sentence` +
         ` to ${location.host}`
       : "Your picture stays on this device";
   }
