@@ -75,7 +75,17 @@ def test_misspelt_words_get_the_same_suggestions(seed):
         chosen = rng.choice(WORDS, int(rng.integers(1, 9)))
         words = [altered(rng, str(word)) for word in chosen]
         texts.append("".join(word + str(rng.choice(joints)) for word in words))
-    texts += ["x" * 3000, "golden" + "n" * 500, "red" * 30, "'t n't t", "n't", "not't", "s's 's"]
+    texts += [
+        "feaths undside",
+        "feathererxs",
+        "x" * 3000,
+        "golden" + "n" * 500,
+        "red" * 30,
+        "'t n't t",
+        "n't",
+        "not't",
+        "s's 's",
+    ]
     for text, found, refuses in zip(
         texts, *(part.numpy() for part in check(texts)[:2]), strict=True
     ):
