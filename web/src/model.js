@@ -70,6 +70,11 @@ export class Model {
     this.place = place;
   }
 
+  /** Wait no longer for the server's answer, which another place makes needless. */
+  stop() {
+    this.#server?.stop();
+  }
+
   /**
    * @param {Float32Array} image signed [S, S, 3]
    * @param {string} caption

@@ -7,6 +7,8 @@ const PATIENCE = 70_000; // milliseconds; the server itself gives up after 60 s
 const DIGITS = 9; // as many keep every float32 exactly; all of a double's would be twice the bytes
 
 export class Server {
+  #asking = new AbortController();
+
   /**
    * @param {URL} address of the model's `:predict`
    * @param {{size: number, coarse_size: number}} metadata
@@ -25,16 +27,34 @@ export class Server {
    */
   async edit(image, tokens) {
     const body = requestOf(image, tokens, this.size);
-    let answer;
+    const asking = (this.#asking = new AbortController());
+    const timer = setTimeout(() => asking.abort(), PATIENCE);
+    let answer, text;
     try {
-      const signal = AbortSignal.timeout(PATIENCE);
-      answer = await fetch(this.address, { method: "POST", body, signal });
+      answer = await fetch(this.address, { method: "POST", body, signal: asking.signal });
+      text = await answer.text();
     } catch {
       throw new Error("The server cannot be reached; nothing was edited.");
+    } finally {
+      clearTimeout(timer);
     }
-    const content = await answer.json().catch(() => null);
+    const content = parsed(text);
     if (!answer.ok) throw new Error(refusalOf(answer.status, content));
     return arraysOf(content, this.lengths);
+  }
+
+  /** Wait no longer for the answer to the last request. */
+  stop() {
+    this.#asking.abort();
+  }
+}
+
+/** @param {string} text of an answer; that of a proxy may be no JSON */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }
 

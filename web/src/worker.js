@@ -85,6 +85,7 @@ function find(id) {
 
 let last = Promise.resolve(); // one call after the other
 self.addEventListener("message", ({ data: { number, name, request } }) => {
+  if (name === "runOn") model.stop(); // else it would wait for a server that hangs
   last = last.then(async () => {
     try {
       const value = await calls[/** @type {keyof typeof calls} */ (name)](request);

@@ -76,6 +76,21 @@ test("a server that cannot be reached is told", async (t) => {
   await assert.rejects(server().edit(IMAGE, TOKENS), /cannot be reached; nothing was edited/);
 });
 
+test("a server that does not answer is not waited for once it is stopped", async (t) => {
+  t.mock.method(globalThis, "fetch", (_address, { signal }) => new Promise((_resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  }));
+  const asked = server();
+  const edit = asked.edit(IMAGE, TOKENS);
+  asked.stop();
+  await assert.rejects(edit, /cannot be reached/);
+});
+
+test("an answer that is no JSON is told by its status", async (t) => {
+  answering(t, 502, "<html>Bad gateway</html>");
+  await assert.rejects(server().edit(IMAGE, TOKENS), /\(502\): it says no reason$/);
+});
+
 test("the browser comes first, unless the files are too large or none", () => {
   const half = MOST_BYTES / 2;
   const files = (bytes) => ({
