@@ -17,7 +17,7 @@ and ``--rest_api_port``.
 Requests that wait at the same time run as one batch. A request that exceeds a limit is refused:
 400 (wrong content, too many pixels, a caption that is too long, a host that is not allowed), 401
 (no token), 408 (the body arrives too slowly), 413 (the body is too large), 503 (the queue is full,
-or the pictures of all requests have too many pixels), 504 (no answer in time).
+or all requests together have too many bytes or pixels), 504 (no answer in time).
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     defaults = Limits()
     for flag, kind, text in (
         ("body", int, "bytes of a request"),
+        ("flight-body", int, "of large requests at one time"),
         ("pixels", int, "of a request's pictures together"),
         ("small-pixels", int, "of a request that waits for no larger one"),
         ("flight-pixels", int, "of all requests' pictures at one time"),
@@ -197,6 +198,11 @@ def _limits(arguments: argparse.Namespace) -> Limits:
         raise UserError(
             f"--max-items {limits.items}: a request of more pictures than --max-batch "
             f"{limits.batch} could not run"
+        )
+    if limits.body > limits.flight_body:
+        raise UserError(
+            f"--max-body {limits.body}: a request of more bytes than --max-flight-body "
+            f"{limits.flight_body} could not be read"
         )
     if limits.pixels > limits.flight_pixels:
         raise UserError(

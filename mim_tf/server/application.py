@@ -20,9 +20,10 @@ from starlette.routing import Route
 from mim_tf.errors import UserError
 from mim_tf.server import monitoring, page
 from mim_tf.server.batcher import Batcher
+from mim_tf.server.bodies import Bodies
 from mim_tf.server.door import NO_TOKEN, Access, Door
 from mim_tf.server.limits import Limits, RequestError
-from mim_tf.server.messages import answer, parse
+from mim_tf.server.messages import Call, answer, parse
 from mim_tf.server.model import Model
 from mim_tf.server.page import Files, MakePage
 from mim_tf.server.versions import Follower
@@ -130,6 +131,7 @@ class _Handlers:
         self._page: Files = self._make_page(model)
         # Two that run at the same time, so that no small request waits for a large one.
         self._small, self._large = Batcher(limits), Batcher(limits)
+        self._bodies = Bodies(limits)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -161,8 +163,11 @@ class _Handlers:
     async def predict(self, request: Request) -> Response:
         """``POST .../models/<name>:predict``."""
         self._served(request)  # before the body is read
-        body = await _read_body(request, self._limits)
-        call = await asyncio.to_thread(parse, body, self._served(request), self._limits)
+        async with self._bodies.read(request) as body:
+            call = await asyncio.to_thread(parse, body, self._served(request), self._limits)
+            return await self._answer(call, request)
+
+    async def _answer(self, call: Call, request: Request) -> Response:
         batcher = self._small if call.pixels <= self._limits.small_pixels else self._large
         result = asyncio.ensure_future(batcher.submit(call))
         disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
@@ -236,32 +241,6 @@ class _Handlers:
 def _ended(request: Request) -> bool:
     """Whether a worker of the application has ended, by a defect."""
     return any(worker.done() for worker in request.app.state.workers)
-
-
-async def _read_body(request: Request, limits: Limits) -> bytes:
-    """The request's body.
-
-    Raises:
-        RequestError: 408, it does not arrive in time; 413, it is too large.
-    """
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(limits.body_seconds):
-            async for part in request.stream():
-                size += len(part)
-                if size <= limits.body:
-                    parts.append(part)
-                elif size > 4 * limits.body:
-                    # Up to here the rest was read and dropped: most clients read an answer only
-                    # after they have sent the whole body.
-                    break
-    except TimeoutError:
-        raise RequestError(
-            408, f"the request did not come within {limits.body_seconds:g} seconds"
-        ) from None
-    if size > limits.body:
-        raise RequestError(413, f"the body has more than {limits.body} bytes")
-    return b"".join(parts)
 
 
 async def _wait_for_disconnect(request: Request) -> None:

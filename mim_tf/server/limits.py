@@ -11,6 +11,8 @@ class Limits:
 
     Attributes:
         body: bytes in a request's body.
+        flight_body: of them, in all requests together until they are answered, but for the first
+            2**20 of each; a request that would exceed it is answered with 503.
         pixels: in all encoded pictures of a request together, by their headers.
         small_pixels: a request with at most so many waits for small ones only; larger ones wait
             and run apart, and what follows for all requests holds for both kinds.
@@ -31,6 +33,7 @@ class Limits:
     """
 
     body: int = 16 << 20
+    flight_body: int = 128 << 20
     pixels: int = 25_000_000
     small_pixels: int = 1_000_000
     flight_pixels: int = 50_000_000

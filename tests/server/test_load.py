@@ -271,6 +271,18 @@ def test_pixels_of_all_requests_are_limited_until_their_batch_has_run(model, fil
         assert [predict(url, large).status_code for _ in range(3)] == [200] * 3
 
 
+def test_bytes_of_large_requests_are_limited_until_they_are_answered(model):
+    limits = Limits(body=3 << 20, flight_body=2 << 20, body_seconds=60)
+    small, large = b'{"instances": 1}', b" " * (5 << 19)
+    with running(application(Stub(model), limits)) as url:
+        with open_request(url, 3 << 20) as half:
+            half.sendall(large)
+            refused = predict(url, large)
+            assert refused.status_code == 503 and "2097152 bytes" in error_of(refused)
+            assert predict(url, small).status_code == 400  # read, and wrong
+        assert [predict(url, large).status_code for _ in range(3)] == [400] * 3
+
+
 def test_readyz_tells_a_full_queue_and_healthz_does_not(model):
     stub = Stub(model)
     body = {"signature_name": "encode_text", "instances": [TEXT]}

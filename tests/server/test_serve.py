@@ -211,6 +211,7 @@ def test_a_body_that_is_too_large_is_answered_413(url, file):
      (["--model", "{tmp}/version"], "is one version; name the folder of all"),
      (["--model", "{tmp}", "--max-queue", "0"], "--max-queue 0: must be above 0"),
      (["--model", "{tmp}", "--max-items", "9"], "--max-items 9: a request of more pictures"),
+     (["--model", "{tmp}", "--max-flight-body", "9"], "could not be read"),
      (["--model", "{tmp}", "--max-flight-pixels", "9"], "could not run")],
 )  # fmt: skip
 def test_mistakes_at_the_start_are_one_line(tmp_path, capsys, arguments, message):
