@@ -12,13 +12,14 @@ import pytest
 from mim_tf.backends.litert import LiteRTBackend
 from mim_tf.backends.tensorflow import TensorFlowBackend
 from mim_tf.config_files import load_config
+from mim_tf.data.sets import celeba_pairs
 from mim_tf.data.sources import load_source
 from mim_tf.editor import Editor
 from mim_tf.pictures.colours import CLOTHES, RADIUS_SHARE, colour_at, commonest_colour
 from mim_tf.places import PRESETS
 from mim_tf.run import Run
 
-NAMES = ("birds-photo-64", "clothes-64")
+NAMES = ("birds-photo-64", "clothes-64", "faces-64")
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +73,53 @@ def test_birds_that_look_like_photographs_get_their_colours(editors):
     assert len(hits) >= 20 and np.mean(hits) > 0.5
 
 
+def face() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A drawn face, uint8 [160, 160, 3], where CelebA has its own; its hair, and its lips."""
+    rng, size = np.random.default_rng(0), 160
+    picture = rng.normal((70, 110, 170), 6, (size, size, 3))
+    masks = []
+    for colour, *ellipses in (
+        ((60, 42, 30), ((80, 73), (57, 63))),
+        ((222, 178, 150), ((80, 93), (37, 52))),
+        ((190, 110, 105), ((80, 120), (13, 5))),
+        ((40, 30, 30), ((65, 83), (5, 3)), ((95, 83), (5, 3))),
+    ):
+        mask = np.zeros((size, size), np.uint8)
+        for centre, half in ellipses:
+            cv2.ellipse(mask, centre, half, 0, 0, 360, 1, -1)
+        picture[mask > 0] = rng.normal(colour, 5, (int(mask.sum()), 3))
+        masks.append(mask > 0)
+    blurred = cv2.GaussianBlur(picture, (0, 0), 1)
+    return np.clip(blurred, 0, 255).astype(np.uint8), masks[0] & ~masks[1], masks[2]
+
+
+@pytest.mark.parametrize("colour", ["blond", "grey", "brown"])
+def test_hair_gets_its_colour_and_what_is_behind_stays(editors, colour):
+    picture, hair, _ = face()
+    edit = np.asarray(editors["faces-64"](picture, f"this woman has {colour} hair").image)
+    inner = cv2.erode(hair.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    palette = celeba_pairs.palette("hair")
+    assert commonest_colour(picture[inner], palette) == "black"
+    assert commonest_colour(edit[inner], palette) == colour.replace("grey", "gray")
+    corners = np.abs(edit[-30:].astype(int) - picture[-30:])[:, [*range(30), *range(130, 160)]]
+    assert corners.mean() < 2
+
+
+def test_lips_get_lipstick_and_hair_stays(editors):
+    picture, hair, lips = face()
+    edit = np.asarray(editors["faces-64"](picture, "the woman is wearing red lipstick").image)
+    redder = edit[lips].mean(axis=0) - picture[lips].mean(axis=0)
+    assert redder[1] < -40 and redder[0] > redder[1] + 30
+    assert np.abs(edit[hair].astype(int) - picture[hair]).mean() < 2
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_both_backends_give_the_same(editors, name):
-    caption = {"birds-photo-64": "a bird with a red head", "clothes-64": "red jeans"}[name]
+    caption = {
+        "birds-photo-64": "a bird with a red head",
+        "clothes-64": "red jeans",
+        "faces-64": "this woman has blond hair and is wearing lipstick",
+    }[name]
     picture, _ = shirt()
     by_tensorflow = Editor(Run.preset(name))
     assert isinstance(by_tensorflow.backend, TensorFlowBackend)
