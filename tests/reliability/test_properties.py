@@ -260,6 +260,15 @@ def test_logs(place, random_run, content):
     run.was_trained()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_no_log(random_run, tmp_path):
+    run = Run(tmp_path, random_run.config, random_run.vocabulary)
+    os.mkfifo(tmp_path / "log.jsonl")
+    for read in (lambda: run.trim_log(3), run.was_trained):
+        with pytest.raises(OSError, match="no plain file"):
+            read()
+
+
 KEY = {"study": "s", "pictures": {"p": {"method": "ours", "pair": "k"}}}
 ANSWERS = {
     "study": "s", "rater": "r",
