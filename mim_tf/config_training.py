@@ -27,16 +27,22 @@ class TrainConfig(Section):
     epochs: Count | None = Field(
         None, description="passes over the training pictures, after the warm-up"
     )
+    accumulate: Count = Field(
+        1,
+        description="parts in which what is drawn from a batch is computed, one after the other, "
+        "for less memory; an update is that of the whole batch all the same",
+    )
     seed: Seed = 0
     start_from: str | None = Field(
         None,
         description="preset or run's folder whose generator training starts from, of another size "
         "or other words if need be; null: random weights",
     )
-    precision: Literal["float32", "mixed_bfloat16"] = Field(
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         "float32",
         description="in which Enc, the decoders and the discriminators' convolutions compute while "
-        "training; weights, text, memory, logarithms and losses are float32 always",
+        "training; weights, text, memory, logarithms and losses are float32 always; float16 scales "
+        "its losses",
     )
 
     @model_validator(mode="after")

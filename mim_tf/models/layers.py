@@ -11,8 +11,8 @@ from keras import ops
 
 @contextlib.contextmanager
 def computing_in(precision: str) -> Iterator[None]:
-    """Layers that are made while this context is open compute in a Keras policy, ``float32`` or
-    ``mixed_bfloat16``; their weights are float32 in either."""
+    """Layers that are made while this context is open compute in a Keras policy, ``float32``,
+    ``mixed_bfloat16`` or ``mixed_float16``; their weights are float32 in each."""
     earlier = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,13 @@ _PARTS = {
 }
 _NUMBERS = re.compile(r"(_\d+)+$")  # which TensorFlow appends where layers have the same name
 _BACKWARD = "gradient_tape/"
+_LOOP = re.compile(r"^while(_\d+)?/")  # over the parts of a batch
 
 
 def part_of(operation: Any) -> str:
     """The part of the network that an operation, or its gradient, belongs to: ``icm``."""
-    part = _NUMBERS.sub("", operation.name.removeprefix(_BACKWARD).split("/")[0])
+    name = _LOOP.sub("", operation.name.removeprefix(_BACKWARD))
+    part = _NUMBERS.sub("", name.split("/")[0])
     return _PARTS.get(part, part)
 
 
@@ -57,6 +59,18 @@ def multiply_adds(operation: Any, words: int) -> int:
 
 
 _TRANSPOSED = {"MatMul": "transpose_a", "BatchMatMulV2": "adj_x"}
+
+
+def with_loops(operations: Iterable[Any], times: int) -> Iterator[Any]:
+    """Operations, and so many times those inside of loops that convolve: the parts of a batch that
+    follow its first (``train.accumulate``)."""
+    for operation in operations:
+        yield operation
+        if operation.type in ("While", "StatelessWhile"):
+            body = operation.graph._get_function(operation.get_attr("body").name).graph
+            if any(inner.type == "Conv2D" for inner in body.get_operations()):
+                for _ in range(times):
+                    yield from body.get_operations()
 
 
 def by_part(operations: Iterable[Any], words: int) -> dict[str, int]:

@@ -114,7 +114,8 @@ def _measured(model, strategy, sampler: Sampler, share: float, take_step, option
 def _parts(model: MIMNet, full: Kind, config: Config) -> list[str]:
     """The table of parts: parameters, and multiply-adds a picture of a full step."""
     state, words = model.state, config.data.max_words
-    counts = costs.by_part(full.operations, words)
+    operations = costs.with_loops(full.operations, config.train.accumulate - 1)
+    counts = costs.by_part(operations, words)
     pictures = config.train.batch_size // state.replicas
     generator = state.generator
     networks: dict[str, list[keras.Model]] = {

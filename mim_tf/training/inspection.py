@@ -27,8 +27,8 @@ def keep(
         run: the run's directory.
         step: its number.
         batch: its inputs; each may be shared out among devices.
-        state: as the step has left it: a loss that is not finite moves nothing, but a stage of the
-            step before it may have.
+        state: as the step has left it: an update that is not finite moves nothing, but others of
+            the same step may have.
         strategy: that shared the batch out.
 
     Returns:

@@ -6,13 +6,11 @@ strategy in Keras 3.
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
@@ -23,12 +21,12 @@ from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.locks import locked
 from mim_tf.run import Run
-from mim_tf.storage import is_full, remove_partial
-from mim_tf.training import inspection, warm_up
+from mim_tf.storage import remove_partial
+from mim_tf.training import failures, warm_up
 from mim_tf.training.checkpoints import FOLDER, Checkpoints
 from mim_tf.training.hooks import NO_HOOKS, Hooks
 from mim_tf.training.interruption import Interruption
-from mim_tf.training.means import Means
+from mim_tf.training.means import Means, NotFiniteError
 from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.samples import Samples
 from mim_tf.training.start import check_vocabulary, read_word_vectors, start_run
@@ -40,7 +38,6 @@ from mim_tf.training.strategies import (
     has_peers,
     lost_peers_told,
     make_strategy,
-    out_of_memory,
     own_directory,
     set_up,
     share_state,
@@ -133,7 +130,8 @@ def _train(run: Run, source: Source, strategy: tf.distribute.Strategy, hooks: Ho
         start_from(state, run.vocabulary, config.train.start_from)
     share_state(strategy, tf.nest.flatten(state.parts()))
     # The warm-up may end early: so many steps there are at most.
-    last = steps + state.warm_up_steps
+    schedule = state.schedule
+    last = steps + schedule.warm_up_steps
     run.trim_log(first)
     run.seal()  # its length may have been changed
     if first:
@@ -143,21 +141,16 @@ def _train(run: Run, source: Source, strategy: tf.distribute.Strategy, hooks: Ho
         return
 
     # The steps that are left.
-    at_most = "at most " if state.in_warm_up else ""
+    at_most = "at most " if schedule.in_warm_up else ""
     print(
         f"{run.path}: steps {first + 1} to {at_most}{last} on {described(strategy)}, {exactness}",
         file=sys.stderr,
     )
-    batches = strategy.distribute_datasets_from_function(
-        lambda context: training_batches(sampler, first, last, context)
-    )
-    tokens = sampler.first_captions(_MEMORISED)
-    loop = _Loop(
-        run, model, strategy, checkpoints, means, Samples(run, source, model), tokens, hooks
-    )
+    samples = Samples(run, source, model)
+    loop = _Loop(run, model, strategy, checkpoints, means, samples, sampler, hooks)
     try:
         with Interruption() as interruption:
-            loop.run(batches, first, steps, len(source), interruption)
+            loop.run(first, steps, len(source), interruption)
         interruption.raise_if_signalled()
     except tf.errors.OpError:
         if sampler.problem is None:
@@ -177,8 +170,8 @@ def steps_after_warm_up(config: Config, pictures: int) -> int:
 class _Loop:
     """The steps of a run, with what happens between them.
 
-    Args:
-        captions: token ids [K, T] of training captions, from which the memory starts.
+    Steps are handed to the device without waiting for it, until their losses are asked for: at a
+    row of the log, samples, a checkpoint, and where the warm-up may end.
     """
 
     def __init__(
@@ -189,19 +182,18 @@ class _Loop:
         checkpoints: Checkpoints,
         means: Means,
         samples: Samples,
-        captions: np.ndarray,
+        sampler: Sampler,
         hooks: Hooks,
     ) -> None:
         self.run_directory, self.model, self.state = run, model, model.state
         self.config, self.strategy, self.checkpoints = run.config, strategy, checkpoints
-        self.means, self.samples, self.captions, self.hooks = means, samples, captions, hooks
+        self.means, self.samples, self.sampler, self.hooks = means, samples, sampler, hooks
+        self.schedule = self.state.schedule
         self.writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
         self._graphs: dict[str, Callable] = {}
 
-    def run(
-        self, batches, first: int, steps: int, pictures: int, interruption: Interruption
-    ) -> None:
-        """Take the steps that are left, one of each of ``batches``.
+    def run(self, first: int, steps: int, pictures: int, interruption: Interruption) -> None:
+        """Take the steps that are left.
 
         Args:
             first: how many steps were taken before.
@@ -213,17 +205,20 @@ class _Loop:
         bar = tqdm(initial=first, unit="step", dynamic_ncols=True, file=sys.stderr)
         step, told = first, False
         try:
-            for batch in batches:
-                if self.state.in_warm_up:
+            for batch in self._batches(first, steps + self.schedule.warm_up_steps):
+                if self.schedule.in_warm_up and warm_up.is_due(self.state, step):
                     self._look_at_warm_up()
-                bar.total = last = self.state.warm_up_steps + steps
-                self.state.set_progress(step, steps)
+                bar.total = last = self.schedule.warm_up_steps + steps
+                rates = self.schedule.rates(step, steps)
+                self.state.set_rates(rates)
                 self.hooks.before_step(step)
-                self.means.add(self._step(batch, step))
+                losses = self._step(batch, step)
                 step += 1
+                self.means.add(step, losses)
                 bar.update()
                 if step % machine.log_every == 0 or step == last:
-                    self._log(step, step * batch_size / pictures, bar)
+                    rate = next(iter(rates.values()))
+                    self._log(step, step * batch_size / pictures, rate, bar)
                 if step % machine.sample_every == 0 or step == last:
                     self._draw_samples(step)
                 told = self._told_to_stop(interruption, step)
@@ -234,13 +229,24 @@ class _Loop:
                     break
             if told and interruption.signal is None:
                 raise UserError(f"another worker was told to stop, after step {step}")
-        except tf.errors.InvalidArgumentError as error:
-            raise self._not_finite(error, step + 1, batch) from None
+        except NotFiniteError as error:
+            batch = next(iter(self._batches(error.step - 1, error.step)))  # made once more
+            raise failures.not_finite(
+                error, self.run_directory.path, batch, self.checkpoints.state, self.strategy
+            ) from None
         except (OSError, tf.errors.OpError) as error:
-            raise self._without_room(error) from None
+            raise failures.told(
+                error, self.run_directory.path, self.config, self.strategy
+            ) from None
         finally:
             bar.close()
             self.writer.close()
+
+    def _batches(self, first: int, last: int):
+        """The batches of the steps ``first`` to ``last - 1``, shared out among the devices."""
+        return self.strategy.distribute_datasets_from_function(
+            lambda context: training_batches(self.sampler, first, last, context)
+        )
 
     def _told_to_stop(self, interruption: Interruption, step: int) -> bool:
         """Whether a signal has come; of several workers to any of them, asked when all log."""
@@ -255,6 +261,7 @@ class _Loop:
     def _look_at_warm_up(self) -> None:
         """Before a step: end the warm-up where it is done, begin it again where it stands still."""
         state = self.state
+        self.means.fetch()
         figures = (
             f"L_match {float(state.match_mean.numpy()):.2f} "
             f"({state.match_at_chance:.2f} at chance) "
@@ -265,8 +272,9 @@ class _Loop:
             warm_up.begin_again(state)
             share_state(self.strategy, tf.nest.flatten(state.parts()))
         elif warm_up.is_over(state):
-            missed = warm_up.end_warm_up(state, self.captions)
+            missed = warm_up.end_warm_up(state, self.sampler.first_captions(_MEMORISED))
             share_state(self.strategy, tf.nest.flatten(state.parts()))
+            self.schedule = state.schedule
             print(
                 f"{figures}, which ends; the memory misses {missed:.1%} of its textures",
                 file=sys.stderr,
@@ -274,30 +282,24 @@ class _Loop:
 
     # A step, of the warm-up or of both stages.
 
-    def _step(self, batch, step: int) -> dict[str, tf.Tensor]:
-        deviations = self.config.deviations
-        if self.state.in_warm_up:
-            return self._graph("warm_up", self.model.warm_up_step)(batch)
-        after_warm_up = step - self.state.warm_up_steps
-        discriminate = after_warm_up % deviations.adversarial_every == 0
-        adversary = discriminate and after_warm_up >= deviations.adversarial_start
-        return self._graph(
-            f"{discriminate=}, {adversary=}", self.model.train_step,
-            discriminate=discriminate, adversary=adversary,
-        )(batch)  # fmt: skip
+    def _step(self, batch, step: int) -> Mapping[str, tf.Tensor]:
+        """Its losses, which are still on the device."""
+        if self.schedule.in_warm_up:
+            return self._graph(self.model.warm_up_step)(batch)
+        return self._graph(self.model.train_step, **self.schedule.options(step))(batch)
 
-    def _graph(self, name: str, take_step: Callable, **options: bool) -> Callable:
+    def _graph(self, take_step: Callable, **options: bool) -> Callable:
         """The graph of a kind of step, traced once."""
+        name = f"{take_step.__name__} {options}"
         if name not in self._graphs:
             self._graphs[name] = step_graph(self.model, self.strategy, take_step, **options)
         return self._graphs[name]
 
     # The log, the samples, the checkpoint.
 
-    def _log(self, step: int, epoch: float, bar: tqdm) -> None:
+    def _log(self, step: int, epoch: float, rate: float, bar: tqdm) -> None:
         """The means since the last row."""
         means = self.means.take()
-        rate = float(self.state.optimizer_of(step - 1).learning_rate.numpy())
         row: dict[str, Any] = {"step": step, "epoch": round(epoch, 4), "learning_rate": rate}
         self.run_directory.log(row | means)
         self.hooks.on_log(step, {**row, **means})
@@ -307,38 +309,12 @@ class _Loop:
                 tf.summary.scalar(name, value)
 
     def _draw_samples(self, step: int) -> None:
+        self.means.fetch()
         sheet = self.samples.draw(step)
         with self.writer.as_default(step):
             tf.summary.image("samples", sheet[None])
 
     def _save(self, step: int) -> None:
+        self.means.fetch()
         self.checkpoints.save(step)
         self.run_directory.save_generator(self.state.averaged)
-
-    def _without_room(self, error: Exception) -> Exception:
-        """One line for the user, if a disk is full or a device's memory; else the error itself."""
-        if is_full(error):
-            return UserError(
-                f"{self.run_directory.path}: the disk is full; make room and go on with --resume, "
-                "from the newest checkpoint"
-            )
-        if isinstance(error, tf.errors.ResourceExhaustedError):
-            return out_of_memory(self.config, self.strategy)
-        return error
-
-    def _not_finite(self, error: tf.errors.InvalidArgumentError, step: int, batch) -> Exception:
-        """One line for the user, if it was a loss or a gradient that is not finite."""
-        found = re.search(r"(\w+) : Tensor had (NaN|Inf)", str(error))
-        if found is None:
-            return error
-        try:
-            kept = inspection.keep(
-                self.run_directory.path, step, batch, self.checkpoints.state, self.strategy
-            )
-            where = f"its batch and state are in {kept}"
-        except (OSError, tf.errors.OpError) as failed:
-            where = f"its batch could not be kept ({str(failed).splitlines()[0]})"
-        return UserError(
-            f"{found[1]} is not finite at step {step}; {where}. Train anew with a lower "
-            "optimizer.learning_rate or weight of that loss; the newest checkpoint is as it was"
-        )

@@ -1,7 +1,7 @@
 """The stages of Sec. 3.5 on a batch: reconstruction, adversarial.
 
 Each takes the state of training and a batch, moves the state's networks, and returns its losses
-under the paper's names, means over this replica's samples.
+under the paper's names, means over this replica's samples, and the norm of each gradient.
 
 Dimensions: B batch (of this replica), T words (padded), S a stage's size, F the fine size.
 A batch holds ``picture`` [B, F, F, 3] in [-1, 1] and captions [B, T]: ``tokens`` (the picture's
@@ -15,16 +15,10 @@ from __future__ import annotations
 import tensorflow as tf
 
 from mim_tf.models.layers import resize
+from mim_tf.training import random_memories
+from mim_tf.training.accumulation import Shared, minimise
 from mim_tf.training.encoding import encode_pictures, encode_start, halves
-from mim_tf.training.losses import (
-    L_I,
-    L_T,
-    L_D_reality,
-    L_D_text,
-    L_m,
-    L_p,
-    L_rec,
-)
+from mim_tf.training.losses import L_I, L_T, L_D_reality, L_D_text, L_p, L_rec
 from mim_tf.training.matching import add_match, gate_logits, of_all_replicas
 from mim_tf.training.pairs import add_alpha, add_where
 from mim_tf.training.replicas import rows_of
@@ -34,7 +28,6 @@ from mim_tf.training.updates import Losses
 # How much stronger than the model's own the change of colour is from which reconstruction starts:
 # what the model draws is an average of guesses, and paler than any of them.
 _EXAGGERATION = 2.0
-_RANDOM_MEMORY = 2  # the stream of random numbers that Eq. 16 draws from
 
 # Reconstruction stage, Sec. 3.5.2: the only stage that updates the memory. ----------------------
 
@@ -47,68 +40,82 @@ def reconstruction_step(state: TrainingState, batch, *, random_memory: bool = Tr
         random_memory: with L_m, for which D_I must have learned something.
     """
     generator, weights = state.generator, state.config.loss
-    losses, deviations = Losses(), state.config.deviations
-    with tf.GradientTape() as tape:
+    deviations, memory = state.config.deviations, state.config.model.memory
+
+    def whole(losses: Losses) -> Shared:
         both = tf.concat([batch["tokens"], batch["swapped"]], axis=0)
         own, negative = halves(generator.encode_text(both, training=True))
         features = encode_start(state, batch)
-        out = generator.draw(features, own["h_hat"], own["mask"], training=True)
-        with tape.stop_recording():
-            start = _start(state, batch, features, out, negative)
-        if deviations.fuse and start is not batch["picture"]:
-            # Eq. 7 would bring v^i of the original, which shows the colours to be found.
-            features_in = generator.with_texture_of(features, start, training=True)
-            out = generator.draw(features_in, own["h_hat"], own["mask"], training=True)
-        out = generator.composed(out, start)
-        _add_reconstruction(state, losses, out, batch["picture"], start)
-        # L_p could also be lowered by smaller features: it must not train Enc.
-        v_i = tf.stop_gradient(features["v_i"])
-        losses.add("L_p", L_p(v_i, out["alpha"], out["h_bar"]), weights.p)
         if deviations.word_gates and deviations.match:
             captions = of_all_replicas(state, own)
             logits_of = gate_logits(state, features, captions, negative)
             weight = deviations.match
             add_match(state, losses, features, captions, negative, logits_of, weight=weight)
-        add_where(state, losses, features, own, batch)
-        add_alpha(state, losses, out, batch)
+        if memory:
+            losses.log("attention_entropy", _entropy(own["attention"], own["mask"]))
+        shared = {"own": own, "negative": negative, "features": features, "batch": batch}
+        if random_memory and memory and random_memories.wanted(state):
+            shared["texture"] = random_memories.texture(state, own["mask"])
+        return shared | {"recoloured": _chosen(state)}
+
+    def part(losses: Losses, shared: Shared) -> None:
+        own, features, rows = shared["own"], shared["features"], shared["batch"]
+        out = generator.draw(features, own["h_hat"], own["mask"], training=True)
+        start = _start(state, shared, out)
+        if deviations.fuse and start is not rows["picture"]:
+            # Eq. 7 would bring v^i of the original, which shows the colours to be found.
+            features_in = generator.with_texture_of(features, start, training=True)
+            out = generator.draw(features_in, own["h_hat"], own["mask"], training=True)
+        out = generator.composed(out, start)
+        _add_reconstruction(state, losses, out, rows["picture"], start)
+        # L_p could also be lowered by smaller features: it must not train Enc.
+        v_i = tf.stop_gradient(features["v_i"])
+        losses.add("L_p", L_p(v_i, out["alpha"], out["h_bar"]), weights.p)
+        add_where(state, losses, features, own, rows)
+        add_alpha(state, losses, out, rows)
         prior = _composing(state) * _alpha_prior(state)
         losses.add("alpha", _mean_alpha(state, out), prior)
-        if random_memory and state.config.model.memory:
-            _add_random_memory(state, losses, features, own["mask"])
-        total = losses.total(state.replicas)
-    state.update(state.generator_optimizer, tape, total, generator.trainable_variables)
-    if state.config.model.memory:
-        losses.log("attention_entropy", _entropy(own["attention"], own["mask"]))
-    return losses.means()
+        if "texture" in shared:
+            texture = shared["texture"]
+            random_memories.add_L_m(state, losses, features, texture, own["mask"])
+
+    variables = generator.trainable_variables
+    return minimise(state, state.generator_optimizer, variables, whole, part, "gradient")
 
 
-def _start(state: TrainingState, batch, features, out, negative):
+def _start(state: TrainingState, shared: Shared, out):
     """The pictures that reconstruction starts from, [B, F, F, 3].
 
     Deviation: the paper starts from the picture itself, which copying reconstructs. Here it starts
     from ``before`` where the batch has it, and else from the picture recoloured by the model.
     """
+    batch = shared["batch"]
     if "before" in batch:
         return batch["before"]
-    return _recoloured(state, features, out, negative)
+    if not state.config.deviations.perturb:
+        return batch["picture"]
+    return _recoloured(state, shared["features"], out, shared["negative"], shared["recoloured"])
 
 
-def _recoloured(state: TrainingState, features, out, negative):
-    """The pictures of a batch, recoloured by the model, [B, F, F, 3].
+def _chosen(state: TrainingState):
+    """Which pictures are recoloured, [B]: the first ``perturb`` share of the global batch."""
+    batch = state.config.train.batch_size
+    count = round(state.config.deviations.perturb * batch)
+    return rows_of(tf.range(batch) < count, state.replicas)
 
-    The first ``perturb`` share of the global batch get the difference between the model's own
-    drawings of a false caption (``negative``) and of the true one (``out``): only what the words
-    decide is recoloured, and only the true caption can undo it.
+
+def _recoloured(state: TrainingState, features, out, negative, chosen):
+    """The pictures of a batch, those that are ``chosen`` [B] recoloured by the model,
+    [B, F, F, 3].
+
+    They get the difference between the model's own drawings of a false caption (``negative``) and
+    of the true one (``out``): only what the words decide is recoloured, and only the true caption
+    can undo it.
     """
     picture, stage = features["picture"], state.stages[-1]
-    batch = picture.shape[0] * state.replicas
-    count = round(state.config.deviations.perturb * batch)
-    if not count:
-        return picture
     drawn = state.generator.draw(features, negative["h_hat"], negative["mask"])["drawn"][stage]
     change = _EXAGGERATION * resize(drawn - out["drawn"][stage], picture.shape[1])
     recoloured = tf.clip_by_value(picture + change, -1.0, 1.0)
-    chosen = rows_of(tf.range(batch) < count, state.replicas)
     return tf.stop_gradient(tf.where(chosen[:, None, None, None], recoloured, picture))
 
 
@@ -168,38 +175,6 @@ def _mean_alpha(state: TrainingState, out):
     return tf.reduce_mean(out["alphas"][state.stages[-1]], axis=[1, 2, 3])
 
 
-def _add_random_memory(state: TrainingState, losses: Losses, features, mask) -> None:
-    """L_m (Eq. 16): D_I should call pictures real that are painted with random memories."""
-    weights = state.config.loss.m
-    if not any(weights[stage] for stage in state.stages):
-        return
-    texture = _random_texture(state, mask)
-    fake = state.generator.paint(features, texture, mask, training=True)
-    for stage in state.stages:
-        logit = state.d_i[stage](fake["images"][stage], training=True)
-        loss = L_m(logit, state.config.deviations.reality)
-        losses.add(f"L_m_{stage}", loss, weights[stage])
-
-
-def _random_texture(state: TrainingState, mask):
-    """Eq. 16's ``a~``: a uniformly random point of the simplex for each word, read from the
-    memory, [B, T, l]."""
-    # Drawn for the global batch, so that it does not depend on how many devices share that.
-    shape = [mask.shape[0] * state.replicas, mask.shape[1], state.config.model.slots]
-    uniform = tf.random.stateless_uniform(
-        shape, _seed(state, _RANDOM_MEMORY), minval=1e-7, maxval=1.0
-    )
-    exponential = -tf.math.log(rows_of(uniform, state.replicas))
-    attention = exponential / tf.reduce_sum(exponential, axis=-1, keepdims=True)
-    return state.generator.mtfg.read(attention)
-
-
-def _seed(state: TrainingState, stream: int):
-    """A fresh random seed for each step and use: resuming repeats nothing."""
-    base = tf.stack([tf.constant(state.config.train.seed, tf.int64), state.step])
-    return tf.random.experimental.stateless_fold_in(base, stream)
-
-
 def _entropy(attention, mask):
     """[B], of Eq. 2's weights in nats, mean over a caption's words."""
     attention = tf.maximum(attention, 1e-9)
@@ -214,33 +189,49 @@ def adversarial_step(state: TrainingState, batch, *, update_generator: bool = Tr
     """First the discriminators (Eq. 17, 21), then the generator without its memory
     (Eq. 18 to 20)."""
     generator, weights = state.generator, state.config.loss
-    losses, reality = Losses(), state.config.deviations.reality
-    with tf.GradientTape() as tape:
+    reality, judged = state.config.deviations.reality, {}
+
+    def paint(shared: Shared):
+        text = shared["text"]
+        return generator.paint(shared["features"], text["h_hat"], text["mask"], training=True)
+
+    def whole(losses: Losses) -> Shared:
         text = generator.encode_text(batch["mismatched"], training=True)
-        features = encode_pictures(state, batch)
-        out = generator.paint(features, text["h_hat"], text["mask"], training=True)
-        fakes = out["images"]
-        with tape.stop_recording():
-            logs = discriminator_step(state, batch, fakes)
+        shared = {"text": text, "features": encode_pictures(state, batch), "batch": batch}
+        if state.config.train.accumulate > 1:
+            # All parts must meet the discriminators of the whole batch: each is drawn twice.
+            judged.update(discriminator_step(state, shared, lambda rows: paint(rows)["images"]))
+        return shared
+
+    def part(losses: Losses, shared: Shared) -> None:
+        out = paint(shared)
+        fakes, tokens = out["images"], shared["batch"]["mismatched"]
+        if state.config.train.accumulate == 1:
+            judged.update(discriminator_step(state, shared, lambda _: fakes))
         for stage in state.stages:
             logit = state.d_i[stage](fakes[stage], training=True)
-            log_match = state.d_t[stage](
-                {"picture": fakes[stage], "tokens": batch["mismatched"]}, training=True
-            )
+            log_match = state.d_t[stage]({"picture": fakes[stage], "tokens": tokens}, training=True)
             losses.add(f"L_I_{stage}", L_I(logit, reality), weights.I[stage])
             losses.add(f"L_T_{stage}", L_T(log_match), weights.T[stage])
         losses.add("alpha_edited", _mean_alpha(state, out), _alpha_prior(state))
-        total = losses.total(state.replicas)
-    if update_generator:
-        state.update(state.generator_optimizer, tape, total, state.adversarial_variables)
-    return logs | losses.means()
+
+    optimizer = state.generator_optimizer if update_generator else None
+    variables = state.adversarial_variables
+    logs = minimise(state, optimizer, variables, whole, part, "gradient_edited")
+    return judged | logs
 
 
-def discriminator_step(state: TrainingState, batch, fakes):
-    """L_D (Eq. 17, 21) on ``fakes``, the edits of each stage by the mismatched captions; updates
-    D_I and D_T."""
-    losses, weights = Losses(), state.config.loss.beta
-    with tf.GradientTape() as tape:
+def discriminator_step(state: TrainingState, shared: Shared, fakes_of):
+    """L_D (Eq. 17, 21); updates D_I and D_T.
+
+    Args:
+        shared: ``batch``, and what ``fakes_of`` needs.
+        fakes_of: from rows of ``shared`` the edits of each stage by the mismatched captions.
+    """
+    weights = state.config.loss.beta
+
+    def part(losses: Losses, shared: Shared) -> None:
+        batch, fakes = shared["batch"], fakes_of(shared)
         for stage in state.stages:
             fake = tf.stop_gradient(fakes[stage])
             real = resize(batch["picture"], fake.shape[1])
@@ -249,9 +240,9 @@ def discriminator_step(state: TrainingState, batch, fakes):
             reality = L_D_reality(real_logit, fake_logit, state.config.deviations.reality)
             text = _text_loss(state, losses, stage, batch, real, fake)
             losses.add(f"L_D_{stage}", reality + text, weights[stage])
-        total = losses.total(state.replicas)
-    state.update(state.discriminator_optimizer, tape, total, state.discriminator_variables)
-    return losses.means()
+
+    optimizer, variables = state.discriminator_optimizer, state.discriminator_variables
+    return minimise(state, optimizer, variables, lambda _: shared, part, "gradient_D")
 
 
 def _text_loss(state: TrainingState, losses: Losses, stage: str, batch, real, fake):

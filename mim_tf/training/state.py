@@ -5,6 +5,8 @@ Dimensions: T words (padded), S a stage's size.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 import tensorflow as tf
 
@@ -12,7 +14,10 @@ from mim_tf.config import Config
 from mim_tf.models.discriminators import D_I, D_T
 from mim_tf.models.generator import make_generator
 from mim_tf.text import WordVectors
+from mim_tf.training.loss_scale import LossScale
 from mim_tf.training.losses import match_at_chance
+from mim_tf.training.optimizer import Adam
+from mim_tf.training.schedule import Schedule
 from mim_tf.training.updates import update
 
 _RECENT = 0.98  # decay of the running mean of L_match: about the last 50 steps
@@ -34,6 +39,8 @@ class TrainingState:
         d_i, d_t: the discriminators of each stage.
         texture_projection: the warm-up's ``h^ = W h``, while there is no memory to read.
         step: steps done.
+        sound: false once a step was not finite; then no step changes anything. Not checkpointed.
+        loss_scale: in float16; else None.
         match_at_chance: L_match of a batch about which nothing is known.
         match_mean: running mean of L_match, by which the warm-up ends.
         warm_up_end: the steps that the warm-up took; -1 while it goes on.
@@ -75,6 +82,8 @@ class TrainingState:
         self.warm_up_optimizer = self._adam(options.warm_up_learning_rate)
         self.warm_up_optimizer.build(self.warm_up_variables)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.loss_scale = LossScale() if precision == "mixed_float16" else None
+        self.sound = tf.Variable(True, trainable=False, name="sound")
         self.match_at_chance = match_at_chance(config.train.batch_size)
         self.match_mean = tf.Variable(self.match_at_chance, trainable=False, name="match_mean")
         self.warm_up_end = tf.Variable(
@@ -90,9 +99,9 @@ class TrainingState:
             self.d_i[stage](picture)
             self.d_t[stage]({"picture": picture, "tokens": tokens})
 
-    def _adam(self, learning_rate: float) -> keras.optimizers.Adam:
+    def _adam(self, learning_rate: float) -> Adam:
         options = self.config.optimizer
-        return keras.optimizers.Adam(learning_rate, options.beta_1, options.beta_2)
+        return Adam(learning_rate, options.beta_1, options.beta_2)
 
     # Which variables a stage moves.
 
@@ -120,72 +129,63 @@ class TrainingState:
 
     # Updates.
 
-    def update(self, optimizer, tape: tf.GradientTape, total, variables) -> None:
-        """One step of an optimizer on ``total``, which ``tape`` has recorded; see
-        :func:`mim_tf.training.updates.update`."""
-        update(
-            optimizer, tape.gradient(total, variables), variables,
+    @property
+    def scale(self):
+        """By what gradients of a loss are multiplied, until :meth:`update` divides them by it."""
+        return tf.ones([]) if self.loss_scale is None else tf.identity(self.loss_scale.factor)
+
+    def update(self, optimizer, gradients, variables, total):
+        """One step of an optimizer by this replica's gradients of :attr:`scale` times ``total``;
+        see :func:`mim_tf.training.updates.update`."""
+        return update(
+            optimizer, gradients, variables, total, self.sound, scale=self.scale,
             clip_norm=self.config.deviations.clip_norm, replicas=self.replicas,
         )  # fmt: skip
 
-    def after_step(self, match=None) -> None:
+    def after_step(self, losses: Mapping[str, tf.Tensor]) -> Mapping[str, tf.Tensor]:
         """Count the step, average the generator (EMA) and L_match; outside the replicas.
 
+        If one of its losses or gradients is not finite, neither this step nor any that is already
+        on its way to the device changes anything more.
+
         Args:
-            match: L_match of the step, where there was one.
+            losses: of the step, means over the global batch, with the norms of the gradients.
+
+        Returns:
+            Them as they are to be logged.
         """
-        self.step.assign_add(1)
-        if match is not None:
-            self.match_mean.assign_add((1 - _RECENT) * (match - self.match_mean))
+        if self.loss_scale is not None:
+            losses = self.loss_scale.after_step(losses)
+        finite = tf.reduce_all(tf.math.is_finite(tf.stack(list(losses.values()))))
+        sound = self.sound & finite
+        self.sound.assign(sound)
+        self.step.assign_add(tf.cast(sound, tf.int64))
+        if "L_match" in losses:
+            moved = (1 - _RECENT) * (losses["L_match"] - self.match_mean)
+            self.match_mean.assign_add(tf.where(sound, moved, 0.0))
         step = tf.cast(self.step, tf.float32)
         # Early on the average follows quickly, so that the initial weights soon leave it.
         decay = tf.minimum(self.config.deviations.ema, (1 + step) / (10 + step))
         for mean, current in zip(self.averaged.weights, self.generator.weights, strict=True):
-            mean.assign(mean.value + (1 - decay) * (current.value - mean.value))
+            followed = mean.value + (1 - decay) * (current.value - mean.value)
+            mean.assign(tf.where(sound, followed, mean.value))
+        return losses
 
     # Progress: the schedule of all that follows the warm-up counts from its end.
 
     @property
-    def in_warm_up(self) -> bool:
-        """Whether the warm-up still goes on."""
-        return int(self.warm_up_end.numpy()) < 0
-
-    @property
-    def warm_up_steps(self) -> int:
-        """How many steps the warm-up took, or has at most."""
-        end = int(self.warm_up_end.numpy())
-        return self.config.deviations.warm_up if end < 0 else end
+    def schedule(self) -> Schedule:
+        """The schedule as it is now; to ask for it waits for the device."""
+        return Schedule(self.config, int(self.warm_up_end.numpy()))
 
     def steps_after_warm_up(self):
         """How many of the steps done came after the warm-up; for graphs."""
         return self.step - tf.maximum(self.warm_up_end, 0)
 
-    def optimizer_of(self, step: int) -> keras.optimizers.Optimizer:
-        """The optimizer of the generator at a step that was taken: the warm-up has its own."""
-        warm = self.in_warm_up or step < int(self.warm_up_end.numpy())
-        return self.warm_up_optimizer if warm else self.generator_optimizer
-
-    def set_progress(self, step: int, steps: int) -> None:
-        """Set the learning rates for a step; the warm-up has a schedule of its own.
-
-        Args:
-            step: counted from the very start.
-            steps: how many there are after the warm-up.
-        """
-        options, end = self.config.optimizer, int(self.warm_up_end.numpy())
-        if end < 0:
-            progress = step / self.config.deviations.warm_up
-            rate = options.warm_up_learning_rate * self._decay(progress)
-            self.warm_up_optimizer.learning_rate.assign(rate)
-        factor = self._decay((step - end) / steps if end >= 0 else 0)
-        self.generator_optimizer.learning_rate.assign(options.learning_rate * factor)
-        self.discriminator_optimizer.learning_rate.assign(
-            options.discriminator_learning_rate * factor
-        )
-
-    def _decay(self, progress: float) -> float:
-        decays = self.config.deviations.learning_rate_decay
-        return min(1.0, 2 * (1 - progress)) if decays else 1.0
+    def set_rates(self, rates: Mapping[str, float]) -> None:
+        """Set the learning rates of optimizers, by their names, as :meth:`Schedule.rates` says."""
+        for name, rate in rates.items():
+            getattr(self, name).learning_rate.assign(rate)
 
     # Checkpoints.
 
@@ -209,6 +209,8 @@ class TrainingState:
             parts["forerunner"] = self.texture_projection.weights
             parts["warm_up_optimizer"] = self.warm_up_optimizer.variables
         progress = {name: getattr(self, name) for name in ("step", "match_mean", "warm_up_end")}
+        if self.loss_scale is not None:
+            progress |= {"loss_scale": self.loss_scale.factor, "calm": self.loss_scale.calm}
         return progress | {name: [weight.value for weight in part] for name, part in parts.items()}
 
     def checkpoint(self, **others) -> tf.train.Checkpoint:

@@ -35,7 +35,6 @@ def step_graph(
         logs = strategy.run(replica, args=(batch,))
         mean = tf.distribute.ReduceOp.MEAN
         logs = {key: strategy.reduce(mean, value, axis=None) for key, value in logs.items()}
-        model.state.after_step(logs.get("L_match"))
-        return logs
+        return model.state.after_step(logs)
 
     return step

@@ -111,7 +111,7 @@ def described(strategy: tf.distribute.Strategy) -> str:
 
 
 def check_batch(config: Config, strategy: tf.distribute.Strategy) -> None:
-    """Refuse a batch that the devices cannot share alike.
+    """Refuse a batch that the devices, and the parts of ``train.accumulate``, cannot share alike.
 
     Raises:
         UserError: the batch is no multiple of their number.
@@ -119,14 +119,18 @@ def check_batch(config: Config, strategy: tf.distribute.Strategy) -> None:
     batch, replicas = config.train.batch_size, strategy.num_replicas_in_sync
     if batch % replicas:
         raise UserError(f"train.batch_size={batch} cannot be shared by {replicas} devices")
+    share, parts = batch // replicas, config.train.accumulate
+    if share % parts:
+        raise UserError(f"{share} pictures on each device cannot be train.accumulate={parts} parts")
 
 
 def out_of_memory(config: Config, strategy: tf.distribute.Strategy) -> UserError:
     """What to do when a batch needs more memory than there is."""
     share = config.train.batch_size // strategy.num_replicas_in_sync
     return UserError(
-        f"out of memory with {share} pictures on each device: lower train.batch_size, use more "
-        "devices, or train.precision=mixed_bfloat16; --dry-run estimates what a batch needs"
+        f"out of memory with {share} pictures on each device: raise train.accumulate, lower "
+        "train.batch_size, use more devices, or train.precision=mixed_bfloat16; --dry-run "
+        "estimates what a batch needs"
     )
 
 

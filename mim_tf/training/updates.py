@@ -1,7 +1,9 @@
-"""From losses to an update: the weighted sum of Eq. 20 and 21, checks, clipping, all-reduce."""
+"""From losses to an update: the weighted sum of Eq. 20 and 21, clipping, all-reduce, and what keeps
+an update from variables if it is not finite."""
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -25,51 +27,62 @@ class Losses:
         self._logged[name] = value
 
     def total(self, replicas: int):
-        """The weighted sum, averaged over the global batch.
-
-        Raises:
-            InvalidArgumentError: a term is not finite; the message begins with its name.
-        """
-        means = [
-            tf.debugging.check_numerics(tf.reduce_mean(term), name)
-            for name, term in self._terms.items()
-        ]
+        """The weighted sum, averaged over the global batch; 0 where there is no term."""
+        means = [tf.reduce_mean(term) for term in self._terms.values()]
         # Gradients are summed over the replicas.
-        return tf.add_n(means) / replicas
+        return tf.add_n([tf.zeros([]), *means]) / replicas
 
     def means(self) -> dict[str, tf.Tensor]:
         """What is logged: means over this replica's samples."""
         return {name: tf.reduce_mean(value) for name, value in self._logged.items()}
 
 
-def update(optimizer, gradients, variables, *, clip_norm: float | None, replicas: int) -> None:
-    """One step of an optimizer, by the clipped gradient of the whole global batch.
+def dense(gradients, sources) -> list[tf.Tensor]:
+    """Gradients as tensors of their sources' shapes.
+
+    None, of what a total does not depend on, becomes zeros. An embedding's gradient is a list of
+    rows, with a word as often as it stands in the batch: its norm, and sums of it, must be those of
+    the whole table.
+    """
+    return [
+        tf.zeros(source.shape) if gradient is None else tf.convert_to_tensor(gradient)
+        for gradient, source in zip(gradients, sources, strict=True)
+    ]
+
+
+def update(
+    optimizer, gradients, variables, total, sound, *, scale, clip_norm: float | None, replicas: int
+):
+    """One step of an optimizer, by the clipped gradient of the whole global batch. Where that, or
+    ``total``, is not finite, nothing changes.
 
     Args:
-        gradients: this replica's, of :meth:`Losses.total`; None for a variable that no loss
-            depends on, because a switch leaves its network out: it counts as zero.
+        optimizer: :class:`mim_tf.training.optimizer.Adam`.
+        gradients: this replica's, of :meth:`Losses.total`, as :func:`dense` takes them: a switch
+            may leave out the network of a variable.
         variables: in the order of the gradients.
+        total: this replica's.
+        scale: of the gradients, a power of two by which they are divided.
+        sound: a tensor; where it is false, nothing changes either.
         clip_norm: largest global norm; None: no clipping.
 
-    Raises:
-        InvalidArgumentError: a gradient is not finite. No variable has changed then.
+    Returns:
+        The norm of the global batch's gradient, before it is clipped; NaN where nothing changes.
     """
-    # An embedding's gradient is a list of rows, with a word as often as it stands in the batch. Its
-    # norm, and the sum over the replicas, must be those of the whole table.
-    gradients = [
-        tf.zeros_like(variable.value) if gradient is None else tf.convert_to_tensor(gradient)
-        for gradient, variable in zip(gradients, variables, strict=True)
-    ]
-    if replicas > 1:
+    gradients = [gradient / scale for gradient in dense(gradients, variables)]
+    if replicas > 1:  # all must agree whether the update counts
         context = tf.distribute.get_replica_context()
-        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        *gradients, total = context.all_reduce(tf.distribute.ReduceOp.SUM, [*gradients, total])
+    norm = tf.linalg.global_norm(gradients)
     # A finite loss can still have an infinite gradient: the root at 0, the logarithm near it.
-    norm = tf.debugging.check_numerics(tf.linalg.global_norm(gradients), "gradient")
+    counts = sound & tf.math.is_finite(norm) & tf.math.is_finite(total)
+    norm = tf.where(counts, norm, np.nan)
     if clip_norm is not None:
         gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
-    else:  # without this the variables could be assigned before the check fails
-        with tf.control_dependencies([norm]):
-            gradients = [tf.identity(gradient) for gradient in gradients]
+    else:
+        gradients = [tf.where(counts, gradient, np.nan) for gradient in gradients]
     if replicas > 1:  # the gradients are summed already, and the optimizer sums them again
         gradients = [gradient / replicas for gradient in gradients]
     optimizer.apply(gradients, variables)
+    optimizer.iterations.assign_sub(tf.where(counts, 0, 1))
+    return norm

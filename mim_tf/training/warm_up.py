@@ -53,7 +53,9 @@ def warm_up_step(state: TrainingState, batch):
         logits_of = (logits, hard_logits)
         add_match(state, losses, features, captions, negative, logits_of, weight=1.0)
         total = losses.total(state.replicas)
-    state.update(state.warm_up_optimizer, tape, total, state.warm_up_variables)
+    gradients = tape.gradient(total, state.warm_up_variables, state.scale)
+    norm = state.update(state.warm_up_optimizer, gradients, state.warm_up_variables, total)
+    losses.log("gradient", norm)
     return losses.means()
 
 
@@ -88,6 +90,13 @@ def end_warm_up(state: TrainingState, tokens) -> float:
     return missed
 
 
+def is_due(state: TrainingState, step: int) -> bool:
+    """Whether :func:`is_over` and :func:`stands_still` can be true before a step: only then they
+    need be asked, which waits for the device."""
+    budget = state.config.deviations.warm_up
+    return step % LOOK_EVERY == 0 or step >= budget or step == _patience(state)
+
+
 def is_over(state: TrainingState) -> bool:
     """Whether the warm-up should end before this step: every so many steps, once L_match has
     fallen far enough, or when the budget is spent."""
@@ -98,9 +107,12 @@ def is_over(state: TrainingState) -> bool:
 
 def stands_still(state: TrainingState) -> bool:
     """Whether a tenth of the budget has just gone by and L_match is still at chance."""
-    look = max(PATIENCE, state.config.deviations.warm_up // 10)
     at_chance = float(state.match_mean.numpy()) > AT_CHANCE * state.match_at_chance
-    return int(state.step.numpy()) == look and at_chance
+    return int(state.step.numpy()) == _patience(state) and at_chance
+
+
+def _patience(state: TrainingState) -> int:
+    return max(PATIENCE, state.config.deviations.warm_up // 10)
 
 
 def begin_again(state: TrainingState) -> None:

@@ -50,8 +50,8 @@ class Training:
         while int(self.step) < last:
             self.step.assign_add(1)
             self.value.assign(self.value * 0.5 + tf.cast(self.step, tf.float32))
-            self.means.add({"L": self.value[0]})
             step = int(self.step)
+            self.means.add(step, {"L": self.value[0]})
             if step % 3 == 0:
                 self.run.log({"step": step, **self.means.take()})
             if step % 2 == 0:

@@ -59,6 +59,25 @@ def test_multiply_adds_of_gradients_are_those_of_their_layer():
     assert 4 * (2 * 36 * 4 + 18 * 8 + 18 * 5) <= kept <= 4 * (2 * 36 * 4 + 288 + 40 + 3 * 144 + 90)
 
 
+def test_multiply_adds_of_loops_are_those_of_all_their_turns():
+    kernel = tf.Variable(tf.ones([3, 3, 4, 8]))
+
+    @tf.function
+    def step(picture):
+        def turn(number, total):
+            with tf.name_scope("icm_1"), tf.GradientTape() as tape:
+                loss = tf.reduce_sum(tf.nn.conv2d(picture, kernel, 2, "SAME"))  # [2, 3, 3, 8]
+            return number + 1, total + tape.gradient(loss, kernel)
+
+        _, total = turn(0, 0.0)
+        return tf.while_loop(lambda number, _: number < 3, turn, (1, total))
+
+    operations = step.get_concrete_function(tf.TensorSpec([2, 6, 6, 4])).graph.get_operations()
+    counts = costs.by_part(costs.with_loops(operations, 2), words=1)
+    of_forward = 2 * 9 * 8 * 9 * 4
+    assert counts["icm"] >= 3 * 2 * of_forward and counts["icm"] % (3 * of_forward) == 0
+
+
 def test_trackers_get_each_row_and_a_profile_is_written(tmp_path, monkeypatch):
     rows, profile = [], hooks.Profile(tmp_path / "run" / "tensorboard")
     monkeypatch.setattr(hooks, "_FIRST", 1)
@@ -84,7 +103,7 @@ def test_out_of_memory_is_one_line(tmp_path, monkeypatch):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
 
     monkeypatch.setattr(loop._Loop, "_step", too_much)
-    with pytest.raises(UserError, match="out of memory with 4 pictures on each device: lower"):
+    with pytest.raises(UserError, match="out of memory with 4 pictures on each device: raise"):
         loop.start(tmp_path / "run", tiny_config())
 
 

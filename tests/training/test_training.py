@@ -6,22 +6,25 @@ import json
 import os
 import signal
 import socket
+import threading
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework.ops import EagerTensor
 from tiny import tiny_config
 
 from mim_tf.checksums import write_sums
+from mim_tf.data.pipeline import Sampler
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.locks import locked
 from mim_tf.run import Run
 from mim_tf.train import main
 from mim_tf.training import loop
+from mim_tf.training.hooks import Hooks
 from mim_tf.training.loop import train
 from mim_tf.training.start import open_or_start, start_run
-from mim_tf.training.state import TrainingState
 
 
 @pytest.fixture(scope="module")
@@ -195,26 +198,50 @@ def test_a_run_goes_on_with_other_settings_of_the_machine_but_no_others(tiny_run
         open_or_start(tiny_run, tiny_config(loss={"p": 0.1}), source)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(source, tmp_path, monkeypatch):
-    run = start_run(tmp_path / "nan", tiny_config(deviations={"warm_up": 0}), source)
-    build = TrainingState.__init__
+def test_a_step_that_is_not_finite_is_found_with_the_next_row_and_kept(
+    source, tmp_path, monkeypatch
+):
+    """Steps are not waited for, so others have been taken meanwhile: they changed nothing."""
+    config = tiny_config(
+        model={"fine": False}, deviations={"warm_up": 0},
+        train={"steps": 4}, machine={"log_every": 3, "sample_every": 4, "checkpoint_every": 4},
+    )  # fmt: skip
+    run = start_run(tmp_path / "nan", config, source)
+    take_step, fetch, weights, fetched = loop._Loop._step, EagerTensor._numpy, [], []
 
-    def spoiled(self, *args, **options):
-        build(self, *args, **options)
-        weights = self.generator.fir.decode_out.bias
-        weights.assign(weights * np.nan)
+    def spoil(self, batch, step):
+        if step == 1:
+            bias = self.state.generator.icm.decode_out.bias
+            bias.assign(bias * np.nan)
+            weights[:] = [np.array(weight) for weight in self.state.generator.weights]
+        return take_step(self, batch, step)
 
-    monkeypatch.setattr(TrainingState, "__init__", spoiled)
-    with pytest.raises(UserError, match=r"L_rec\w* is not finite at step 1; .*not-finite/step-1"):
-        train(run, source)
-    assert not (run.path / "generator.weights.h5").exists()
-    kept = run.path / "not-finite" / "step-1"
+    def fetch_and_count(self):
+        if threading.current_thread() is threading.main_thread():
+            fetched.append(None)
+        return fetch(self)
+
+    counts = {}
+    watching = Hooks(before_step=lambda step: counts.update({step: len(fetched)}))
+    monkeypatch.setattr(loop._Loop, "_step", spoil)
+    monkeypatch.setattr(EagerTensor, "_numpy", fetch_and_count)
+    with pytest.raises(UserError, match=r"L_rec\w* is not finite at step 2; .*not-finite/step-2"):
+        train(run, source, hooks=watching)
+    assert counts[2] - counts[1] == len(weights)  # those of this test
+    assert len(fetched) > counts[2]
+    assert (
+        not (run.path / "log.jsonl").exists() and not (run.path / "generator.weights.h5").exists()
+    )
+    kept = run.path / "not-finite" / "step-2"
     with np.load(kept / "batch.npz") as batch:
-        assert batch["picture"].shape == (4, 32, 32, 3) and batch["tokens"].shape[0] == 4
-    values = tf.train.load_checkpoint(str(kept / "state"))
-    spoilt = [name for name in values.get_variable_to_shape_map() if name.startswith("generator/")
-              and not np.isfinite(values.get_tensor(name)).all()]  # fmt: skip
-    assert len(spoilt) == 1
+        expected = Sampler(source, run.vocabulary, config)(4, 4)
+        np.testing.assert_array_equal(batch["picture"], expected[0])
+        np.testing.assert_array_equal(batch["tokens"], expected[1])
+    stored = tf.train.load_checkpoint(str(kept / "state"))
+    assert stored.get_tensor("step/.ATTRIBUTES/VARIABLE_VALUE") == 1
+    for index, weight in enumerate(weights):
+        value = stored.get_tensor(f"generator/{index}/.ATTRIBUTES/VARIABLE_VALUE")
+        np.testing.assert_array_equal(value, weight)
 
 
 def test_bad_requests_are_one_line_and_exit_1(tiny_run, tmp_path, capsys):

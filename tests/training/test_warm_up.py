@@ -33,11 +33,11 @@ def warmed_up(seed: int, steps: int) -> TrainingState:
     @tf.function
     def step(batch):
         logs = warm_up.warm_up_step(state, {**batch, "picture": to_signed(batch["picture"])})
-        state.after_step(logs["L_match"])
+        state.after_step(logs)
 
     size = config.train.batch_size
     for index in range(steps):
-        state.set_progress(index, config.train.steps)
+        state.set_rates(state.schedule.rates(index, config.train.steps))
         arrays = sampler(index * size, size)
         step(dict(zip(("picture", *CAPTIONS), map(tf.constant, arrays), strict=True)))
     return state
@@ -76,7 +76,7 @@ def test_gates_that_are_open_or_closed_everywhere_still_tell_places_apart(level,
 def test_the_warm_up_ends_when_the_loss_has_done_its_work():
     state = make(warm_up=400, warm_up_until=0.5)
     state.step.assign(warm_up.LOOK_EVERY)
-    assert state.in_warm_up and not warm_up.is_over(state)
+    assert state.schedule.in_warm_up and not warm_up.is_over(state)
     state.match_mean.assign(0.49 * state.match_at_chance)
     assert warm_up.is_over(state)
     state.step.assign(warm_up.LOOK_EVERY + 1)
@@ -85,15 +85,16 @@ def test_the_warm_up_ends_when_the_loss_has_done_its_work():
     state.step.assign(400)
     assert warm_up.is_over(state)  # the budget is spent
     warm_up.end_warm_up(state, batch(32)["tokens"])
-    assert not state.in_warm_up and int(state.warm_up_end) == 400
+    assert not state.schedule.in_warm_up and int(state.warm_up_end) == 400
 
 
 def with_falling_mean(plain):
     """``after_step`` whose running mean of L_match is low at once."""
 
-    def after_step(self, match=None):
-        plain(self, match)
+    def after_step(self, losses):
+        losses = plain(self, losses)
         self.match_mean.assign(0.5 * self.match_at_chance)
+        return losses
 
     return after_step
 

@@ -13,8 +13,9 @@ import signal
 import sys
 from pathlib import Path
 
-import keras
 from tiny import TINY
+
+from mim_tf.training.optimizer import Adam
 
 # Ten full steps after a warm-up. A share of the pictures that two devices cannot halve.
 SHARED = {
@@ -26,11 +27,11 @@ SHARED = {
 }  # fmt: skip
 
 
-def gentle_adam(state, learning_rate: float) -> keras.optimizers.Adam:
+def gentle_adam(state, learning_rate: float) -> Adam:
     """Adam as :class:`TrainingState` makes it, but for its epsilon: by default it would turn a
     gradient that is nothing but rounding into whole steps."""
     options = state.config.optimizer
-    return keras.optimizers.Adam(learning_rate, options.beta_1, options.beta_2, epsilon=1e-3)
+    return Adam(learning_rate, options.beta_1, options.beta_2, epsilon=1e-3)
 
 
 def main() -> int:
