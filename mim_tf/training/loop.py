@@ -34,6 +34,7 @@ from mim_tf.training.steps import step_graph
 from mim_tf.training.strategies import (
     any_worker,
     check_batch,
+    dealt_out,
     described,
     has_peers,
     lost_peers_told,
@@ -244,8 +245,8 @@ class _Loop:
 
     def _batches(self, first: int, last: int):
         """The batches of the steps ``first`` to ``last - 1``, shared out among the devices."""
-        return self.strategy.distribute_datasets_from_function(
-            lambda context: training_batches(self.sampler, first, last, context)
+        return dealt_out(
+            self.strategy, lambda context: training_batches(self.sampler, first, last, context)
         )
 
     def _told_to_stop(self, interruption: Interruption, step: int) -> bool:

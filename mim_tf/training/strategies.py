@@ -11,7 +11,7 @@ import functools
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import tensorflow as tf
@@ -122,6 +122,19 @@ def check_batch(config: Config, strategy: tf.distribute.Strategy) -> None:
     share, parts = batch // replicas, config.train.accumulate
     if share % parts:
         raise UserError(f"{share} pictures on each device cannot be train.accumulate={parts} parts")
+
+
+def dealt_out(
+    strategy: tf.distribute.Strategy,
+    batches_of: Callable[[tf.distribute.InputContext], tf.data.Dataset],
+) -> Iterable:
+    """The batches of a pipeline, shared out among the devices; on GPUs each is copied to its own
+    while the step before it runs."""
+    batches = strategy.distribute_datasets_from_function(batches_of)
+    alone = isinstance(batches, tf.data.Dataset)  # strategies of several devices copy by themselves
+    if alone and tf.config.list_physical_devices("GPU"):
+        batches = batches.apply(tf.data.experimental.prefetch_to_device("/GPU:0"))
+    return batches
 
 
 def out_of_memory(config: Config, strategy: tf.distribute.Strategy) -> UserError:

@@ -11,7 +11,14 @@ from tiny import tiny_config
 
 from mim_tf.errors import UserError
 from mim_tf.training.clusters import Cluster, find_cluster
-from mim_tf.training.strategies import check_batch, described, is_chief, make_strategy, set_up
+from mim_tf.training.strategies import (
+    check_batch,
+    dealt_out,
+    described,
+    is_chief,
+    make_strategy,
+    set_up,
+)
 
 WORKERS = ["a.example:2000", "b.example:2000"]
 
@@ -169,3 +176,19 @@ def test_operations_are_deterministic_on_cpus_or_as_asked(monkeypatch, wanted, g
     machine = tiny_config(machine={"deterministic": wanted, "xla": expected}).machine
     assert set_up(machine) is expected
     assert switched == (["autoclustering", "deterministic"] if expected else [False])
+
+
+def test_batches_wait_for_their_step_on_the_one_gpu_and_on_cpus_as_they_are(monkeypatch):
+    plain, prefetch, asked = tf.data.Dataset.range(3), tf.data.experimental.prefetch_to_device, []
+    assert dealt_out(tf.distribute.get_strategy(), lambda _: plain) is plain
+
+    def to_second_cpu(device):
+        asked.append(device)
+        return prefetch("/CPU:1")
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    monkeypatch.setattr(tf.data.experimental, "prefetch_to_device", to_second_cpu)
+    batches = list(dealt_out(tf.distribute.get_strategy(), lambda _: plain))
+    assert asked == ["/GPU:0"]
+    assert [int(batch) for batch in batches] == [0, 1, 2]
+    assert all(batch.device.endswith("CPU:1") for batch in batches)
