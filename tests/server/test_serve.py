@@ -224,7 +224,7 @@ def test_mistakes_at_the_start_are_one_line(tmp_path, capsys, arguments, message
     assert line.startswith("error: ") and message in line
 
 
-def test_tensorflow_servings_names_of_flags_are_taken(saved_model, monkeypatch, capsys):
+def test_tensorflow_servings_names_of_flags_are_taken(saved_model, monkeypatch):
     found = {}
 
     def serve_once(app, *, port, **options):
@@ -238,8 +238,11 @@ def test_tensorflow_servings_names_of_flags_are_taken(saved_model, monkeypatch, 
     assert serve.main(given) == 0
     assert found["port"] == 0 and found["mim"].status_code == 404
     assert found["birds"].json()["model_spec"]["name"] == "birds"
-    with pytest.raises(SystemExit):  # there, --port is that of gRPC
-        serve.main([*given, "--port=8500"])
+
+
+def test_the_port_of_tensorflow_servings_grpc_is_not_taken_for_that_of_rest(capsys):
+    with pytest.raises(SystemExit):
+        serve.main(["--model=anything", "--rest_api_port=8501", "--port=8500"])
     assert "not allowed with argument" in capsys.readouterr().err
 
 
