@@ -79,7 +79,8 @@ def test_reconstruction_starts_from_before(pairs):
 def test_l_where_pulls_gates_towards_the_part_that_words_speak_of(pairs):
     state = make()
     state.warm_up_optimizer.learning_rate.assign(2e-2)
-    rows = [warm_up.warm_up_step(state, pairs) for _ in range(12)]
+    step = tf.function(lambda: warm_up.warm_up_step(state, pairs))
+    rows = [step() for _ in range(12)]
     assert "L_level" not in rows[0]
     assert float(rows[-1]["L_where"]) < 0.8 * float(rows[0]["L_where"])
 
