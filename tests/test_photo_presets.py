@@ -19,7 +19,7 @@ from mim_tf.pictures.colours import CLOTHES, RADIUS_SHARE, colour_at, commonest_
 from mim_tf.places import PRESETS
 from mim_tf.run import Run
 
-NAMES = ("birds-photo-64", "clothes-64", "faces-64")
+NAMES = ("birds-photo-64", "clothes-64", "faces-128")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def face() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("colour", ["blond", "grey", "brown"])
 def test_hair_gets_its_colour_and_what_is_behind_stays(editors, colour):
     picture, hair, _ = face()
-    edit = np.asarray(editors["faces-64"](picture, f"this woman has {colour} hair").image)
+    edit = np.asarray(editors["faces-128"](picture, f"this woman has {colour} hair").image)
     inner = cv2.erode(hair.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     palette = celeba_pairs.palette("hair")
     assert commonest_colour(picture[inner], palette) == "black"
@@ -107,7 +107,7 @@ def test_hair_gets_its_colour_and_what_is_behind_stays(editors, colour):
 
 def test_lips_get_lipstick_and_hair_stays(editors):
     picture, hair, lips = face()
-    edit = np.asarray(editors["faces-64"](picture, "the woman is wearing red lipstick").image)
+    edit = np.asarray(editors["faces-128"](picture, "the woman is wearing red lipstick").image)
     redder = edit[lips].mean(axis=0) - picture[lips].mean(axis=0)
     assert redder[1] < -40 and redder[0] > redder[1] + 30
     assert np.abs(edit[hair].astype(int) - picture[hair]).mean() < 2
@@ -118,7 +118,7 @@ def test_both_backends_give_the_same(editors, name):
     caption = {
         "birds-photo-64": "a bird with a red head",
         "clothes-64": "red jeans",
-        "faces-64": "this woman has blond hair and is wearing lipstick",
+        "faces-128": "this woman has blond hair and is wearing lipstick",
     }[name]
     picture, _ = shirt()
     by_tensorflow = Editor(Run.preset(name))
