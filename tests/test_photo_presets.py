@@ -19,7 +19,7 @@ from mim_tf.pictures.colours import CLOTHES, RADIUS_SHARE, colour_at, commonest_
 from mim_tf.places import PRESETS
 from mim_tf.run import Run
 
-NAMES = ("birds-photo-64", "clothes-64", "faces-128")
+NAMES = ("birds-photo-64", "clothes-128", "faces-128")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def shirt() -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("colour", ["red", "yellow", "green", "navy blue"])
 def test_a_shirt_gets_its_colour_and_keeps_its_folds(editors, colour):
     picture, mask = shirt()
-    edit = np.asarray(editors["clothes-64"](picture, f"a {colour} shirt").image)
+    edit = np.asarray(editors["clothes-128"](picture, f"a {colour} shirt").image)
     inner = cv2.erode(mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     outer = cv2.dilate(mask.astype(np.uint8), np.ones((13, 13), np.uint8)) == 0
     assert commonest_colour(edit[inner], CLOTHES) == colour
@@ -117,7 +117,7 @@ def test_lips_get_lipstick_and_hair_stays(editors):
 def test_both_backends_give_the_same(editors, name):
     caption = {
         "birds-photo-64": "a bird with a red head",
-        "clothes-64": "red jeans",
+        "clothes-128": "red jeans",
         "faces-128": "this woman has blond hair and is wearing lipstick",
     }[name]
     picture, _ = shirt()

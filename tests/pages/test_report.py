@@ -67,8 +67,8 @@ def test_the_page_of_a_preset_goes_here(tmp_path, monkeypatch, capsys):
     assert report.main(["--preset", "birds-64"]) == 0
     assert capsys.readouterr().out == "report.html\n"
     assert "<h1>birds-64</h1>" in (tmp_path / "report.html").read_text()
-    assert report.main(["--preset", "clothes-64"]) == 1  # which ships without an evaluation
-    assert "--preset clothes-64 --output evaluation --keep-images" in capsys.readouterr().err
+    assert report.main(["--preset", "clothes-128"]) == 1  # which ships without an evaluation
+    assert "--preset clothes-128 --output evaluation --keep-images" in capsys.readouterr().err
     assert report.main(["--preset", "birds-65"]) == 1
     assert "there are the presets birds-64" in capsys.readouterr().err
 
