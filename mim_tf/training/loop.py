@@ -126,10 +126,10 @@ def _train(run: Run, source: Source, strategy: tf.distribute.Strategy, hooks: Ho
     checkpoints = Checkpoints(
         run.path / FOLDER, everything, config.machine.keep_checkpoints, run.was_trained()
     )
+    share_state(strategy, tf.nest.flatten(state.parts()))
     first = int(state.step.numpy())
     if first == 0 and config.train.start_from is not None:
         start_from(state, run.vocabulary, config.train.start_from)
-    share_state(strategy, tf.nest.flatten(state.parts()))
     # The warm-up may end early: so many steps there are at most.
     schedule = state.schedule
     last = steps + schedule.warm_up_steps
