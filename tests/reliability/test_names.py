@@ -77,4 +77,4 @@ def test_what_tensorflow_cannot_write_is_one_line(place, config, line):
     assert prepare.main([*config, "--output", str(place / "records")]) == 1
     assert TOLD in line()
     assert train.main([*config, "--set", f"data.root={place}"]) == 1
-    assert TOLD in line()
+    assert "#xdcff" in line()  # the value itself may be cut, for the length of the line
