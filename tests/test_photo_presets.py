@@ -19,7 +19,7 @@ from mim_tf.pictures.colours import CLOTHES, RADIUS_SHARE, colour_at, commonest_
 from mim_tf.places import PRESETS
 from mim_tf.run import Run
 
-NAMES = ("birds-photo-64", "clothes-128", "faces-128")
+NAMES = ("birds-photo-128", "clothes-128", "faces-128")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_birds_that_look_like_photographs_get_their_colours(editors):
         picture, marks = source.original(index, 64), source.marks(index, 64)
         for part, caption in asked.items():
             if places := marks.points.get(part, ()):
-                edit = np.asarray(editors["birds-photo-64"](picture, caption).image)
+                edit = np.asarray(editors["birds-photo-128"](picture, caption).image)
                 radius = RADIUS_SHARE * max(marks.box[2:])
                 wanted = caption.split()[-2]
                 hits.append(any(colour_at(edit, place, radius) == wanted for place in places))
@@ -116,7 +116,7 @@ def test_lips_get_lipstick_and_hair_stays(editors):
 @pytest.mark.parametrize("name", NAMES)
 def test_both_backends_give_the_same(editors, name):
     caption = {
-        "birds-photo-64": "a bird with a red head",
+        "birds-photo-128": "a bird with a red head",
         "clothes-128": "red jeans",
         "faces-128": "this woman has blond hair and is wearing lipstick",
     }[name]
