@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from driving import CAPTION, READY, downloaded, edit, opened, upload, wait_for_step
 
+from mim_tf.captions import NOTHING_CHANGED
 from mim_tf.data.birds.scenes import scene
 from mim_tf.pages import app as page_files
 from mim_tf.pictures import files
@@ -291,6 +292,19 @@ def test_several_sentences_and_the_use_of_one(address, browser):
         assert "orange" in page.inner_text("#results .note")
         page.get_by_role("button", name="wings in blue").click()
         assert page.input_value("#caption") == "wings in blue"
+
+
+def test_several_sentences_say_where_nothing_was_changed(address, browser, tmp_path):
+    files.write(tmp_path / "grey.png", np.full((64, 64, 3), 128, np.uint8))
+    with opened(browser, address) as page:
+        upload(page, tmp_path / "grey.png")
+        page.fill("#sentences", "red wings\na bird with a blue tail")
+        page.click("#show-several")
+        page.wait_for_function("() => document.querySelectorAll('#results li').length === 2")
+        assert page.locator("#results canvas").count() == 0
+        told = page.locator("#results .note").all_inner_texts()
+        assert told == [f"“{caption}”: {NOTHING_CHANGED}"
+                        for caption in ("red wings", "a bird with a blue tail")]  # fmt: skip
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

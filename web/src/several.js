@@ -1,5 +1,6 @@
 /** Several sentences side by side on the same picture. */
 
+import { NOTHING_CHANGED } from "./captions.js";
 import { byId, element, messageOf, toast } from "./elements.js";
 import { draw } from "./pictures.js";
 
@@ -66,7 +67,10 @@ export class Several {
       const near = messages.find((message) => message.nearest.length > 0);
       return element("p", { className: "note error" }, `“${caption}”: ${(near ?? refusal).text}`);
     }
-    const { pixels } = await this.engine.edit(picture.id, caption, strength);
+    const { pixels, changed } = await this.engine.edit(picture.id, caption, strength);
+    if (!changed && strength > 0) {
+      return element("p", { className: "note" }, `“${caption}”: ${NOTHING_CHANGED}`);
+    }
     const canvas = document.createElement("canvas");
     draw(canvas, { ...picture, pixels });
     canvas.setAttribute("aria-hidden", "true");
