@@ -16,7 +16,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from mim_tf.errors import UserError
-from mim_tf.storage import check_room, flush, flush_folder, is_full, replace_text
+from mim_tf.storage import check_room, flush, flush_folder, is_full, remove_partial, replace_text
 
 FOLDER = "checkpoints"
 _NAME = "step"
@@ -45,6 +45,7 @@ class Checkpoints:
         self, folder: Path, state: tf.train.Checkpoint, keep: int, trained: bool = False
     ) -> None:
         self.folder, self.state, self._keep = folder, state, keep
+        remove_partial(self.folder)
         for unfinished in self.folder.glob(f"{_NAME}-*_temp"):
             shutil.rmtree(unfinished, ignore_errors=True)
         self._saved: list[Path] = []  # in the order in which they will go
@@ -70,15 +71,20 @@ class Checkpoints:
         prefix = self.folder / f"{_NAME}-{step}"
         self.folder.mkdir(parents=True, exist_ok=True)
         check_room(prefix, self._bytes, _REMEDY)
+        # TensorFlow writes the index where it shall be: killed meanwhile, it would leave a damaged
+        # checkpoint, and no other if it was the first. So it is written beside, and then renamed.
+        beside = _beside(prefix)
         try:
-            self.state.write(str(prefix))
+            self.state.write(str(beside / prefix.name))
         except tf.errors.OpError as error:
             _remove(prefix)
             if not is_full(error):
                 raise
             raise UserError(f"{prefix}: the disk is full; make room and {_REMEDY}") from None
-        for file in self.folder.glob(f"{prefix.name}.*"):
+        for file in sorted(beside.glob(f"{prefix.name}.*")):  # data, then the index
             flush(file)
+            file.replace(self.folder / file.name)
+        shutil.rmtree(beside, ignore_errors=True)
         flush_folder(self.folder)
         self._saved = [saved for saved in self._saved if saved != prefix] + [prefix]
         self._write_state_file(self._saved[-self._keep :])
@@ -102,6 +108,9 @@ class Checkpoints:
             return None
         for prefix, damage in damaged.items():
             print(f"passed over {prefix}, which is damaged: {damage}", file=sys.stderr)
+        for old in whole[: -self._keep]:  # a training was killed before it removed it
+            _remove(old)
+        whole = whole[-self._keep :]
         # The damaged ones stand first, as if they were the oldest: they are deleted first.
         self._saved = [*damaged, *whole]
         self._write_state_file(self._saved)
@@ -161,6 +170,11 @@ def damage_of(prefix: Path) -> str | None:
     return None
 
 
+def _beside(prefix: Path) -> Path:
+    """The folder in which a checkpoint is written until it is whole."""
+    return prefix.with_name(f"{prefix.name}_temp")
+
+
 def _index(prefix: Path) -> Path:
     return prefix.with_name(f"{prefix.name}.index")
 
@@ -170,7 +184,7 @@ def _remove(prefix: Path) -> None:
     _index(prefix).unlink(missing_ok=True)
     for path in prefix.parent.glob(f"{prefix.name}.data-*"):
         path.unlink(missing_ok=True)
-    shutil.rmtree(prefix.with_name(f"{prefix.name}_temp"), ignore_errors=True)
+    shutil.rmtree(_beside(prefix), ignore_errors=True)
 
 
 def _restore(state: tf.train.Checkpoint, prefix: Path) -> None:

@@ -153,8 +153,37 @@ def test_what_a_killed_save_left_is_removed(training):
     unfinished = training.folder / "step-6_temp"
     unfinished.mkdir()
     (unfinished / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"half")
+    listing = training.folder / ".partial.0123456789abcdef.checkpoint"
+    listing.write_text("half")
     assert training.resumed() == 4
-    assert not unfinished.exists()
+    assert not unfinished.exists() and not listing.exists()
+
+
+def test_an_old_checkpoint_that_a_killed_save_left_goes(training):
+    for file in training.folder.glob("step-2.*"):
+        shutil.copy(file, file.with_name(file.name.replace("step-2", "step-1")))
+    assert training.resumed() == 4
+    assert [prefix.name for prefix in checkpoints_in(training.folder)] == ["step-2", "step-4"]
+
+
+def test_the_first_save_leaves_no_damaged_checkpoint_when_it_is_killed(training, monkeypatch):
+    """TensorFlow writes the index in several pieces; until it is whole it has another place."""
+    written: list[bool] = []
+    checkpoints = training.open(tf.Variable(9))
+    write = checkpoints.state.write
+
+    def look(prefix):
+        result = write(prefix)
+        written.append(any(training.folder.glob("step-9.*")))
+        return result
+
+    monkeypatch.setattr(checkpoints.state, "write", look)
+    checkpoints.save(9)
+    assert written == [False]
+    assert sorted(path.name for path in training.folder.glob("step-9*")) == [
+        "step-9.data-00000-of-00001",
+        "step-9.index",
+    ]
 
 
 @pytest.mark.parametrize("left", ["weights", "log"])
