@@ -22,6 +22,7 @@ from mim_tf.config import Config
 from mim_tf.config_files import load_config
 from mim_tf.data.pipeline import CAPTIONS
 from mim_tf.errors import UserError, entry_point
+from mim_tf.flags import add_config_flags
 from mim_tf.training import costs
 from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.steps import step_graph
@@ -36,10 +37,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks.train_step",
         description="Seconds, speed and GFLOP-equivalents of a training step, part by part.",
     )
-    parser.add_argument("--config", metavar="NAME", nargs="+", default=["cub.yaml"])
-    parser.add_argument(
-        "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="override"
-    )
+    add_config_flags(parser, default=["cub.yaml"])
     parser.add_argument("--size", type=int, nargs="+", default=[128, 256], help="pixels")
     parser.add_argument("--batch", type=int, help="default: 8 at 128 px, 4 at 256 px")
     parser.add_argument("--steps", type=int, default=5, help="of each kind; the median counts")

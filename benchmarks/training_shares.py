@@ -21,6 +21,7 @@ from mim_tf.config_files import load_config
 from mim_tf.data.pipeline import Sampler, training_batches
 from mim_tf.data.sources import load_source
 from mim_tf.errors import entry_point
+from mim_tf.flags import add_config_flags
 from mim_tf.training.means import Means
 from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.schedule import Schedule
@@ -57,10 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.training_shares",
         description="Shares of a training's time that wait for input, and that Python takes.",
     )
-    parser.add_argument("--config", metavar="NAME", nargs="+", default=["birds.yaml"])
-    parser.add_argument(
-        "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="override"
-    )
+    add_config_flags(parser, default=["birds.yaml"])
     parser.add_argument("--steps", type=int, default=20)
     arguments = parser.parse_args(argv)
     config = load_config(*arguments.config, overrides=arguments.set)
