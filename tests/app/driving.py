@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
+import urllib.error
+import urllib.request
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -9,6 +13,18 @@ from mim_tf.pictures import files
 
 CAPTION = "a bird with red wings and a white belly"
 READY = "#download:not([disabled])"
+
+
+def wait_until_served(address: str, server: subprocess.Popen) -> None:
+    """Wait until a server that was just started answers at an address."""
+    for _ in range(600):
+        assert server.poll() is None
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except urllib.error.URLError:
+            time.sleep(0.1)
+    raise AssertionError(f"nobody answers at {address}")
 
 
 @contextmanager

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import CAPTION, READY, downloaded, edit, opened, upload, wait_for_step
+from driving import (
+    CAPTION,
+    READY,
+    downloaded,
+    edit,
+    opened,
+    upload,
+    wait_for_step,
+    wait_until_served,
+)
 
 from mim_tf.captions import NOTHING_CHANGED
 from mim_tf.data.birds.scenes import scene
@@ -35,12 +41,7 @@ def host(built, litert, tmp_path_factory):
     try:
         port = server.stdout.readline().split(" port ")[1].split()[0]
         found = f"http://127.0.0.1:{port}/some%20where/site/"
-        for _ in range(50):
-            try:
-                urllib.request.urlopen(found, timeout=5).close()
-                break
-            except urllib.error.URLError:
-                time.sleep(0.1)
+        wait_until_served(found, server)
         yield found
     finally:
         server.terminate()

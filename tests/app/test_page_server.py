@@ -7,13 +7,10 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 
 import numpy as np
 import pytest
-from driving import CAPTION, READY, downloaded, edit, opened, upload
+from driving import CAPTION, READY, downloaded, edit, opened, upload, wait_until_served
 
 from mim_tf import places
 from mim_tf.pictures import files
@@ -38,13 +35,7 @@ def served(built, litert, editor, tmp_path_factory):
     server = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}/"
     try:
-        for _ in range(600):
-            assert server.poll() is None
-            try:
-                urllib.request.urlopen(f"{address}readyz", timeout=5).close()
-                break
-            except urllib.error.URLError:
-                time.sleep(0.1)
+        wait_until_served(f"{address}readyz", server)
         yield address
     finally:
         server.terminate()
