@@ -13,6 +13,7 @@ from mim_tf.errors import UserError
 from mim_tf.models.boundary import boundary_image
 from mim_tf.pictures import files, pixels, sheets, tensor_pixels
 from mim_tf.run import Run
+from mim_tf.storage import remove_partial
 from mim_tf.training.mimnet import MIMNet
 
 _SAMPLES = 6  # rows of the sample grid
@@ -26,6 +27,8 @@ class Samples:
     """
 
     def __init__(self, run: Run, source: Source, model: MIMNet) -> None:
+        self.folder = run.path / "samples"
+        remove_partial(self.folder)
         self.run = run
         self.pictures, self.captions, self.tokens = _sample_inputs(run, source)
         self._edit = tf.function(model.call)
@@ -50,7 +53,7 @@ class Samples:
             [column[index] for column in columns.values()] for index in range(len(self.captions))
         ]
         sheet = sheets.labelled_grid(rows, list(columns), self.captions)
-        files.write(self.run.path / "samples" / f"step-{step:07d}.png", sheet)
+        files.write(self.folder / f"step-{step:07d}.png", sheet)
         return sheet
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from mim_tf.train import main
 from mim_tf.training import loop
 from mim_tf.training.hooks import Hooks
 from mim_tf.training.loop import train
+from mim_tf.training.samples import Samples
 from mim_tf.training.start import open_or_start, start_run
 
 
@@ -59,6 +61,15 @@ def test_a_run_directory_holds_the_contract(tiny_run):
     assert [row["step"] for row in logged] == [1, 2, 3, 4]
     names = {"L_rec_coarse", "L_rec_fine", "L_p", "L_m_fine", "L_D_fine", "L_I_fine", "L_T_fine"}
     assert names <= set(logged[-1])
+
+
+def test_a_sample_grid_that_was_killed_half_written_goes(source, tmp_path):
+    run = start_run(tmp_path / "run", tiny_config(), source)
+    left = run.path / "samples" / ".partial.0123456789abcdef.step-0000002.png"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    Samples(run, source, SimpleNamespace(call=None))
+    assert not left.exists()
 
 
 def test_resumed_equals_unbroken(tiny_run, source, tmp_path, monkeypatch):
