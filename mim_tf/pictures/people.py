@@ -39,10 +39,10 @@ class PersonModel:
                 self._interpreter.allocate_tensors()
             (self._input,) = self._interpreter.get_input_details()
             (self._output,) = self._interpreter.get_output_details()
+            if self._input["shape"][-1] != 3 or self._output["shape"][-1] != 1:
+                raise ValueError("other inputs and outputs")
         except (ValueError, RuntimeError):
             raise UserError(f"data.person_model: {file} is another file; {_WHERE_FROM}") from None
-        if self._input["shape"][-1] != 3 or self._output["shape"][-1] != 1:
-            raise UserError(f"data.person_model: {file} is another file; {_WHERE_FROM}")
         self._lock = Lock()
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:

@@ -12,6 +12,11 @@ from mim_tf.run import Run
 from mim_tf.text import Vocabulary
 from mim_tf.training.state import TrainingState
 
+_REMEDY = (
+    "give the sections model and deviations as its config.yaml has them, but for the sizes of "
+    "pictures"
+)
+
 
 def start_from(state: TrainingState, vocabulary: Vocabulary, model: str) -> None:
     """Give the generator, and its average, the weights of another run's.
@@ -57,12 +62,10 @@ def _check_alike(mine: Generator, theirs: Generator, model: str) -> None:
         if tuple(ours.shape)[first:] != tuple(other.shape)[first:]:
             raise UserError(
                 f"train.start_from: {ours.path} has the shape {tuple(other.shape)} in {model}, "
-                f"{tuple(ours.shape)} here; give the sections model and deviations as its "
-                "config.yaml has them, but for the sizes of pictures"
+                f"{tuple(ours.shape)} here; {_REMEDY}"
             )
     if len(mine.weights) != len(theirs.weights):
         raise UserError(
             f"train.start_from: {model} has {len(theirs.weights)} weights, this model "
-            f"{len(mine.weights)}; give the sections model and deviations as its config.yaml has "
-            "them, but for the sizes of pictures"
+            f"{len(mine.weights)}; {_REMEDY}"
         )
