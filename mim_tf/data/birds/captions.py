@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +29,8 @@ COLOUR_WORDS: dict[str, tuple[str, ...]] = {
 
 PART_WORDS: dict[str, tuple[str, ...]] = {
     "wings": ("wings", "wing feathers"),
-    "belly": ("belly", "breast", "underside"),
-    "crown": ("crown", "cap", "top of the head"),
+    "belly": ("belly", "breast", "underside", "chest"),
+    "crown": ("crown", "cap", "top of the head", "head"),
     "tail": ("tail", "tail feathers"),
 }
 
@@ -44,6 +44,9 @@ _PLURAL = frozenset({"wings", "wing feathers", "tail feathers"})
 # "a red top of the head" is not English: this phrase is used only as the subject of a statement,
 # with "the" in front of it ("the top of the head is red").
 _ONLY_IN_STATEMENTS = frozenset({"top of the head"})
+# What people type of these parts, though no part is exactly that.
+_ONLY_TERSE = frozenset({"head", "chest"})
+_VERBS = ("make", "make", "paint", "turn", "colour", "color")
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,14 @@ def _bird(rng: np.random.Generator) -> str:
     return f"{_pick(rng, _ADJECTIVES)} bird" if rng.random() < 0.5 else "bird"
 
 
+def _nouns(words: Words, part: str, without: Collection[str]) -> tuple[str, ...]:
+    """What a part may be called."""
+    return tuple(noun for noun in words.parts[part] if noun not in without)
+
+
 def _noun_phrase(rng: np.random.Generator, words: Words, part: str, colour: str) -> str:
     """A part with its colour as an adjective: "blue wings", "a white belly"."""
-    nouns = tuple(noun for noun in words.parts[part] if noun not in _ONLY_IN_STATEMENTS)
-    noun = _synonym(rng, nouns)
+    noun = _synonym(rng, _nouns(words, part, _ONLY_TERSE | _ONLY_IN_STATEMENTS))
     phrase = f"{_synonym(rng, words.colours[colour])} {noun}"
     return phrase if noun in _PLURAL else with_article(phrase)
 
@@ -125,7 +132,7 @@ def _statement(
 ) -> str:
     """A clause about parts of one colour: "its wings are blue", "the tail and crown are both
     yellow"."""
-    nouns = [_synonym(rng, words.parts[part]) for part in parts]
+    nouns = [_synonym(rng, _nouns(words, part, _ONLY_TERSE)) for part in parts]
     if any(noun in _ONLY_IN_STATEMENTS for noun in nouns):
         owner = "the"
     if len(nouns) == 1:
@@ -201,7 +208,7 @@ def caption(rng: np.random.Generator, colours: Mapping[str, str], words: Words =
 
 def terse(rng: np.random.Generator, colours: Mapping[str, str], words: Words = DRAWN) -> str:
     """A short request for an edit, without a whole sentence's grammar: "red wings, white belly",
-    "make the crown blue".
+    "make the crown blue", "wings red".
 
     Args:
         rng: random numbers for every choice.
@@ -213,8 +220,11 @@ def terse(rng: np.random.Generator, colours: Mapping[str, str], words: Words = D
         for part, colour in _shuffled(rng, colours)
     ]
     if rng.random() < 0.5:
-        return "make " + _join([f"the {noun} {colour}" for noun, colour in named])
-    phrases = [f"{colour} {noun}" for noun, colour in named]
+        return f"{_pick(rng, _VERBS)} " + _join([f"the {noun} {colour}" for noun, colour in named])
+    if rng.random() < 0.7:
+        phrases = [f"{colour} {noun}" for noun, colour in named]
+    else:
+        phrases = [f"{noun} {colour}" for noun, colour in named]
     return _join(phrases) if rng.random() < 0.5 else ", ".join(phrases)
 
 
