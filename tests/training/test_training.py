@@ -107,11 +107,13 @@ def test_resumed_equals_unbroken(tiny_run, source, tmp_path, monkeypatch):
     assert rows(whole) == rows(run)
 
 
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_a_row_of_the_log_that_straddles_a_resume_is_that_of_an_unbroken_run(
-    source, tmp_path, monkeypatch
+    source, tmp_path, monkeypatch, precision
 ):
     config = tiny_config(
-        model={"fine": False}, deviations={"warm_up": 4}, train={"steps": 1},
+        model={"fine": False}, deviations={"warm_up": 4},
+        train={"steps": 1, "precision": precision},
         machine={"log_every": 3, "sample_every": 9},
     )  # fmt: skip
     whole, broken = (start_run(tmp_path / name, config, source) for name in ("whole", "broken"))
@@ -130,6 +132,9 @@ def test_a_row_of_the_log_that_straddles_a_resume_is_that_of_an_unbroken_run(
     train(broken, source)
     assert [row["step"] for row in rows(whole)] == [3, 5]
     assert rows(whole) == rows(broken)
+    assert ("loss_scale" in rows(whole)[0]) == (precision == "mixed_float16")
+    for name, value in state(whole).items():
+        np.testing.assert_array_equal(value, state(broken)[name], err_msg=name)
 
 
 def test_a_damaged_row_of_the_log_is_named_and_a_cut_one_dropped(random_run, tmp_path):
