@@ -28,7 +28,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "without-TLU": ("model.tlu=false", "deviations.fuse=true"),
     "D_T-fake-only": ("deviations.D_T_fake=1", "deviations.D_T_mismatched=0"),
     "D_T-mismatched-only": ("deviations.D_T_fake=0", "deviations.D_T_mismatched=1"),
-    "literal-paper": (),
+    "literal-paper": (),  # of photographs, also without data.recoloured
     # What we added to the paper (README, "Where we differ").
     "without-warm-up": ("deviations.warm_up=0",),
     "without-word-gates": (
@@ -52,6 +52,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "side by side. Stopped, the same command goes on.",
         "--config birds.yaml birds-ablation.yaml --output runs/ablation",
         "--config birds.yaml --rows full without-memory --output runs/ablation",
+        "--config clothes.yaml photo-ablation.yaml --set data.root=DIR --targeted --output DIR",
     )
     add_config_flags(parser, required=True)
     parser.add_argument(
@@ -64,7 +65,15 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add_evaluators_flag(parser)
     parser.add_argument(
-        "--count", metavar="N", type=int, default=_COUNT, help=f"pairs a row (default: {_COUNT})"
+        "--targeted",
+        action="store_true",
+        help="photographs: measure every row by targeted edits, as mim_tf.evaluate does",
+    )
+    parser.add_argument(
+        "--count",
+        metavar="N",
+        type=int,
+        help=f"pairs a row (default: {_COUNT}, or all photographs that --targeted finds)",
     )
     add_seed_flag(parser, "of pairs and candidates")
     parser.add_argument("--output", metavar="DIR", type=Path, required=True)
@@ -90,9 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows,
         left_out,
         arguments.evaluators,
-        arguments.count,
+        arguments.count if arguments.targeted else arguments.count or _COUNT,
         arguments.seed,
         arguments.output,
+        targeted=arguments.targeted,
     )
     print(text, end="")
     return 0
@@ -105,8 +115,12 @@ def row_config(row: str, names: Sequence[str], overrides: Sequence[str]) -> Conf
         row: of ROWS.
         names, overrides: of the full configuration, as ``--config`` and ``--set`` give them.
     """
-    layers = [*names, *(["paper.yaml"] if row == "literal-paper" else [])]
-    return load_config(*layers, overrides=[*overrides, *ROWS[row]])
+    literal = row == "literal-paper"
+    layers = [*names, *(["paper.yaml"] if literal else [])]
+    own = [*overrides, *ROWS[row]]
+    if literal and getattr(load_config(*names, overrides=overrides).data, "recoloured", False):
+        own.append("data.recoloured=false")  # a setting that other data sets do not have
+    return load_config(*layers, overrides=own)
 
 
 if __name__ == "__main__":

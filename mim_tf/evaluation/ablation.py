@@ -12,12 +12,13 @@ import numpy as np
 
 from mim_tf import json_text
 from mim_tf.config import Config
-from mim_tf.data.sources import load_source
+from mim_tf.data.sources import load_raw, load_source
 from mim_tf.evaluation import tables
 from mim_tf.evaluation.folders import write_edits, write_evaluation
 from mim_tf.evaluation.manifest import describe, manifest_differences
 from mim_tf.evaluation.measure import measure
 from mim_tf.evaluation.pairs import draw_pairs, to_text
+from mim_tf.evaluation.targeted import draw_targeted
 from mim_tf.evaluation.task import Task, edit_with
 from mim_tf.evaluators.folder import Evaluators
 from mim_tf.pictures import files, sheets
@@ -55,9 +56,11 @@ def run_ablation(
     rows: Mapping[str, Config],
     left_out: Sequence[str],
     evaluators: str | None,
-    count: int,
+    count: int | None,
     seed: int,
     output: Path,
+    *,
+    targeted: bool = False,
 ) -> str:
     """Train what is not trained yet, measure what is not measured yet.
 
@@ -66,20 +69,27 @@ def run_ablation(
         rows: row -> its configuration.
         left_out: rows that are the same as ``full``, named below the table.
         evaluators: as ``--evaluators`` names them.
-        count: number of pairs, at most; a smaller split gives all of its own.
+        count: number of pairs, at most; a smaller split gives all of its own; None: all.
         seed: of pairs and of R-precision's candidates.
         output: folder for the rows, ``table.md`` and ``edits.png``.
+        targeted: measure targeted edits of photographs (:mod:`mim_tf.evaluation.targeted`).
 
     Returns:
         The text of ``table.md``.
 
     Raises:
-        UserError: no such evaluators, or a row's folder holds another configuration.
+        UserError: no such evaluators, nothing that can be measured, or a row's folder holds another
+            configuration.
     """
-    opened = Evaluators.chosen(evaluators, full.data.kind)
-    source = load_source(full, "test")
-    pairs = draw_pairs(source, seed, min(count, len(source)))
-    task = Task(source, pairs, full.model.fine_size, seed)
+    opened = Evaluators.chosen(evaluators, full.data.kind, needed=not targeted)
+    size = full.model.fine_size
+    if targeted:
+        source = load_raw(full.data, "test")  # records hold no marks
+        pairs = draw_targeted(source, seed, count, size, opened)
+    else:
+        source = load_source(full, "test")
+        pairs = draw_pairs(source, seed, len(source) if count is None else min(count, len(source)))
+    task = Task(source, pairs, size, seed, targeted)
     ablation = Ablation(full, task, opened, output, left_out)
     text = ""
     for row, config in rows.items():
@@ -129,6 +139,9 @@ def _table(ablation: Ablation) -> str:
     ]
     if "truth" in first:
         parts.append(_truth_table({row: found["truth"] for row, found in numbers.items()}))
+    if "targeted" in first:
+        found_of = {row: found["targeted"] for row, found in numbers.items()}
+        parts.append(tables.targeted_table(found_of))
     if ablation.left_out:
         rows = ", ".join(ablation.left_out)
         parts.append(f"Left out, because the configuration has it already: {rows}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mim_tf.evaluation.titles import METRICS, TARGETED, truth_rows
@@ -84,20 +84,43 @@ def _tables(numbers: dict[str, Any], about: dict[str, Any]) -> list[str]:
 
 def _targeted(found: dict[str, Any]) -> str:
     """What became of targeted edits; a dash for what could not be measured."""
-
-    def show(value: float, digits: int = 3) -> str:
-        return "-" if math.isnan(value) else f"{value:.{digits}f}"
-
     lines = ["| asked | hit | edits |", "| --- | ---: | ---: |"]
     for group, row in found["groups"].items():
-        lines.append(f"| {group} | {show(row['hit'])} | {row['count']} |")
-    mean = f"{show(found['hit'])} ± {show(found['hit_error'])}"
-    lines.append(f"| mean of {', '.join(found['counted'])} | {mean} | |")
+        lines.append(f"| {group} | {_shown(row['hit'])} | {row['count']} |")
+    lines.append(f"| mean of {', '.join(found['counted'])} | {_hit(found)} | |")
     others = ["| targeted edits | |", "| --- | ---: |"]
     for name, title in TARGETED.items():
         if name in found:
-            others.append(f"| {title} | {show(found[name], 4)} |")
+            others.append(f"| {title} | {_shown(found[name], 4)} |")
     return "\n".join(lines) + "\n\n" + "\n".join(others)
+
+
+def targeted_table(rows: Mapping[str, dict[str, Any]]) -> str:
+    """What became of several models' targeted edits, a row each; the groups that count alone.
+
+    Args:
+        rows: name -> what :func:`mim_tf.evaluation.targeted.measure` found.
+    """
+    first = next(iter(rows.values()))
+    groups, others = first["counted"], [name for name in TARGETED if name in first]
+    titles = [TARGETED[name].split(":")[0] for name in others]
+    head = ["row", "hit", *groups, *titles]
+    lines = [f"| {' | '.join(head)} |", "| --- |" + " ---: |" * (len(head) - 1)]
+    for name, found in rows.items():
+        hits = [_shown(found["groups"][group]["hit"]) for group in groups]
+        cells = [_hit(found), *hits, *(_shown(found[other], 4) for other in others)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _hit(found: dict[str, Any]) -> str:
+    """The mean of targeted edits that came as asked, and its standard error."""
+    return f"{_shown(found['hit'])} ± {_shown(found['hit_error'])}"
+
+
+def _shown(value: float | None, digits: int = 3) -> str:
+    """A dash for what could not be measured: NaN, or what a file has in its place."""
+    return "-" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def evaluator_lines(about: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import operator
 
 import pytest
 import yaml
+from data_writers import write_clothes
 from tiny import TINY
 
 from mim_tf import ablate
@@ -57,6 +58,36 @@ def test_the_ablation_trains_measures_and_goes_on(tmp_path, capsys, monkeypatch)
     )
     assert ablate.main([*given, "--set", "train.seed=3", "--rows", "full"]) == 1
     assert "another configuration" in capsys.readouterr().err
+
+
+def test_photographs_are_measured_by_targeted_edits(tmp_path, capsys):
+    base, output = tmp_path / "base.yaml", tmp_path / "ablation"
+    root = write_clothes(tmp_path / "clothes", 8)
+    data = {"source": "folder", "root": str(root), "partial": True, "recoloured": True}
+    tree = {
+        **TINY,
+        "data": {**data, "max_words": 16, "swap_words": ["red", "blue", "green"]},
+        "model": {**TINY["model"], "fine": False},
+        "train": {"batch_size": 2, "steps": 1},
+        "deviations": {"warm_up": 1, "where": 1},
+    }
+    base.write_text(yaml.safe_dump(tree))
+    given = ["--config", str(base), "--evaluators", "none", "--targeted", "--output", str(output)]
+    assert ablate.row_config("full", [str(base)], []).data.recoloured
+    assert ablate.main([*given, "--rows", "literal-paper"]) == 0
+    table = (output / "table.md").read_text()
+    assert "| row | hit | black |" in table and " detail |" in table
+    assert "| literal-paper | 0.0" in table
+    assert (
+        yaml.safe_load((output / "literal-paper" / "config.yaml").read_text())["data"]["recoloured"]
+        is False
+    )
+    again = capsys.readouterr().out
+    assert ablate.main([*given, "--rows", "literal-paper"]) == 0  # reads what it measured
+    assert capsys.readouterr().out == again
+    capsys.readouterr()
+    assert ablate.main([*given, "--rows", "full", "--count", "99"]) == 1
+    assert "can be asked for" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("row", ablate.ROWS)
