@@ -35,12 +35,17 @@ ROWS: dict[str, tuple[str, ...]] = {
         "deviations.word_gates=false",
         "deviations.warm_up=0",
         "deviations.match=0",
+        "deviations.where=0",
     ),
     "without-perturb": ("deviations.perturb=0",),
     "without-composition": ("deviations.compose=false", "deviations.fuse=true"),
     "without-prior": ("deviations.alpha_prior=0",),
     "without-refined-alpha": ("deviations.refine_alpha=false",),
     "without-structure-skip": ("deviations.structure_skip=false",),
+    # What photographs need besides.
+    "without-L_where": ("deviations.where=0",),
+    "without-kept-detail": ("deviations.keep_detail=false",),
+    "small-encoder": ("model.encoder=small",),
 }
 _COUNT = 500  # pairs of each row
 

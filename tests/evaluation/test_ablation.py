@@ -92,6 +92,7 @@ def test_photographs_are_measured_by_targeted_edits(tmp_path, capsys):
 
 @pytest.mark.parametrize("row", ablate.ROWS)
 def test_every_row_of_the_ablation_is_a_valid_configuration(row):
+    ablate.row_config(row, ["clothes.yaml", "photo-ablation.yaml"], ["data.root=unread"])
     config = ablate.row_config(row, ["birds.yaml"], [])
     for override in ablate.ROWS[row]:
         key, _, value = override.partition("=")
