@@ -79,7 +79,10 @@ def site(model: Model) -> Site:
         UserError: the page has not been built.
     """
     if not (PAGE / "index.html").is_file():
-        raise UserError(f"the page is not built: {PAGE} has no index.html; run: make app")
+        raise UserError(
+            f"the page is not built: {PAGE} has no index.html; run: make app (in a clone of the "
+            "project; install from there)"
+        )
     found: dict[str, Path | bytes] = {
         path.relative_to(PAGE).as_posix(): path for path in PAGE.rglob("*") if path.is_file()
     }
