@@ -111,6 +111,7 @@ def test_lips_get_lipstick_and_hair_stays(editors):
     redder = edit[lips].mean(axis=0) - picture[lips].mean(axis=0)
     assert redder[1] < -40 and redder[0] > redder[1] + 30
     assert np.abs(edit[hair].astype(int) - picture[hair]).mean() < 2
+    assert editors["faces-128"].warnings("this woman is wearing lipstick") == ()
 
 
 @pytest.mark.parametrize("name", NAMES)
