@@ -71,7 +71,8 @@ class GraphCaptions:
         read, cut = words[:limit], words[limit:]
         known = self._tokenizer.table.lookup(read) > UNKNOWN
         negations = _negations(read, suffix[:limit])
-        bare = (negations == "") & tf.logical_not(known | (suffix[:limit] & (read == "s")))
+        passed = _is_one_of(read, sorted(captions.FILLERS)) | (suffix[:limit] & (read == "s"))
+        bare = (negations == "") & tf.logical_not(known | passed)
         unknown = tf.unique(tf.boolean_mask(read, bare))[0]
         negated = tf.unique(tf.boolean_mask(negations, negations != ""))[0]
 

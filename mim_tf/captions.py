@@ -20,6 +20,15 @@ NEGATIONS = frozenset(
         "instead",
     }
 )  # fmt: skip
+FILLERS = frozenset(
+    {
+        "a", "an", "and", "are", "as", "at", "be", "but", "by", "from", "had", "has",
+        "have", "he", "her", "him", "his", "i", "in", "is", "it", "its", "me", "my", "of",
+        "on", "our", "please", "she", "that", "the", "their", "them", "these", "they",
+        "this", "those", "to", "was", "we", "were", "with", "you", "your",
+    }
+)  # fmt: skip
+"""Words that name nothing: where one is unknown, nothing is said about it."""
 NEAREST = 3  # known words that a message suggests
 SHORTEST = 3  # letters of a word that is suggested, or that gets suggestions
 _LISTED = 24  # known words that a message lists as examples
@@ -199,12 +208,13 @@ def _negations(words: Sequence[Word]) -> dict[int, str]:
 
 
 def _unknown(words: Sequence[Word], known: set[str], negations: dict[int, str]) -> list[str]:
-    """The unknown words, each once, without negations and without the "s" of "bird's"."""
+    """The unknown words, each once, without negations, fillers, and the "s" of "bird's"."""
     return list(
         dict.fromkeys(
             word.text
             for index, word in enumerate(words)
             if word.text not in known
+            and word.text not in FILLERS
             and index not in negations
             and not (word.suffix and word.text == "s")
         )

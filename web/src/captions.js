@@ -9,6 +9,14 @@ const WORD = /[\p{L}\p{N}_]+/gu;
 const NEGATIONS = new Set(
   "not no without never neither nor none nothing cannot except instead".split(" "),
 );
+// Words that name nothing: where one is unknown, nothing is said about it.
+const FILLERS = new Set(
+  (
+    "a an and are as at be but by from had has have he her him his i in is it its me my of " +
+    "on our please she that the their them these they this those to was we were with you " +
+    "your"
+  ).split(" "),
+);
 const NEAREST = 3; // known words that a message suggests
 const LISTED = 24; // known words that a message lists as examples
 const SHORTEST = 3; // letters of a word that is suggested, or that gets suggestions
@@ -192,7 +200,10 @@ function findNegations(words) {
 function findUnknown(words, known, negations) {
   const found = words.filter(
     (word, index) =>
-      !known.has(word.text) && !negations.has(index) && !(word.suffix && word.text === "s"),
+      !known.has(word.text) &&
+      !FILLERS.has(word.text) &&
+      !negations.has(index) &&
+      !(word.suffix && word.text === "s"),
   );
   return [...new Set(found.map((word) => word.text))];
 }
