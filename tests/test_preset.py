@@ -65,6 +65,24 @@ def test_terse_captions_are_followed(editor, form):
     assert np.mean(right) > 0.8
 
 
+def test_an_unknown_colour_changes_nothing(editor):
+    pictures = np.stack([scenes.scene(99, index, 64).render() for index in range(24)])
+    captions = [f"a bird with orange {scenes.PARTS[index % 4]}" for index in range(24)]
+    edited, _ = editor.edit_batch(pictures, captions)
+    assert metrics.difference(edited, pictures).mean() < 0.01
+    assert editor.warnings("a bird with an orange head and a red belly")[0].startswith(
+        "The model does not know 'orange'"
+    )
+
+
+@pytest.mark.parametrize("caption", ["paint the head red", "crown red", "red head"])
+def test_the_head_is_the_crown(editor, caption):
+    scene = scenes.scene(99, 1, 64)
+    edited = editor.edit(scene.render(), caption).picture
+    assert scene.read_colour("crown", edited, {**scene.colours, "crown": "red"}) == "red"
+    assert editor.warnings(caption) == ()
+
+
 def test_the_evaluators_that_ship_see_the_captions_in_its_edits(editor, unseen):
     evaluators = Evaluators.open(PRESETS / "evaluators" / "birds")
     todo = list(truth.true_edits(unseen, 40, 64))
