@@ -99,12 +99,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from mim_tf.evaluation.ablation import run_ablation
 
+    default = None if arguments.targeted else _COUNT
     text = run_ablation(
         full,
         rows,
         left_out,
         arguments.evaluators,
-        arguments.count if arguments.targeted else arguments.count or _COUNT,
+        default if arguments.count is None else arguments.count,
         arguments.seed,
         arguments.output,
         targeted=arguments.targeted,

@@ -88,7 +88,7 @@ def run_ablation(
         pairs = draw_targeted(source, seed, count, size, opened)
     else:
         source = load_source(full, "test")
-        pairs = draw_pairs(source, seed, len(source) if count is None else min(count, len(source)))
+        pairs = draw_pairs(source, seed, count and min(count, len(source)))
     task = Task(source, pairs, size, seed, targeted)
     ablation = Ablation(full, task, opened, output, left_out)
     text = ""

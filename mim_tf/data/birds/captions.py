@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +29,8 @@ COLOUR_WORDS: dict[str, tuple[str, ...]] = {
 
 PART_WORDS: dict[str, tuple[str, ...]] = {
     "wings": ("wings", "wing feathers"),
-    "belly": ("belly", "breast", "underside", "chest"),
-    "crown": ("crown", "cap", "top of the head", "head"),
+    "belly": ("belly", "breast", "underside"),
+    "crown": ("crown", "cap", "top of the head"),
     "tail": ("tail", "tail feathers"),
 }
 
@@ -44,8 +44,6 @@ _PLURAL = frozenset({"wings", "wing feathers", "tail feathers"})
 # "a red top of the head" is not English: this phrase is used only as the subject of a statement,
 # with "the" in front of it ("the top of the head is red").
 _ONLY_IN_STATEMENTS = frozenset({"top of the head"})
-# What people type of these parts, though no part is exactly that.
-_ONLY_TERSE = frozenset({"head", "chest"})
 _VERBS = ("make", "make", "paint", "turn", "colour", "color")
 
 
@@ -55,15 +53,18 @@ class Words:
 
     Attributes:
         colours, parts: name -> its words, the name itself first. No word may stand for two.
+        casual: part -> what people type of it besides, though no part is exactly that; said in
+            terse captions alone.
     """
 
     colours: Mapping[str, Sequence[str]]
     parts: Mapping[str, Sequence[str]]
+    casual: Mapping[str, Sequence[str]]
 
     @functools.cached_property
     def meanings(self) -> dict[str, tuple[str, str]]:
         """Phrase -> whether it names a colour or a part, and the name of that colour or part."""
-        kinds = (("colour", self.colours), ("part", self.parts))
+        kinds = (("colour", self.colours), ("part", self.parts), ("part", self.casual))
         return {
             phrase: (kind, name)
             for kind, words in kinds
@@ -78,7 +79,7 @@ class Words:
         return re.compile(r"\b(" + "|".join(phrases) + r")\b")
 
 
-DRAWN = Words(COLOUR_WORDS, PART_WORDS)
+DRAWN = Words(COLOUR_WORDS, PART_WORDS, {"belly": ("chest",), "crown": ("head",)})
 """Of drawn birds."""
 
 
@@ -111,14 +112,10 @@ def _bird(rng: np.random.Generator) -> str:
     return f"{_pick(rng, _ADJECTIVES)} bird" if rng.random() < 0.5 else "bird"
 
 
-def _nouns(words: Words, part: str, without: Collection[str]) -> tuple[str, ...]:
-    """What a part may be called."""
-    return tuple(noun for noun in words.parts[part] if noun not in without)
-
-
 def _noun_phrase(rng: np.random.Generator, words: Words, part: str, colour: str) -> str:
     """A part with its colour as an adjective: "blue wings", "a white belly"."""
-    noun = _synonym(rng, _nouns(words, part, _ONLY_TERSE | _ONLY_IN_STATEMENTS))
+    nouns = tuple(noun for noun in words.parts[part] if noun not in _ONLY_IN_STATEMENTS)
+    noun = _synonym(rng, nouns)
     phrase = f"{_synonym(rng, words.colours[colour])} {noun}"
     return phrase if noun in _PLURAL else with_article(phrase)
 
@@ -132,7 +129,7 @@ def _statement(
 ) -> str:
     """A clause about parts of one colour: "its wings are blue", "the tail and crown are both
     yellow"."""
-    nouns = [_synonym(rng, _nouns(words, part, _ONLY_TERSE)) for part in parts]
+    nouns = [_synonym(rng, words.parts[part]) for part in parts]
     if any(noun in _ONLY_IN_STATEMENTS for noun in nouns):
         owner = "the"
     if len(nouns) == 1:
@@ -216,7 +213,10 @@ def terse(rng: np.random.Generator, colours: Mapping[str, str], words: Words = D
         words: what they may be called.
     """
     named = [
-        (_synonym(rng, words.parts[part]), _synonym(rng, words.colours[colour]))
+        (
+            _synonym(rng, (*words.parts[part], *words.casual.get(part, ()))),
+            _synonym(rng, words.colours[colour]),
+        )
         for part, colour in _shuffled(rng, colours)
     ]
     if rng.random() < 0.5:

@@ -37,6 +37,7 @@ WORDS = Words(
      "orange": ("orange", "tangerine"), "buff": ("buff", "beige", "tan")},
     {**PART_WORDS, "belly": ("belly", "underside"), "throat": ("throat", "chin"),
      "back": ("back", "mantle"), "breast": ("breast", "chest")},
+    {"crown": ("head",)},
 )  # fmt: skip
 
 _NATURAL = ("brown", "grey", "black", "white", "buff", "orange")
