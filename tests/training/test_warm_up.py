@@ -47,8 +47,9 @@ def warmed_up(seed: int, steps: int) -> TrainingState:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_warm_up_leaves_chance_within_300_steps(seed):
     state = warmed_up(seed, 300)
-    # Measured: 0.944 at most. With gates whose level drifts, seed 2 stands at 1.00 of chance.
-    assert float(state.match_mean) < 0.97 * state.match_at_chance
+    # Measured: 0.944 at most (rounding moves it by 0.006). With gates whose level drifts, seed 2
+    # stands at 1.00 of chance.
+    assert float(state.match_mean) < 0.96 * state.match_at_chance
 
 
 def batch(size=4):
