@@ -216,6 +216,7 @@ class _Handlers:
             ":mim_tf:serving:model_version": int(self._model.version),
             ":mim_tf:serving:requests_waiting": self._small.waiting + self._large.waiting,
             ":mim_tf:serving:pixels_in_flight": self._small.pixels + self._large.pixels,
+            ":mim_tf:serving:body_bytes_in_flight": self._bodies.held,
         }
         text = self.requests.text(self._model.name, gauges)
         return Response(text, media_type=monitoring.CONTENT_TYPE)

@@ -19,10 +19,13 @@ class Bodies:
 
     Args:
         limits: ``body``, ``flight_body``, ``body_seconds``.
+
+    Attributes:
+        held: bytes that large bodies hold, beyond what is free of each.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits, self._held = limits, 0
+        self._limits, self.held = limits, 0
 
     @contextlib.asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
@@ -43,10 +46,10 @@ class Bodies:
                     parts.append(part)
                     counted = _counted(size, len(part))
                     held += counted
-                    self._held += counted
+                    self.held += counted
                     continue
                 parts.clear()
-                self._held -= held
+                self.held -= held
                 held = 0
                 if size > 4 * self._limits.body:
                     # Up to here the rest was read and dropped: most clients read an answer only
@@ -58,7 +61,7 @@ class Bodies:
             parts.clear()
             yield body
         finally:
-            self._held -= held
+            self.held -= held
 
     async def _arriving(self, request: Request) -> AsyncIterator[bytes]:
         end = asyncio.get_running_loop().time() + self._limits.body_seconds
@@ -79,7 +82,7 @@ class Bodies:
         """Why a body is refused whose latest part makes it ``size`` bytes long."""
         if size > self._limits.body:
             return RequestError(413, f"the body has more than {self._limits.body} bytes")
-        if self._held + _counted(size, part) > self._limits.flight_body:
+        if self.held + _counted(size, part) > self._limits.flight_body:
             return RequestError(
                 503,
                 f"the bodies of large requests have more than {self._limits.flight_body} bytes; "

@@ -40,6 +40,15 @@ def open_request(url: str, length: int) -> socket.socket:
     return connection
 
 
+def wait_for(url: str, gauge: str, value: int) -> None:
+    """Wait until the server's metrics have the value."""
+    line = f':mim_tf:serving:{gauge}{{model_name="mim"}} {value}'
+    deadline = time.monotonic() + 20
+    while line not in (text := requests.get(f"{url}/monitoring/prometheus/metrics").text):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.05)
+
+
 def test_a_slow_client_is_answered_408(url, file):
     with open_request(url, 1000) as connection:
         answered = b"".join(iter(lambda: connection.recv(4096), b""))  # until it is closed
@@ -277,6 +286,8 @@ def test_bytes_of_large_requests_are_limited_until_they_are_answered(model):
     with running(application(Stub(model), limits)) as url:
         with open_request(url, 3 << 20) as half:
             half.sendall(large)
+            # Sent is not yet read: what the server holds of it must be there before the next.
+            wait_for(url, "body_bytes_in_flight", len(b'{"instances"') + len(large) - (1 << 20))
             refused = predict(url, large)
             assert refused.status_code == 503 and "2097152 bytes" in error_of(refused)
             assert predict(url, small).status_code == 400  # read, and wrong

@@ -41,6 +41,7 @@ def test_requests_are_counted_by_their_status(url):
     assert more(latency + '_sum{model_name="mim"}') > 0
     assert after[':mim_tf:serving:model_version{model_name="mim"}'] == 1
     assert after[':mim_tf:serving:pixels_in_flight{model_name="mim"}'] == 0
+    assert after[':mim_tf:serving:body_bytes_in_flight{model_name="mim"}'] == 0
 
 
 def test_a_label_names_a_version(url):
