@@ -16,6 +16,7 @@ from mim_tf.config import Config
 from mim_tf.config_files import load_config
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_config_flags, add_evaluators_flag, add_seed_flag, command_parser
+from mim_tf.onednn import prefer_onednn
 
 # Row -> overrides of the full configuration; "literal-paper" adds the layer paper.yaml instead.
 ROWS: dict[str, tuple[str, ...]] = {
@@ -97,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not rows:
         raise UserError("no row is left: all that were asked for are the same as full")
 
+    prefer_onednn()
     from mim_tf.evaluation.ablation import run_ablation
 
     default = None if arguments.targeted else _COUNT

@@ -15,6 +15,7 @@ from pathlib import Path
 from mim_tf.config_files import load_config
 from mim_tf.errors import entry_point
 from mim_tf.flags import add_config_flags, command_parser
+from mim_tf.onednn import prefer_onednn
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     config = load_config(*arguments.config, overrides=arguments.set)
 
+    prefer_onednn()
     from mim_tf.pages.demo import run_demo
 
     print(run_demo(config, arguments.output))

@@ -17,6 +17,7 @@ from mim_tf.config_files import load_kind
 from mim_tf.errors import UserError, entry_point
 from mim_tf.evaluators.config import PretrainConfig
 from mim_tf.flags import add_training_flags, command_parser
+from mim_tf.onednn import prefer_onednn
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         names = "-".join(Path(name).stem for name in arguments.config)
         folder = folder or Path("runs") / f"evaluators-{names}"
 
+    prefer_onednn()
     from mim_tf.evaluators.training import pretrain, start
 
     if not arguments.resume:

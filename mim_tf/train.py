@@ -10,6 +10,7 @@ from pathlib import Path
 from mim_tf.config_files import load_config
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_training_flags, command_parser
+from mim_tf.onednn import prefer_onednn
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.resume:
         config = load_config(*arguments.config, overrides=arguments.set)
 
+    prefer_onednn()
     # TensorFlow takes seconds to import: mistakes in the configuration are reported before.
     from mim_tf.training import dry_run, hooks, loop
 

@@ -14,7 +14,7 @@ PACKAGE = Path(mim_tf.__file__).parent
 # A room (a folder, or a single module) may import rooms of lower layers; a folder's own modules
 # may import each other.
 LAYERS = [
-    {"progress", "quiet"},
+    {"onednn", "progress", "quiet"},
     {"errors", "captions", "config_fields", "yaml_text"},
     {"config_training"},
     {"config", "flags", "metrics", "places", "storage"},
