@@ -24,6 +24,8 @@ EXPOSE 80
 FROM python:3.11-slim-bookworm AS server
 WORKDIR /mim_tf
 COPY . .
+# For `--page`.
+COPY --from=page /mim_tf/mim_tf/app_files mim_tf/app_files
 RUN pip install --no-cache-dir --constraint requirements.txt ".[serve]"
 RUN useradd --create-home mim
 USER mim
