@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
+
+from mim_tf.onednn import prefer_onednn
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# As the commands do: what is trained here is compared with what they train, to the bit.
+prefer_onednn()
+
+import tensorflow as tf  # noqa: E402
 
 # Two logical devices let one machine test what two replicas do; set before any operation runs.
 tf.config.set_logical_device_configuration(
