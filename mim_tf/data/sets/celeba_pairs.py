@@ -12,15 +12,15 @@ from mim_tf.pictures.colours import Levels, Palette
 PARTS = ("hair", "lips")
 
 HAIR: dict[str, tuple[str, Levels]] = {
-    "black": ("Black_Hair", (34, 28, 26)),
-    "blond": ("Blond_Hair", (208, 172, 112)),
-    "brown": ("Brown_Hair", (98, 66, 44)),
-    "gray": ("Gray_Hair", (168, 164, 160)),
+    "black": ("Black_Hair", (18, 15, 15)),
+    "blond": ("Blond_Hair", (232, 200, 136)),
+    "brown": ("Brown_Hair", (90, 52, 30)),
+    "gray": ("Gray_Hair", (186, 187, 190)),
 }
 """Colour of hair -> its attribute, and sRGB levels of it."""
 
 _LIPSTICK: dict[str, Levels] = {
-    "red": (176, 28, 48), "pink": (214, 92, 128), "purple": (120, 40, 96)
+    "red": (206, 6, 44), "pink": (224, 72, 124), "purple": (132, 24, 104)
 }  # fmt: skip
 _SPELLINGS = {"blond": ("blond", "blonde"), "gray": ("gray", "grey")}
 _LIPS_SHARE = 0.35  # of the captions that speak of lips, half of them of hair as well
