@@ -42,7 +42,7 @@ def open_request(url: str, length: int) -> socket.socket:
 
 def wait_for(url: str, gauge: str, value: int) -> None:
     """Wait until the server's metrics have the value."""
-    line = f':mim_tf:serving:{gauge}{{model_name="mim"}} {value}'
+    line = f':mim_tf:serving:{gauge}{{model_name="mim"}} {value}\n'
     deadline = time.monotonic() + 20
     while line not in (text := requests.get(f"{url}/monitoring/prometheus/metrics").text):
         assert time.monotonic() < deadline, text
