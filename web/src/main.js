@@ -60,6 +60,12 @@ function changed(change) {
   timer = setTimeout(refresh, PAUSE);
 }
 
+/** Show nothing of what was asked until now: what follows asks again, at another place. */
+function drop() {
+  clearTimeout(timer);
+  newest += 1;
+}
+
 /** Edit what the history's current step says, and show it. */
 async function refresh() {
   const step = history.current;
@@ -290,7 +296,7 @@ async function start() {
     const answer = await fetch("./examples/examples.json");
     examples = answer.ok ? await answer.json() : [];
     const { metadata, words, place } = await engine.load();
-    new RunsOn(engine, stage, refresh).offer(metadata, place);
+    new RunsOn(engine, stage, { drop, again: refresh }).offer(metadata, place);
     memories = new Memories(engine, metadata);
     sentence.know(metadata, words);
   } catch (error) {

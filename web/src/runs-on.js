@@ -18,12 +18,14 @@ export class RunsOn {
   /**
    * @param {import("./engine.js").Engine} engine
    * @param {import("./stage.js").Stage} stage
-   * @param {() => Promise<void>} again called to edit at the new place
+   * @param {object} edits
+   * @param {() => void} edits.drop called before the place changes: edits on their way are not shown
+   * @param {() => Promise<void>} edits.again called to edit at the new place
    */
-  constructor(engine, stage, again) {
+  constructor(engine, stage, edits) {
     this.engine = engine;
     this.stage = stage;
-    this.again = again;
+    this.edits = edits;
   }
 
   /**
@@ -50,18 +52,18 @@ export class RunsOn {
 
   /** @param {Place} place */
   async #take(place) {
+    this.edits.drop();
     this.stage.wait("Preparing");
     try {
       await this.engine.runOn(place);
       this.#tell(place);
-      await this.again();
     } catch (error) {
       this.#tell(this.#place);
       const before = NAMES[this.#place];
       toast(`The ${NAMES[place]} cannot run this model (${messageOf(error)}); the ${before} goes on.`);
-    } finally {
-      this.stage.wait("");
     }
+    await this.edits.again();
+    this.stage.wait("");
   }
 
   /** @param {Place} place where edits run from now on */
