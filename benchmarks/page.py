@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     files = find_files(find_model(arguments.preset))
     if files is None:
         raise UserError(f"--preset {arguments.preset}: it has no LiteRT files")
-    server = app.make_server(app.read_model(files), 0)
+    server = app.make_server([app.read_model(files)], 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(_measure(f"http://127.0.0.1:{server.server_port}/"))
     return 0

@@ -1,4 +1,4 @@
-# Two images: `app`, the page on which a preset edits in the browser, as static files, and `server`,
+# Two images: `app`, the page on which the presets edit in the browser, as static files, and `server`,
 # a SavedModel behind TensorFlow Serving's REST interface. docs/app.md and docs/serving.md say how.
 
 FROM node:22-bookworm-slim AS page
@@ -9,13 +9,12 @@ COPY web web
 RUN cd web && npm ci --no-audit --no-fund && npm run build
 
 FROM python:3.11-slim-bookworm AS site
-ARG PRESET=birds-64
 WORKDIR /mim_tf
 COPY . .
 COPY --from=page /mim_tf/mim_tf/app_files mim_tf/app_files
 # The base installation: LiteRT and no TensorFlow.
 RUN pip install --no-cache-dir --constraint requirements.txt .
-RUN mim app --preset "$PRESET" --export /site
+RUN mim app --export /site
 
 FROM nginx:1.28-alpine AS app
 COPY --from=site /site /usr/share/nginx/html

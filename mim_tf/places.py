@@ -15,6 +15,8 @@ LOG = "log.jsonl"
 WEIGHTS = "generator.weights.h5"
 LITERT = "litert"
 """Folder of the LiteRT files that ``export.tflite`` writes, inside a run's or preset's folder."""
+ABOUT = "about.json"
+"""What a page tells of a model: ``title``, what its pictures show, and ``captions`` it can do."""
 
 DEFAULT_PRESET = "birds-64"
 
@@ -28,6 +30,11 @@ def _shipped(name: str) -> Path:
 
 CONFIGS = _shipped("configs")
 PRESETS = _shipped("presets")
+
+
+def preset_names() -> list[str]:
+    """The names of the presets that ship with the project."""
+    return sorted(path.parent.name for path in PRESETS.glob(f"*/{CONFIG}"))
 
 
 def find_model(model: str | os.PathLike[str]) -> Path:
@@ -47,9 +54,9 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     folder = Path(model)
     if folder.is_dir():
         return folder
-    names = ", ".join(sorted(path.parent.name for path in PRESETS.glob(f"*/{CONFIG}")))
     if isinstance(model, str):
         raise UserError(
-            f"no preset {model}, and no folder of that name; there are the presets {names}"
+            f"no preset {model}, and no folder of that name; there are the presets "
+            + ", ".join(preset_names())
         )
     raise UserError(f"{folder} is no run directory: there is no such folder")

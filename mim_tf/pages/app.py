@@ -1,5 +1,7 @@
-"""The page on which a model runs in the browser: its files, as a server on this machine gives them
+"""The page on which models run in the browser: its files, as a server on this machine gives them
 and as a static folder for any web host. It needs no TensorFlow.
+
+``models.json`` lists the models, ``models/NAME/`` holds the files of each.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ import json
 import mimetypes
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -18,10 +21,11 @@ from urllib.parse import unquote
 from mim_tf import json_text
 from mim_tf.checksums import check_sums, write_sums_of_all
 from mim_tf.errors import UserError
+from mim_tf.places import ABOUT, LITERT
 from mim_tf.storage import check_replaceable, replacing_folder
 
 PAGE = Path(__file__).resolve().parent.parent / "app_files"  # built from web/
-_MARK = "model/metadata.json"  # tells an earlier export from a folder of something else
+_MODELS = "models.json"  # it also tells an earlier export from a folder of something else
 
 Site = dict[str, tuple[Path | bytes, str]]
 """Path below the page's address -> file or content, and its media type."""
@@ -32,11 +36,17 @@ class Model:
     """The LiteRT files of one model that the page asks for.
 
     Attributes:
+        name: in addresses.
+        title: what its pictures show, as the user chooses it: "a face".
+        captions: some that it can do.
         folder: what ``export.tflite`` wrote.
         metadata: its metadata, where ``files`` names no more than the page needs.
         files: names of the other files that the page needs.
     """
 
+    name: str
+    title: str
+    captions: tuple[str, ...]
     folder: Path
     metadata: dict
     files: tuple[str, ...]
@@ -44,6 +54,9 @@ class Model:
 
 def read_model(folder: Path) -> Model:
     """The files of a folder that the page needs: of each network in float16, else in float32.
+
+    Where it is ``litert`` of a preset or a run, it is named after that, and ``about.json`` beside
+    it, where there is one, tells title and captions.
 
     Raises:
         UserError: the folder is not what ``export.tflite`` writes, or lacks a file.
@@ -69,11 +82,29 @@ def read_model(folder: Path) -> Model:
             raise UserError(f"{folder} has no file {name}; export again")
     check_sums(folder, [file.name, *networks, *others])
     needed = {**metadata, "files": {name: listed[name] for name in networks}}
-    return Model(folder, needed, (*networks, *others))
+    owner = folder.resolve()
+    owner = owner.parent if owner.name == LITERT else owner
+    title, captions = _about(owner)
+    return Model(owner.name, title, captions, folder, needed, (*networks, *others))
 
 
-def site(model: Model) -> Site:
+def _about(owner: Path) -> tuple[str, tuple[str, ...]]:
+    """The title of a preset or a run, and captions that it can do."""
+    file = owner / ABOUT
+    try:
+        about = json_text.read(file)
+        return str(about["title"]), tuple(map(str, about["captions"]))
+    except FileNotFoundError:
+        return owner.name, ()
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{file} must hold a title and a list of captions") from None
+
+
+def site(models: Sequence[Model]) -> Site:
     """All that a browser may ask for.
+
+    Args:
+        models: of different names; the page begins with the first.
 
     Raises:
         UserError: the page has not been built.
@@ -86,9 +117,18 @@ def site(model: Model) -> Site:
     found: dict[str, Path | bytes] = {
         path.relative_to(PAGE).as_posix(): path for path in PAGE.rglob("*") if path.is_file()
     }
-    found |= {f"model/{name}": model.folder / name for name in model.files}
-    found[_MARK] = json.dumps(model.metadata, indent=2).encode() + b"\n"
+    for model in models:
+        place = f"models/{model.name}"
+        found |= {f"{place}/{name}": model.folder / name for name in model.files}
+        found[f"{place}/metadata.json"] = _json(model.metadata)
+    found[_MODELS] = _json(
+        [{"name": one.name, "title": one.title, "captions": one.captions} for one in models]
+    )
     return {name: (content, _media_type(name)) for name, content in found.items()}
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, indent=2).encode() + b"\n"
 
 
 def _media_type(name: str) -> str:
@@ -96,18 +136,18 @@ def _media_type(name: str) -> str:
     return f"{kind}; charset=utf-8" if "text" in kind else kind
 
 
-def export(model: Model, output: Path) -> None:
-    """Write the page and its model as a static folder, whole or not at all.
+def export(models: Sequence[Model], output: Path) -> None:
+    """Write the page and its models as a static folder, whole or not at all.
 
     Args:
-        model: to edit with.
+        models: as for :func:`site`.
         output: replaced if it holds an earlier export.
 
     Raises:
         UserError: the folder holds something else, or cannot be written.
     """
-    files = site(model)
-    check_replaceable(output, _MARK, "--export")
+    files = site(models)
+    check_replaceable(output, _MODELS, "--export")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with replacing_folder(output) as whole:
@@ -125,17 +165,17 @@ def export(model: Model, output: Path) -> None:
         ) from None
 
 
-def make_server(model: Model, port: int) -> ThreadingHTTPServer:
+def make_server(models: Sequence[Model], port: int) -> ThreadingHTTPServer:
     """A server of the page on this machine's loopback address.
 
     Args:
-        model: to edit with.
+        models: as for :func:`site`.
         port: 0 takes any free one.
 
     Raises:
         UserError: the port cannot be had, or the page is not built.
     """
-    files = site(model)
+    files = site(models)
     try:
         return _Server(("127.0.0.1", port), partial(_Handler, files))
     except (OSError, OverflowError) as error:

@@ -6,6 +6,7 @@ Beside the versions of a model, ``models/mim/1``, its LiteRT files may lie in ``
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,7 +29,7 @@ def served_site(version: Path, name: str) -> Site:
         UserError: the page is not built, the version is of a former release, or the LiteRT files
             are damaged.
     """
-    own, weights = _read_version(version)
+    own, weights = _read_version(version, name)
     files = version.parent / LITERT
     model = read_model(files) if files.is_dir() else None
     if model and model.metadata.get("weights_sha256") != weights:
@@ -38,13 +39,12 @@ def served_site(version: Path, name: str) -> Site:
     model = model or own
     # As all addresses in the metadata it is relative to their own. It names the version: words of
     # another one might have other ids.
-    address = f"../../v1/models/{quote(name, safe='')}/versions/{version.name}:predict"
-    return site(
-        Model(model.folder, {**model.metadata, "server": {"predict": address}}, model.files)
-    )
+    address = f"../../../v1/models/{quote(name, safe='')}/versions/{version.name}:predict"
+    metadata = {**model.metadata, "server": {"predict": address}}
+    return site([replace(own, folder=model.folder, metadata=metadata, files=model.files)])
 
 
-def _read_version(version: Path) -> tuple[Model, str]:
+def _read_version(version: Path, name: str) -> tuple[Model, str]:
     """A SavedModel as the page knows a model, without networks, and the checksum of its weights."""
     assets, vocabulary = version / "assets", "vocabulary.json"
     file = assets / "model_card.json"
@@ -59,6 +59,6 @@ def _read_version(version: Path) -> tuple[Model, str]:
             "deciding_words": card["deciding_words"],
             "memories": None,
         }
-        return Model(assets, metadata, (vocabulary,)), card["weights_sha256"]
+        return Model(name, name, (), assets, metadata, (vocabulary,)), card["weights_sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{file} tells too little for a page; export the model again") from None

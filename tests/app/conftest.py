@@ -44,9 +44,9 @@ def built() -> Path:
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """A page and a model of a few bytes each, for what needs no browser."""
-    page, model = tmp_path / "page", tmp_path / "model"
+    page, model = tmp_path / "page", tmp_path / "robins" / "litert"
     (page / "assets").mkdir(parents=True)
-    model.mkdir()
+    model.mkdir(parents=True)
     (page / "index.html").write_text("<p>page</p>")
     (page / "assets" / "a.js").write_text("1")
     names = ("text.tflite", "text_float16.tflite", "image.tflite", "vocabulary.json")
@@ -64,7 +64,7 @@ def small(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def address(built, litert):
     """Where ``mim_tf.app`` serves the page."""
-    server = page_files.make_server(page_files.read_model(litert), 0)
+    server = page_files.make_server([page_files.read_model(litert)], 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()

@@ -11,6 +11,7 @@ import pytest
 from mim_tf import app
 from mim_tf.errors import UserError
 from mim_tf.pages import app as page_files
+from mim_tf.places import ABOUT, PRESETS, VOCABULARY, preset_names
 
 
 def get(server, path):
@@ -32,15 +33,42 @@ def test_the_export_holds_the_page_and_the_smallest_files(small, tmp_path, capsy
         "SHA256SUMS",
         "index.html",
         "assets/a.js",
-        "model/metadata.json",
-        "model/vocabulary.json",
-        "model/text_float16.tflite",  # float16 where there is one, else float32
-        "model/image.tflite",
+        "models.json",
+        "models/robins/metadata.json",
+        "models/robins/vocabulary.json",
+        "models/robins/text_float16.tflite",  # float16 where there is one, else float32
+        "models/robins/image.tflite",
     }
-    metadata = json.loads((output / "model" / "metadata.json").read_text())
+    metadata = json.loads((output / "models" / "robins" / "metadata.json").read_text())
     assert set(metadata["files"]) == {"text_float16.tflite", "image.tflite"}
     assert metadata["size"] == 64
+    listed = json.loads((output / "models.json").read_text())
+    assert listed == [{"name": "robins", "title": "robins", "captions": []}]
     assert not list(tmp_path.glob(".partial.*"))
+
+
+def test_without_a_model_all_presets_are_offered(small, tmp_path):
+    assert app.main(["--export", str(tmp_path / "site")]) == 0
+    listed = json.loads((tmp_path / "site" / "models.json").read_text())
+    assert [model["name"] for model in listed] == preset_names()
+    for model in listed:
+        words = json.loads((PRESETS / model["name"] / VOCABULARY).read_text())["words"]
+        assert model["title"] != model["name"] and model["captions"]
+        said = " ".join(model["captions"]).replace("-", " ").split()
+        assert set(said) <= set(words)
+        folder = tmp_path / "site" / "models" / model["name"]
+        assert {"metadata.json", "image_float16.tflite"} <= {path.name for path in folder.iterdir()}
+
+
+def test_a_run_may_tell_what_its_pictures_show(small):
+    about = small.parent / ABOUT
+    about.write_text('{"title": "a robin", "captions": ["a red breast"]}')
+    model = page_files.read_model(small)
+    assert (model.name, model.title, model.captions) == ("robins", "a robin", ("a red breast",))
+    for text in ("{", "[]", '{"title": "a robin"}', '{"title": "a", "captions": 3}'):
+        about.write_text(text)
+        with pytest.raises(UserError, match="must hold a title and a list of captions"):
+            page_files.read_model(small)
 
 
 def test_a_folder_of_something_else_is_not_replaced(small, tmp_path, capsys):
@@ -52,7 +80,7 @@ def test_a_folder_of_something_else_is_not_replaced(small, tmp_path, capsys):
 
 
 def test_only_the_sites_files_are_served(small):
-    server = page_files.make_server(page_files.read_model(small), 0)
+    server = page_files.make_server([page_files.read_model(small)], 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         assert server.server_address[0] == "127.0.0.1"
@@ -61,11 +89,12 @@ def test_only_the_sites_files_are_served(small):
         assert answer.getheader("Content-Type") == "text/html; charset=utf-8"
         answer, _ = get(server, "/assets/a.js")
         assert answer.getheader("Content-Type") == "text/javascript; charset=utf-8"
-        assert get(server, "/model/image.tflite")[1] == b"image.tflite"
-        for path in ("/model/text.tflite", "/../model/metadata.json", "/%2e%2e/x", "/model/"):
+        assert get(server, "/models/robins/image.tflite")[1] == b"image.tflite"
+        folder = "/models/robins/"
+        for path in (f"{folder}text.tflite", f"/..{folder}metadata.json", "/%2e%2e/x", folder):
             assert get(server, path)[0].status == 404, path
         with pytest.raises(UserError, match=f"--port {server.server_port}: .*choose another"):
-            page_files.make_server(page_files.read_model(small), server.server_port)
+            page_files.make_server([page_files.read_model(small)], server.server_port)
     finally:
         server.shutdown()
         server.server_close()

@@ -33,7 +33,7 @@ AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min
 def host(built, litert, tmp_path_factory):
     """A static folder under a sub-path of a web host that knows nothing of it."""
     root = tmp_path_factory.mktemp("host")
-    page_files.export(page_files.read_model(litert), root / "some where" / "site")
+    page_files.export([page_files.read_model(litert)], root / "some where" / "site")
     command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
     server = subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -98,7 +98,7 @@ def test_a_model_that_is_too_large_for_a_browser_starts_on_the_server(served, br
             file["bytes"] = 30_000_000
         route.fulfill(body=json.dumps(metadata), content_type="application/json")
 
-    with opened(browser, served, routes=[("**/model/metadata.json", enlarge)]) as page:
+    with opened(browser, served, routes=[("**/models/*/metadata.json", enlarge)]) as page:
         assert page.input_value("#runs-on") == "server"
         assert "sends the picture" in page.inner_text("#private")
         asked = page.evaluate("performance.getEntriesByType('resource').map(({name}) => name)")

@@ -86,8 +86,8 @@ def test_the_page_is_served_with_types_and_nothing_else_is(model, base):
         assert head.ok and not head.content and int(head.headers["content-length"]) == len(WASM)
         assert requests.post(f"{url}/app/", data="x").status_code == 405
         for path in (
-            "/app/../v1/x", "/app/%2e%2e/mim/1/secret.txt", "/app/model/../../secret.txt",
-            "/app//etc/passwd", "/app/model/", "/app/model/model_card.json", "/app/wasm",
+            "/app/../v1/x", "/app/%2e%2e/mim/1/secret.txt", "/app/models/mim/../../secret.txt",
+            "/app//etc/passwd", "/app/models/mim/", "/app/models/mim/model_card.json", "/app/wasm",
         ):  # fmt: skip
             assert raw_status(url, path) == 404, path
         answer = requests.get(f"{url}/app/", headers={"Host": "evil.example"})
@@ -103,10 +103,10 @@ def test_a_server_without_a_page_has_none(model):
 
 def test_a_page_without_litert_files_asks_for_edits(model, random_run):
     with running(application(model, LIMITS, make_page=make_page)) as url:
-        metadata = requests.get(f"{url}/app/model/metadata.json").json()
-        words = requests.get(f"{url}/app/model/{metadata['vocabulary']}").json()["words"]
+        metadata = requests.get(f"{url}/app/models/mim/metadata.json").json()
+        words = requests.get(f"{url}/app/models/mim/{metadata['vocabulary']}").json()["words"]
         address = requests.compat.urljoin(
-            f"{url}/app/model/metadata.json", metadata["server"]["predict"]
+            f"{url}/app/models/mim/metadata.json", metadata["server"]["predict"]
         )
         assert address == f"{url}/v1/models/mim/versions/1:predict"
         size, coarse = metadata["size"], metadata["coarse_size"]
@@ -129,17 +129,18 @@ def test_a_page_without_litert_files_asks_for_edits(model, random_run):
 def test_litert_files_are_given_where_they_are_of_the_same_weights(base, capsys):
     add_litert(base, card_of(base)["weights_sha256"])
     files = served_site(base / "1", "a bird")
-    assert files["model/image_float16.tflite"][0] == base / "litert" / "image_float16.tflite"
-    metadata = json.loads(files["model/metadata.json"][0])
+    network = base / "litert" / "image_float16.tflite"
+    assert files["models/a bird/image_float16.tflite"][0] == network
+    metadata = json.loads(files["models/a bird/metadata.json"][0])
     assert set(metadata["files"]) == {"text_float16.tflite", "image_float16.tflite"}
-    assert metadata["server"] == {"predict": "../../v1/models/a%20bird/versions/1:predict"}
+    assert metadata["server"] == {"predict": "../../../v1/models/a%20bird/versions/1:predict"}
     assert capsys.readouterr().err == ""
 
     shutil.rmtree(base / "litert")
     add_litert(base, "others")
     files = served_site(base / "1", "mim")
-    assert "model/image_float16.tflite" not in files
-    assert files["model/vocabulary.json"][0] == base / "1" / "assets" / "vocabulary.json"
+    assert "models/mim/image_float16.tflite" not in files
+    assert files["models/mim/vocabulary.json"][0] == base / "1" / "assets" / "vocabulary.json"
     told = capsys.readouterr().err
     assert "other weights" in told and told.count("\n") == 1
 
@@ -155,7 +156,7 @@ def test_a_newer_version_brings_its_own_page(base):
         shutil.copytree(base / "1", base / "partial")
         (base / "partial").rename(base / "2")
         deadline = time.monotonic() + 60
-        while not _asks_version_2(f"{url}/app/model/metadata.json"):
+        while not _asks_version_2(f"{url}/app/models/mim/metadata.json"):
             assert time.monotonic() < deadline
             time.sleep(0.1)
 

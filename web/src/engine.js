@@ -42,11 +42,12 @@ export class Engine {
    * @property {string[]} words
    * @property {import("./places.js").Place} place where the networks run
    *
+   * @param {string} name of the model that edits from now on; where that fails, it is the one before
    * @returns {Promise<Loaded>}
    */
-  load() {
+  load(name) {
     return this.#call("load", {
-      folder: new URL("model/", document.baseURI).href,
+      folder: new URL(`models/${encodeURIComponent(name)}/`, document.baseURI).href,
       runtime: new URL("wasm/", document.baseURI).href,
     });
   }

@@ -3,6 +3,7 @@
  *
  * @typedef {object} Step
  * @property {import("./pictures.js").NamedPicture} picture what is edited
+ * @property {string} model name of the one that edits it
  * @property {string} caption
  * @property {number} strength
  * @property {HTMLCanvasElement} [thumbnail] of the result

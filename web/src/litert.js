@@ -12,6 +12,9 @@ import { networkFile } from "./places.js";
 
 const PROBES = 4;
 
+/** @type {Promise<unknown> | undefined} of the WebAssembly files, which all models share */
+let runtimeLoaded;
+
 export class LiteRT {
   /** @type {Map<string, Arrays>} */
   #texts = new Map();
@@ -53,12 +56,21 @@ export class LiteRT {
       if (!/^(INFO|WARNING|VERBOSE)\b/.test(line)) console.error(line);
     };
     Object.assign(self, { Module: { locateFile, printErr } });
-    await loadLiteRt(runtime, { threads: false });
+    runtimeLoaded ??= loadLiteRt(runtime, { threads: false });
+    await runtimeLoaded.catch((error) => {
+      runtimeLoaded = undefined; // so that it is tried again
+      throw error;
+    });
     const [text, image] = await Promise.all([
       compile(folder, metadata, "text", "wasm"),
       compile(folder, metadata, "image", "wasm"),
     ]);
     return new LiteRT(folder, metadata, memories, { text, image });
+  }
+
+  /** Free the networks' memory. */
+  delete() {
+    for (const network of new Set([this.#text, this.#onCpu, this.#image])) network.delete();
   }
 
   /**

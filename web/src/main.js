@@ -6,6 +6,7 @@ import { Engine } from "./engine.js";
 import { History } from "./history.js";
 import { listenToFiles } from "./incoming.js";
 import { Memories } from "./memories.js";
+import { Models } from "./models.js";
 import { decode, download, named, thumbnail } from "./pictures.js";
 import { RunsOn } from "./runs-on.js";
 import { Sentence } from "./sentence.js";
@@ -38,8 +39,9 @@ const several = new Several(
     byId("caption", HTMLTextAreaElement).focus();
   },
 );
-/** @type {Memories | undefined} */
-let memories;
+const memories = new Memories(engine);
+const models = new Models(changeModel);
+const runsOn = new RunsOn(engine, stage, { drop, again: refresh });
 /** @type {Example[]} */
 let examples = [];
 let loaded = false;
@@ -113,7 +115,7 @@ function show(step, edit) {
   step.thumbnail = thumbnail(result, THUMBNAIL);
   stage.show(step.picture, edit);
   stage.wait("");
-  memories?.show(step.picture.id, sentence.read, edit?.attention ?? null);
+  memories.show(step.picture.id, sentence.read, edit?.attention ?? null);
   byId("continue", HTMLButtonElement).disabled = !edit?.changed;
   byId("download", HTMLButtonElement).disabled = !edit;
   showHistory();
@@ -143,12 +145,75 @@ function showHistory() {
 }
 
 /** @param {number} index of the step to go to */
-function jump(index) {
+async function jump(index) {
   history.jump(index);
   const step = history.current;
   if (!step) return;
   sentence.text = step.caption;
+  if (step.model !== models.name) await loadModel(step.model);
   refresh();
+}
+
+/** @param {string} name of the model that the user wants */
+async function changeModel(name) {
+  if (!(await loadModel(name)) || !history.current) return;
+  history.close();
+  history.change({ model: name });
+  // The sentence is replaced only where it was the page's own, and not for this model.
+  const own = models.suggested(sentence.text) || isExample(sentence.text);
+  if (own && !understood(sentence.text)) {
+    sentence.text = models.captions[0] ?? sentence.text;
+    history.change({ caption: sentence.text });
+  }
+  history.close();
+  refresh();
+}
+
+/** @param {string} name @returns {Promise<boolean>} whether this model edits from now on */
+async function loadModel(name) {
+  drop();
+  stage.wait("Loading the model");
+  try {
+    const { metadata, words, place } = await engine.load(name);
+    models.use(name);
+    runsOn.offer(metadata, place);
+    memories.know(metadata);
+    sentence.know(metadata, words, models.captions[0] ?? "");
+    several.suggest(models.captions);
+    showExamples();
+    return true;
+  } catch (error) {
+    if (!loaded) throw error;
+    models.tell();
+    toast(`That model cannot be loaded: ${messageOf(error)}.`);
+    return false;
+  } finally {
+    stage.wait("");
+  }
+}
+
+function understood(/** @type {string} */ caption) {
+  return sentence.messagesOf(caption).length === 0;
+}
+
+/** The examples whose captions the model understands. */
+function usableExamples() {
+  return examples.filter(({ caption }) => understood(caption));
+}
+
+function showExamples() {
+  const shown = usableExamples();
+  byId("or-example", HTMLElement).hidden = shown.length === 0;
+  byId("examples", HTMLElement).replaceChildren(
+    ...shown.map((example) => {
+      const image = element("img", { src: `./examples/${example.file}`, alt: example.alt });
+      const onclick = () => takeExample(example, () => captionFor(example));
+      const button = element("button", { type: "button", onclick }, image);
+      button.dataset.name = example.name;
+      return element("li", {}, button);
+    }),
+  );
+  markExample(history.current?.picture.name ?? "");
 }
 
 /**
@@ -163,7 +228,8 @@ async function take(picture) {
   } finally {
     taking -= 1;
   }
-  const step = { picture, caption: sentence.text, strength: Number(strength.value) };
+  const settings = { caption: sentence.text, strength: Number(strength.value) };
+  const step = { picture, model: models.name, ...settings };
   const before = history.pictures;
   history.push(step);
   const dropped = [...before].filter((id) => !history.pictures.has(id));
@@ -202,8 +268,12 @@ async function takeExample(example, caption) {
 
 /** The sentence is replaced only where it was an example's own. */
 function captionFor(/** @type {Example} */ example) {
-  const own = examples.some(({ caption }) => caption === sentence.text);
-  return own || sentence.text.trim() === "" ? example.caption : sentence.text;
+  const own = isExample(sentence.text) || sentence.text.trim() === "";
+  return own ? example.caption : sentence.text;
+}
+
+function isExample(/** @type {string} */ text) {
+  return examples.some(({ caption }) => caption === text);
 }
 
 /** @param {number} value */
@@ -225,6 +295,7 @@ function writeAddress() {
   const { caption, picture } = step;
   const example = examples.some(({ name }) => name === picture.name) ? picture.name : "";
   const hash = toHash({
+    model: models.name === models.first ? "" : models.name,
     caption,
     example,
     strength: step.strength,
@@ -295,10 +366,8 @@ async function start() {
   try {
     const answer = await fetch("./examples/examples.json");
     examples = answer.ok ? await answer.json() : [];
-    const { metadata, words, place } = await engine.load();
-    new RunsOn(engine, stage, { drop, again: refresh }).offer(metadata, place);
-    memories = new Memories(engine, metadata);
-    sentence.know(metadata, words);
+    await models.list();
+    await loadModel(models.known(settings.model));
   } catch (error) {
     stage.fail(`The model cannot be loaded: ${messageOf(error)}. Load the page again.`);
     return;
@@ -306,18 +375,14 @@ async function start() {
   loaded = true;
   document.body.dataset.loaded = "true";
   several.enable();
-  byId("examples", HTMLElement).replaceChildren(
-    ...examples.map((example) => {
-      const image = element("img", { src: `./examples/${example.file}`, alt: example.alt });
-      const onclick = () => takeExample(example, () => captionFor(example));
-      const button = element("button", { type: "button", onclick }, image);
-      button.dataset.name = example.name;
-      return element("li", {}, button);
-    }),
-  );
-  const first = examples.find(({ name }) => name === settings.example) ?? examples[0];
-  if (first) await takeExample(first, () => sentence.text || captionFor(first));
-  else stage.wait("");
+  const usable = usableExamples();
+  const first = usable.find(({ name }) => name === settings.example) ?? usable[0];
+  if (first) {
+    await takeExample(first, () => sentence.text || captionFor(first));
+  } else {
+    sentence.text ||= models.captions[0] ?? "";
+    stage.invite();
+  }
 }
 
 start();

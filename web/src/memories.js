@@ -18,22 +18,26 @@ export class Memories {
   /** @type {number | null} */
   #slot = null;
   #picture = 0;
-  #length;
-  #deciding;
+  #length = 0;
+  /** @type {readonly string[]} */
+  #deciding = [];
   #caption = "";
 
-  /**
-   * @param {import("./engine.js").Engine} engine
-   * @param {import("./model.js").Metadata} metadata
-   */
-  constructor(engine, metadata) {
+  /** @param {import("./engine.js").Engine} engine */
+  constructor(engine) {
     this.engine = engine;
-    this.#length = metadata.memories?.shape[0] ?? 0;
-    this.#deciding = metadata.deciding_words ?? [];
     words.addEventListener("change", (event) => {
       this.#word = Number(/** @type {HTMLInputElement} */ (event.target).value);
       this.#showBars();
     });
+  }
+
+  /** @param {import("./model.js").Metadata} metadata of the model that edits from now on */
+  know(metadata) {
+    this.#length = metadata.memories?.shape[0] ?? 0;
+    this.#deciding = metadata.deciding_words ?? [];
+    this.#caption = "";
+    this.#hidePicture();
   }
 
   /**

@@ -70,6 +70,12 @@ export class Model {
     this.place = place;
   }
 
+  /** Free what the networks hold. */
+  delete() {
+    this.#litert?.delete();
+    this.#litert = undefined;
+  }
+
   /** Wait no longer for the server's answer, which another place makes needless. */
   stop() {
     this.#server?.stop();

@@ -9,6 +9,8 @@ import { placesOf } from "./places.js";
 const NAMES = { wasm: "CPU", webgpu: "GPU", server: "server" };
 
 const choice = byId("runs-on", HTMLSelectElement);
+const [cpu, gpu] = choice.options;
+const server = new Option("the server, which gets the picture", "server");
 
 export class RunsOn {
   /** @type {Place} */
@@ -26,23 +28,26 @@ export class RunsOn {
     this.engine = engine;
     this.stage = stage;
     this.edits = edits;
+    choice.addEventListener("change", () => this.#take(/** @type {Place} */ (choice.value)));
+    this.#offerGpu();
   }
 
   /**
-   * Tell where the model runs, and offer the other places.
+   * Tell where a model that was just loaded runs, and offer the other places.
    * @param {import("./model.js").Metadata} metadata
    * @param {Place} place where it runs
    */
-  async offer(metadata, place) {
+  offer(metadata, place) {
     this.#size = metadata.size;
     const offered = placesOf(metadata);
-    const [cpu, gpu] = choice.options;
-    if (offered.includes("server")) {
-      choice.add(new Option("the server, which gets the picture", "server"));
-    }
-    if (!offered.includes("wasm")) [cpu, gpu].forEach((option) => option.remove());
+    choice.replaceChildren(
+      ...(offered.includes("wasm") ? [cpu, gpu] : []),
+      ...(offered.includes("server") ? [server] : []),
+    );
     this.#tell(place);
-    choice.addEventListener("change", () => this.#take(/** @type {Place} */ (choice.value)));
+  }
+
+  async #offerGpu() {
     // @ts-expect-error: not in every browser, nor in TypeScript's own list
     const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
     if (!adapter) return;

@@ -38,8 +38,13 @@ export class Sentence {
     field.addEventListener("scroll", () => (marks.scrollTop = field.scrollTop));
   }
 
-  /** @param {import("./model.js").Metadata} metadata @param {string[]} words */
-  know({ max_words: maxWords, deciding_words: deciding = [] }, words) {
+  /**
+   * @param {import("./model.js").Metadata} metadata
+   * @param {string[]} words
+   * @param {string} example a caption that the model can do, or ""
+   */
+  know({ max_words: maxWords, deciding_words: deciding = [] }, words, example) {
+    field.placeholder = example;
     this.#words = words;
     this.#maxWords = maxWords;
     this.#deciding = deciding;

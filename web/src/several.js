@@ -25,8 +25,16 @@ export class Several {
     button.addEventListener("click", () => this.show());
   }
 
+  /** What the user wrote, "" where it is what the page suggests. */
   get text() {
     return field.value === field.defaultValue ? "" : field.value;
+  }
+
+  /** @param {string[]} captions that stand there until the user writes others */
+  suggest(captions) {
+    const own = this.text;
+    field.defaultValue = captions.join("\n");
+    field.value = own || field.defaultValue;
   }
 
   /** @param {string} text */

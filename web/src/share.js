@@ -2,6 +2,7 @@
  * Settings in the address, behind the `#`, which no browser sends to a server. Never the picture.
  *
  * @typedef {object} Settings
+ * @property {string} model name of the model; empty for the first
  * @property {string} caption
  * @property {number} strength
  * @property {string} view
@@ -13,8 +14,9 @@ export const MOST_STRENGTH = 1.5;
 export const VIEWS = ["compare", "alpha", "coarse", "fine"];
 
 /** @param {Settings} settings */
-export function toHash({ caption, strength, view, example, sentences }) {
+export function toHash({ model, caption, strength, view, example, sentences }) {
   const fields = new URLSearchParams();
+  if (model) fields.set("model", model);
   if (caption) fields.set("text", caption);
   if (strength !== 1) fields.set("strength", String(strength));
   if (view !== VIEWS[0]) fields.set("view", view);
@@ -33,6 +35,7 @@ export function fromHash(hash) {
   const strength = Number(fields.get("strength") ?? 1);
   const view = fields.get("view") ?? "";
   return {
+    model: fields.get("model") ?? "",
     caption: (fields.get("text") ?? "").slice(0, 500),
     strength: Number.isFinite(strength) ? Math.min(MOST_STRENGTH, Math.max(0, strength)) : 1,
     view: VIEWS.includes(view) ? view : VIEWS[0],

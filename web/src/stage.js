@@ -37,11 +37,17 @@ export class Stage {
     this.#show();
   }
 
+  /** Ask for a picture, as there is none yet. */
+  invite() {
+    frame.classList.add("inviting");
+  }
+
   /**
    * @param {import("./pixels.js").Picture} picture
    * @param {import("./engine.js").Edit | null} edit of that picture, if it is edited
    */
   show(picture, edit) {
+    frame.classList.remove("inviting");
     this.#picture = picture;
     this.#edit = edit;
     this.#show();

@@ -8,7 +8,7 @@ import { composite, fit, modelInput, toPicture } from "./pixels.js";
 
 const KEPT_OUTPUTS = 32; // edits whose outputs are kept, for another strength
 
-/** @type {Model} */
+/** @type {Model | undefined} */
 let model;
 /** @type {Map<number, Seen>} */
 const pictures = new Map();
@@ -18,24 +18,24 @@ const outputs = new Map();
 const calls = {
   /** @param {{folder: string, runtime: string}} addresses */
   async load({ folder, runtime }) {
+    const before = model;
     model = await Model.load(folder, runtime);
+    before?.delete();
+    outputs.clear();
+    for (const seen of pictures.values()) seen.input = inputOf(seen);
     return { metadata: model.metadata, words: model.words, place: model.place };
   },
 
   /** @param {{place: import("./places.js").Place}} choice */
   async runOn({ place }) {
-    await model.runOn(place);
+    await loaded().runOn(place);
     outputs.clear();
   },
 
   /** @param {{picture: Picture & {id: number}}} request */
   async see({ picture }) {
-    const crop = fit(picture);
-    pictures.set(picture.id, {
-      ...picture,
-      crop,
-      input: modelInput(picture, crop, model.metadata.size),
-    });
+    const seen = { ...picture, crop: fit(picture) };
+    pictures.set(picture.id, { ...seen, input: inputOf(seen) });
   },
 
   /** @param {{ids: number[]}} request pictures that no later call names */
@@ -46,12 +46,13 @@ const calls = {
   /** @param {{id: number, caption: string, strength: number}} request */
   async edit({ id, caption, strength }) {
     const seen = find(id);
-    const { size, coarse_size: coarseSize } = model.metadata;
+    const networks = loaded();
+    const { size, coarse_size: coarseSize } = networks.metadata;
     const key = `${id} ${caption}`;
     let painted = outputs.get(key);
     const started = performance.now();
     if (!painted) {
-      painted = await model.edit(seen.input, caption);
+      painted = await networks.edit(seen.input, caption);
       if (outputs.size >= KEPT_OUTPUTS) outputs.delete(outputs.keys().next().value ?? "");
       outputs.set(key, painted);
     }
@@ -71,10 +72,21 @@ const calls = {
 
   /** @param {{id: number, slot: number}} request */
   async paintMemory({ id, slot }) {
-    const { fine } = await model.paintMemory(find(id).input, slot);
-    return toPicture(fine, model.metadata.size);
+    const networks = loaded();
+    const { fine } = await networks.paintMemory(find(id).input, slot);
+    return toPicture(fine, networks.metadata.size);
   },
 };
+
+/** @param {Picture & {crop: import("./pixels.js").Crop}} seen */
+function inputOf(seen) {
+  return modelInput(seen, seen.crop, loaded().metadata.size);
+}
+
+function loaded() {
+  if (!model) throw new Error("the model is not loaded");
+  return model;
+}
 
 /** @param {number} id */
 function find(id) {
@@ -85,7 +97,7 @@ function find(id) {
 
 let last = Promise.resolve(); // one call after the other
 self.addEventListener("message", ({ data: { number, name, request } }) => {
-  if (name === "runOn") model.stop(); // else it would wait for a server that hangs
+  if (name === "runOn") model?.stop(); // else it would wait for a server that hangs
   last = last.then(async () => {
     try {
       const value = await calls[/** @type {keyof typeof calls} */ (name)](request);

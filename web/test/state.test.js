@@ -34,6 +34,7 @@ test("pictures that no step needs are known", () => {
 
 test("an address holds the settings, and nonsense in it is left out", () => {
   const settings = {
+    model: "a face",
     caption: "a red & blue #bird",
     strength: 1.25,
     view: "alpha",
@@ -41,7 +42,7 @@ test("an address holds the settings, and nonsense in it is left out", () => {
     sentences: "red\nblue",
   };
   assert.deepEqual(fromHash(toHash(settings)), settings);
-  const plain = { caption: "", strength: 1, view: "compare", example: "", sentences: "" };
+  const plain = { model: "", caption: "", strength: 1, view: "compare", example: "", sentences: "" };
   assert.equal(toHash(plain), "#");
   assert.deepEqual(fromHash("#strength=lots&view=upside-down"), plain);
   assert.equal(fromHash("#strength=9").strength, 1.5);
