@@ -61,7 +61,8 @@ class DataConfig(Section):
     word_dropout: Share = Field(
         0.0,
         description="share of the words of training captions that are unknown, so that the model "
-        "leaves alone what an unknown word speaks of",
+        "leaves alone what an unknown word speaks of; captions of recoloured pictures get as many "
+        "further unknown words, which say nothing",
     )
     swap_words: tuple[str, ...] = Field(
         (),

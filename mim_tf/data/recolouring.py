@@ -10,7 +10,7 @@ picture that a user edits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -56,7 +56,8 @@ def draw_pair(
 
     Args:
         word_dropout: share of the words that are replaced by one that nobody knows. What such a
-            word speaks of is alike in both pictures, so that an unknown word changes nothing.
+            word speaks of is alike in both pictures, so that an unknown word changes nothing. As
+            many unknown words are put in between, and say nothing ("please", a brand).
     """
     picture, regions = stored
     present = [part for k, part in enumerate(regions.parts, 1) if (regions.labels == k).any()]
@@ -84,8 +85,9 @@ def draw_pair(
     }
     words = source.describe_parts(rng, index, said)
     if word_dropout:
-        words, unknown = _forget(rng, words, word_dropout)
+        words, unknown = _forget(rng, words, word_dropout, source.decides)
         after |= {name: before[name] for name in unknown}
+        words = _interrupt(rng, words, word_dropout)
     return Pair(
         before=_coloured(picture, regions, before, levels),
         picture=_coloured(picture, regions, after, levels),
@@ -93,16 +95,32 @@ def draw_pair(
     )
 
 
-def _forget(rng: np.random.Generator, words: Words, share: float) -> tuple[Words, set[str]]:
+def _forget(
+    rng: np.random.Generator, words: Words, share: float, decides: Callable[[str], bool]
+) -> tuple[Words, set[str]]:
     """The words, a share of them replaced by one that nobody knows, and what is unknown by that: of
     it no word speaks any more."""
     gone = rng.random(len(words)) < share
-    unknown = {name for (_, name), lost in zip(words, gone, strict=True) if lost and name}
+    unknown = {
+        name
+        for (word, name), lost in zip(words, gone, strict=True)
+        if lost and name and decides(word)
+    }
     left = tuple(
         (_FORGOTTEN if lost else word, None if name in unknown else name)
         for (word, name), lost in zip(words, gone, strict=True)
     )
     return left, unknown
+
+
+def _interrupt(rng: np.random.Generator, words: Words, share: float) -> Words:
+    """The words, with a further one that nobody knows in a share of the places between them."""
+    result: list[tuple[str, str | None]] = []
+    for place, put_in in enumerate(rng.random(len(words) + 1) < share):
+        if put_in:
+            result.append((_FORGOTTEN, None))
+        result += words[place : place + 1]
+    return tuple(result)
 
 
 def encode(

@@ -123,11 +123,12 @@ class Source:
     ``has_attributes``     whether ``attributes`` gives anything; no
     ``still_true``         R-precision: whether a false caption happens to be true as well; no
     ``recoloured``         training: whether samples are pairs of one picture in two colourings,
-                           of which the next four tell; no
+                           of which the next five tell; no
     ``regions``            training pairs: which pixels each part covers; not known
     ``palette``            training pairs: colours to dye with; the eleven basic ones
     ``draw_asked``         training pairs: parts that a caption speaks of
     ``describe_parts``     training pairs: a caption that gives parts their colours
+    ``decides``            training pairs: whether a caption says less without a word; yes
     ``labels``             evaluators' classifier: the class of each picture; ``classes``
     =====================  =====================================================================
 
@@ -263,6 +264,10 @@ class Source:
     ) -> Words:
         """A caption of a picture that gives parts or groups their colours, word by word."""
         raise NotImplementedError(f"{self.name} has no parts")
+
+    def decides(self, word: str) -> bool:
+        """Whether a word of a caption, which speaks of a part, is needed to know what is asked."""
+        return True
 
     def still_true(self, index: int, caption: str, other: str) -> bool:
         """Whether ``other`` is also true of the picture once it is edited by ``caption``."""

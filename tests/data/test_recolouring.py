@@ -7,10 +7,12 @@ import pytest
 from data_writers import source_of, write_marked_cub
 from tiny import tiny_config
 
+from mim_tf.data import recolouring
 from mim_tf.data.pipeline import PAIRS, Sampler
 from mim_tf.data.recolouring import draw_pair, encode
 from mim_tf.data.regions import Regions, caption_of
 from mim_tf.data.sets import cub_pairs
+from mim_tf.data.sets.folder_captions import COLOUR_WORDS, OBJECT
 from mim_tf.data.wording import SYNONYMS
 from mim_tf.pictures.colours import nearest_colour
 from mim_tf.training.start import build_vocabulary
@@ -80,18 +82,43 @@ def test_what_an_unknown_word_speaks_of_stays(source, regions):
         given = (source, 0, (picture, regions))
         known = draw_pair(*given, np.random.default_rng(seed))
         pair = draw_pair(*given, np.random.default_rng(seed), word_dropout=0.3)
-        assert len(pair.words) == len(known.words)
-        lost = {
-            part for (_, part), (word, _) in zip(known.words, pair.words, strict=True) if not word
-        }
-        forgotten += bool(lost - {None})
         still_said = {part for _, part in pair.words if part is not None}
-        assert not lost & still_said
-        assert still_said == {part for _, part in known.words if part is not None} - lost
+        forgotten += bool({part for _, part in known.words if part is not None} - still_said)
+        for part in still_said:  # all of its words are there, in their order
+            own = [
+                [word for word, of in words if of == part] for words in (known.words, pair.words)
+            ]
+            assert own[0] == own[1]
         if not still_said:
             assert np.array_equal(pair.before, pair.picture)
             changed_without += 1
     assert forgotten > 10 and changed_without > 5
+
+
+def test_further_unknown_words_change_nothing(source, regions, monkeypatch):
+    monkeypatch.setattr(recolouring, "_forget", lambda rng, words, *_: (words, set()))
+    given = (source, 0, (source.picture(0, 64), regions))
+    put_in = 0
+    for seed in range(30):
+        known = draw_pair(*given, np.random.default_rng(seed))
+        pair = draw_pair(*given, np.random.default_rng(seed), word_dropout=0.2)
+        assert tuple(word for word in pair.words if word[0]) == known.words
+        assert {part for word, part in pair.words if not word} <= {None}
+        assert np.array_equal(pair.picture, known.picture)
+        put_in += len(pair.words) - len(known.words)
+    assert put_in > 20
+
+
+def test_a_thing_may_have_an_unknown_name_but_no_unknown_colour():
+    words = (("change", None), ("the", None), ("shirt", OBJECT), ("to", None), ("blue", OBJECT))
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(100):
+        left, unknown = recolouring._forget(rng, words, 0.4, COLOUR_WORDS.__contains__)
+        colour_gone = left[4][0] == ""
+        assert unknown == ({OBJECT} if colour_gone else set())
+        seen.add((left[2][0] == "", colour_gone))
+    assert len(seen) == 4
 
 
 def test_what_is_dyed_does_not_tell_what_is_asked(source, regions):

@@ -51,15 +51,20 @@ def describe(rng: np.random.Generator, male: bool, colours: Mapping[str, str]) -
     phrases = []
     if "hair" in said:
         hair = f"{said['hair']} hair"
-        change = f"{pick('make', 'color', 'dye')} the hair {said['hair']}"
-        phrases.append(pick(f"{person} has {hair}", f"{person} has {hair}", hair, change))
+        dye = f"{pick('make', 'color', 'dye')} the hair {said['hair']}"
+        change = f"change the {pick('hair', 'color of the hair')} to {said['hair']}"
+        phrases.append(pick(f"{person} has {hair}", f"{person} has {hair}", hair, dye, change))
     if "lips" in said:
         colour = said["lips"]
         # Red is what lipstick is unless something else is said.
         lipstick = pick("lipstick", "red lipstick") if colour == "red" else f"{colour} lipstick"
         who = "is" if phrases and phrases[0].startswith(person) else f"{person} is"
         worn = f"{who} wearing {lipstick}"
-        lips = pick(f"{colour} lips", f"{pick('make', 'paint')} the lips {colour}")
+        lips = pick(
+            f"{colour} lips",
+            f"{pick('make', 'paint')} the lips {colour}",
+            f"change the {pick('lips', 'color of the lips')} to {colour}",
+        )
         phrases.append(pick(worn, worn, worn, lipstick, lips))
     speaking = {"hair": "hair", "lipstick": "lips", "lips": "lips"}
     words: list[tuple[str, str | None]] = []

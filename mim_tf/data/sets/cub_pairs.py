@@ -49,12 +49,19 @@ def describe_parts(rng: np.random.Generator, colours: Mapping[str, str]) -> Word
     spoken = {name: word_for(rng, colour) for name, colour in colours.items()}
     if set(spoken) == {"bird"}:
         return _plain(pick("a {}", "this is a {}", "make it a {}").split(), spoken)
-    form = pick("with", "with", "has", "is", "terse", "make", "paint")
+    form = pick("with", "with", "has", "is", "terse", "make", "paint", "change")
     if form == "make":
         return _joined(_make(pick("make", "color", "turn"), spoken))
     if form == "paint":
         return _joined([
             [(pick("paint", "colour"), None), ("the", None), (name, name), (colour, name)]
+            for name, colour in spoken.items()
+        ])  # fmt: skip
+    if form == "change":
+        long = len(spoken) < _MOST_ASKED and rng.random() < 0.5
+        color = (("color", None), ("of", None), ("the", None)) if long else ()
+        return _joined([
+            [("change", None), ("the", None), *color, (name, name), ("to", None), (colour, name)]
             for name, colour in spoken.items()
         ])  # fmt: skip
     if form == "is":

@@ -26,7 +26,7 @@ from mim_tf.config_fields import Share
 from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import clean_captions, read_captions, read_text, safe_name
 from mim_tf.data.regions import Regions, Words
-from mim_tf.data.sets.folder_captions import OBJECT, describe_object
+from mim_tf.data.sets.folder_captions import COLOUR_WORDS, OBJECT, describe_object
 from mim_tf.data.sets.on_disk import (
     RecolouredOptions,
     RecolouredSource,
@@ -88,6 +88,10 @@ class FolderSource(RecolouredSource):
     ) -> Words:
         """See :func:`mim_tf.data.sets.folder_captions.describe_object`."""
         return describe_object(rng, self.classes[index], colours[OBJECT])
+
+    def decides(self, word: str) -> bool:
+        """Only words for colours: a thing is the only one, whatever it is called."""
+        return word in COLOUR_WORDS
 
 
 def describe(options: Options, split: Split) -> FolderSource:
