@@ -101,7 +101,7 @@ def results(files, model_input, edited, alpha, keep_size):
             `pixels.same_size_composite` does; else the result is the square.
 
     Returns:
-        PNG files [B], and whether any pixel of each was changed, bool [B].
+        PNG files [B].
     """
 
     def result(item):
@@ -109,30 +109,31 @@ def results(files, model_input, edited, alpha, keep_size):
         return tf.cond(
             keep_size,
             lambda: _own_size(data, model_input, edited, alpha),
-            lambda: _square(model_input, edited),
+            lambda: _square(edited),
         )
 
     items = (files, model_input, edited, alpha, keep_size)
-    return tf.map_fn(result, items, fn_output_signature=(tf.string, tf.bool))
+    return tf.map_fn(result, items, fn_output_signature=tf.string)
 
 
 def _own_size(data, model_input, edited, alpha):
-    """A PNG file of the size of the picture file ``data``, and whether any pixel was changed."""
+    """A PNG file of the size of the picture file ``data``."""
     picture = _decode(data, _kind(data))
     height, width = tf.shape(picture)[0], tf.shape(picture)[1]
     side = tf.minimum(height, width)
     y, x = (height - side) // 2, (width - side) // 2
+    rows, columns = (tensor_pixels.faded(side, *axis) for axis in ((y, height), (x, width)))
+    weight = rows[:, None, None] * columns[None, :, None]
     before = picture[y : y + side, x : x + side]
-    square = tensor_pixels.add_change(before, model_input, edited, alpha)
+    square = tensor_pixels.add_change(before, model_input, edited, alpha, weight)
     middle = tf.concat([picture[y : y + side, :x], square, picture[y : y + side, x + side :]], 1)
     whole = tf.concat([picture[:y], middle, picture[y + side :]], 0)
-    return tf.io.encode_png(whole), tf.reduce_any(square != before)
+    return tf.io.encode_png(whole)
 
 
-def _square(model_input, edited):
-    """A PNG file of S x S pixels, and whether any pixel was changed."""
-    before, after = tensor_pixels.to_uint8(model_input), tensor_pixels.to_uint8(edited)
-    return tf.io.encode_png(after), tf.reduce_any(after != before)
+def _square(edited):
+    """A PNG file of S x S pixels."""
+    return tf.io.encode_png(tensor_pixels.to_uint8(edited))
 
 
 _JPEG, _PNG, _WEBP = range(3)

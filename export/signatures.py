@@ -10,7 +10,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from mim_tf import captions
-from mim_tf.pictures import pixels
+from mim_tf.pictures import pixels, tensor_pixels
 from mim_tf.text import PAD
 
 from . import pictures
@@ -100,8 +100,9 @@ class Signatures:
         edited = pixels.strengthened(squares, edit["fine"], strength[:, None, None, None])
         with tf.control_dependencies([squares]):  # else files that it refuses may be decoded first
             accepted = tf.identity(image_bytes)
-        files, changed = pictures.results(accepted, squares, edited, edit["alpha"], keep_size)
-        idle = tf.where(changed | (strength == 0), "", captions.NOTHING_CHANGED)
+        files = pictures.results(accepted, squares, edited, edit["alpha"], keep_size)
+        shown = tensor_pixels.shows(squares, edit["fine"])
+        idle = tf.where(shown | (strength == 0), "", captions.HARDLY_CHANGED)
         warnings = tf.map_fn(
             lambda item: join_lines(*item), (messages, idle), fn_output_signature=tf.string
         )

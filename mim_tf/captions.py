@@ -40,8 +40,8 @@ NEGATION = "The model does not understand {}; say what the picture should show i
 NEAR = "The model does not know {}; did you mean {}?"
 UNLIKE = "The model does not know {}; what it paints for such a word is a guess."
 CUT = "The model reads the first {} words of a caption; it leaves out '{}'."
-NOTHING_CHANGED = (
-    "Nothing was changed: the model found no place in the picture that this caption speaks of."
+HARDLY_CHANGED = (
+    "Hardly anything was changed: the model found no place for this caption, or it is true already."
 )
 ANYWAY = "With 'anyway' the picture is edited all the same."
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mim_tf.captions import NOTHING_CHANGED
+from mim_tf.captions import HARDLY_CHANGED
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags, command_parser
 from mim_tf.pictures import files, pixels
@@ -141,8 +141,8 @@ def _edit_picture(
         output = outputs[path, text]
         files.write(output, edit.picture, extras)
         tell(str(output))
-        if NOTHING_CHANGED in edit.warnings:
-            tell(f"{path}, {text!r}: {NOTHING_CHANGED}", sys.stderr)
+        if HARDLY_CHANGED in edit.warnings:
+            tell(f"{path}, {text!r}: {HARDLY_CHANGED}", sys.stderr)
         if arguments.show_alpha:
             alpha = _alpha_beside(output)
             files.write(alpha, pixels.as_picture(edit.alpha))

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mim_tf.backends.litert import LiteRTBackend, find_files
-from mim_tf.captions import NOTHING_CHANGED, Message, check_caption, refusal
+from mim_tf.captions import HARDLY_CHANGED, Message, check_caption, refusal
 from mim_tf.errors import UserError, explain_missing_package
 from mim_tf.pictures import files, pixels
 from mim_tf.pictures.extras import Extras
@@ -38,7 +38,12 @@ class Backend(Protocol):
     def __call__(self, squares: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, ...]: ...
     def resample(self, batch: np.ndarray, size: int) -> Any: ...
     def add_change(
-        self, square: np.ndarray, model_input: np.ndarray, edited: np.ndarray, alpha: np.ndarray
+        self,
+        square: np.ndarray,
+        model_input: np.ndarray,
+        edited: np.ndarray,
+        alpha: np.ndarray,
+        weight: np.ndarray,
     ) -> Any: ...
 
 
@@ -51,8 +56,8 @@ class Edit:
         alpha: float32 [F, F, 1] in [0, 1], how much of each pixel is newly drawn.
         coarse: uint8 [C, C, 3], the first stage's picture.
         boundary: float32 [F, F, 1] in [0, 1], the structure the model saw.
-        warnings: what about the caption may not come out as meant, and whether nothing was changed,
-            one line each.
+        warnings: what about the caption may not come out as meant, and whether there is next
+            to nothing to see of it, one line each.
         extras: EXIF and ICC profile of the picture that was given as a file or a PIL image.
     """
 
@@ -245,6 +250,7 @@ class Editor:
             ]
         )
         edited, alpha, coarse, boundary = self.backend(squares, tokens)
+        shown = [pixels.shows(*pair) for pair in zip(squares, edited, strict=True)]
         edited = pixels.strengthened(squares, edited, strength)
         results = []
         for index, picture in enumerate(pictures):
@@ -257,13 +263,11 @@ class Editor:
                     crops[index],
                     add=self.backend.add_change,
                 )
-                unedited = picture
             else:
                 result = pixels.to_uint8(edited[index])
-                unedited = pixels.to_uint8(squares[index])
             warnings = self.warnings(captions[index])
-            if strength > 0 and np.array_equal(result, unedited):
-                warnings += (NOTHING_CHANGED,)
+            if strength > 0 and not shown[index]:
+                warnings += (HARDLY_CHANGED,)
             results.append(
                 Edit(
                     result, alpha[index], pixels.to_uint8(coarse[index]), boundary[index], warnings

@@ -9,7 +9,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from mim_tf import editor as editor_module
-from mim_tf.captions import NOTHING_CHANGED
+from mim_tf.captions import HARDLY_CHANGED
 from mim_tf.edit import main
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
@@ -229,14 +229,14 @@ def test_where_alpha_is_zero_the_original_stays_and_it_is_told(
     offset.assign(-100.0)
     try:
         edit = editor(picture, TEXT)
-        assert edit.warnings == (NOTHING_CHANGED,)
+        assert edit.warnings == (HARDLY_CHANGED,)
         np.testing.assert_array_equal(edit.picture, picture)
-        assert editor(picture, TEXT, keep_size=False).warnings == (NOTHING_CHANGED,)
+        assert editor(picture, TEXT, keep_size=False).warnings == (HARDLY_CHANGED,)
         monkeypatch.setattr(editor_module, "load", lambda *_: editor)
         files.write(tmp_path / "in.png", picture)
         assert run(tmp_path / "in.png", TEXT, "--output", tmp_path / "out.png") == 0
         told = capsys.readouterr().err
-        assert told == f"{tmp_path / 'in.png'}, {TEXT!r}: {NOTHING_CHANGED}\n"
+        assert told == f"{tmp_path / 'in.png'}, {TEXT!r}: {HARDLY_CHANGED}\n"
     finally:
         offset.assign(before)
 

@@ -22,6 +22,11 @@ HALF_RANGE = 127.5
 ALPHA_TOUCHED = 1.0 / 255.0
 """An alpha below this changes a pixel by at most one level: it counts as not edited at all."""
 
+FADED = 1 / 8
+"""Share of the model's square along which a change ends softly where the picture goes on."""
+
+SEEN_LEVELS, SEEN_SHARE = 8, 1 / 2000
+"""An edit shows nothing unless more than this share of its pixels changes by more levels."""
 
 STRONGEST = 1.5
 """The largest factor by which an edit's change is scaled."""
@@ -135,14 +140,41 @@ def square_crop(picture: np.ndarray, crop: tuple[int, int, int] | None = None) -
     return picture[y : y + side, x : x + side]
 
 
+def shows(model_input: np.ndarray, edited: np.ndarray) -> bool:
+    """Whether there is anything to see of an edit, both `[S, S, 3]` in [-1, 1]."""
+    change = np.abs(np.asarray(edited) - np.asarray(model_input)).max(axis=-1) * HALF_RANGE
+    return bool(np.mean(change > SEEN_LEVELS) > SEEN_SHARE)
+
+
+def faded(side: int, start: int, length: int) -> np.ndarray:
+    """How much of a change is left in each row, or column, of a square, float32 `[side]` in 0..1.
+
+    Args:
+        start: the square's first row in the picture.
+        length: rows of the picture; where it goes on beyond the square, the change ends softly.
+    """
+    place = np.arange(side, dtype=np.float32) + np.float32(0.5)
+    weight = np.ones(side, np.float32)
+    if start > 0:
+        weight = np.minimum(weight, place / np.float32(FADED * side))
+    if start + side < length:
+        weight = np.minimum(weight, (side - place) / np.float32(FADED * side))
+    return weight
+
+
 def add_change(
-    square: np.ndarray, model_input: np.ndarray, edited: np.ndarray, alpha: np.ndarray
+    square: np.ndarray,
+    model_input: np.ndarray,
+    edited: np.ndarray,
+    alpha: np.ndarray,
+    weight: np.ndarray,
 ) -> np.ndarray:
     """The square of `same_size_composite`.
 
     Args:
         square: uint8 `[side, side, 3]`, the crop of the original.
         model_input, edited, alpha: as for `same_size_composite`.
+        weight: `[side, side, 1]`, of the change.
 
     Returns:
         uint8 `[side, side, 3]`.
@@ -151,7 +183,7 @@ def add_change(
     change = (np.asarray(edited, np.float32) - np.asarray(model_input, np.float32)) * np.float32(
         HALF_RANGE
     )
-    change = _resize(change, side, Image.Resampling.BICUBIC)
+    change = _resize(change, side, Image.Resampling.BICUBIC) * weight
     alpha = _resize(np.asarray(alpha, np.float32), side, Image.Resampling.BILINEAR)
     levels = np.clip(square.astype(np.float32) + change, 0.0, 255.0)
     return np.where(alpha >= ALPHA_TOUCHED, np.rint(levels).astype(np.uint8), square)
@@ -168,9 +200,10 @@ def same_size_composite(
     """Put the model's change, not its pixels, back into the picture at its own resolution.
 
     Inside the crop, `out = original + up(edited - model_input)`, so the original's fine detail
-    stays. `edited` is the model's output, which alpha has already blended with the input: the
-    change is alpha-weighted as it is, and alpha serves here to tell what was not edited at all.
-    For a model that does not blend, pass an alpha of ones.
+    stays; near a side beyond which the picture goes on, the change fades (`faded`). `edited` is the
+    model's output, which alpha has already blended with the input: the change is alpha-weighted as
+    it is, and alpha serves here to tell what was not edited at all. For a model that does not
+    blend, pass an alpha of ones.
 
     Args:
         original: uint8 `[H, W, 3]`.
@@ -191,5 +224,6 @@ def same_size_composite(
         raise ValueError(f"crop {crop} does not lie in a picture of {height}x{width}")
     result = original.copy()
     inside = square_crop(result, crop)  # a view: writing to it writes to the result
-    inside[:] = add(inside, model_input, edited, alpha)
+    weight = faded(side, y, height)[:, None, None] * faded(side, x, width)[None, :, None]
+    inside[:] = add(inside, model_input, edited, alpha, weight)
     return result

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from mim_tf.pictures.pixels import ALPHA_TOUCHED, HALF_RANGE
+from mim_tf.pictures.pixels import ALPHA_TOUCHED, FADED, HALF_RANGE, SEEN_LEVELS, SEEN_SHARE
 
 
 def to_signed(levels: Any) -> tf.Tensor:
@@ -41,19 +41,36 @@ def resample(batch: Any, size: int | tuple[int, int]) -> tf.Tensor:
     return tf.image.resize(batch, target, method="bilinear", antialias=True)
 
 
-def add_change(square: Any, model_input: Any, edited: Any, alpha: Any) -> tf.Tensor:
+def shows(model_input: tf.Tensor, edited: tf.Tensor) -> tf.Tensor:
+    """`pixels.shows` of pictures [B, S, S, 3], bool [B]."""
+    change = tf.reduce_max(tf.abs(edited - model_input), axis=-1) * HALF_RANGE
+    seen = tf.cast(change > SEEN_LEVELS, tf.float32)
+    return tf.reduce_mean(seen, axis=(1, 2)) > SEEN_SHARE
+
+
+def faded(side: tf.Tensor, start: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    """`pixels.faded`, of int32 tensors."""
+    place = tf.range(tf.cast(side, tf.float32)) + 0.5
+    band = FADED * tf.cast(side, tf.float32)
+    rising = tf.where(start > 0, place / band, 1.0)
+    falling = tf.where(start + side < length, (tf.cast(side, tf.float32) - place) / band, 1.0)
+    return tf.minimum(tf.minimum(rising, falling), 1.0)
+
+
+def add_change(square: Any, model_input: Any, edited: Any, alpha: Any, weight: Any) -> tf.Tensor:
     """The square of `pixels.same_size_composite`; a tensor for `pixels.add_change`.
 
     Args:
         square: uint8 `[side, side, 3]`, the crop of the original.
         model_input, edited, alpha: as for `pixels.same_size_composite`.
+        weight: `[side, side, 1]`, of the change.
 
     Returns:
         uint8 `[side, side, 3]`.
     """
     side = tf.shape(square)[:2]
     change = (tf.cast(edited, tf.float32) - tf.cast(model_input, tf.float32)) * HALF_RANGE
-    change = _resize(change, side, "bicubic")
+    change = _resize(change, side, "bicubic") * weight
     touched = _resize(tf.cast(alpha, tf.float32), side, "bilinear") >= ALPHA_TOUCHED
     levels = tf.clip_by_value(tf.cast(square, tf.float32) + change, 0.0, 255.0)
     return tf.where(touched, tf.cast(tf.round(levels), tf.uint8), square)

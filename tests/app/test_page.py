@@ -19,7 +19,7 @@ from driving import (
     wait_until_served,
 )
 
-from mim_tf.captions import NOTHING_CHANGED
+from mim_tf.captions import HARDLY_CHANGED
 from mim_tf.data.birds.scenes import scene
 from mim_tf.pages import app as page_files
 from mim_tf.pictures import files
@@ -304,7 +304,7 @@ def test_several_sentences_say_where_nothing_was_changed(address, browser, tmp_p
         page.wait_for_function("() => document.querySelectorAll('#results li').length === 2")
         assert page.locator("#results canvas").count() == 0
         told = page.locator("#results .note").all_inner_texts()
-        assert told == [f"“{caption}”: {NOTHING_CHANGED}"
+        assert told == [f"“{caption}”: {HARDLY_CHANGED}"
                         for caption in ("red wings", "a bird with a blue tail")]  # fmt: skip
 
 

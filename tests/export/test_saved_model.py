@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from export import saved_model as export_module
-from mim_tf.captions import NOTHING_CHANGED
+from mim_tf.captions import HARDLY_CHANGED
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
 from mim_tf.pictures import files, pixels, tensor_pixels
@@ -179,7 +179,7 @@ def test_an_edit_that_changed_nothing_is_told(editor, photos, tmp_path):
     for keep_size in (True, False):
         out = edit(**edit_inputs(file, captions, keep_size=keep_size))
         told = [text.decode().splitlines() for text in out["warnings"].numpy()]
-        assert told == [[*editor.warnings(caption), NOTHING_CHANGED] for caption in captions]
+        assert told == [[*editor.warnings(caption), HARDLY_CHANGED] for caption in captions]
     still = edit(**edit_inputs(file, captions[:1], strength=0.0))
     assert still["warnings"].numpy().tolist() == [b""]
 

@@ -349,10 +349,35 @@ def test_numpy_and_tensors_add_the_same_change(side):
     square = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
     before, after = rng.uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
     alpha = np.where(rng.random((32, 32, 1)) < 0.5, 0, rng.random((32, 32, 1)))
-    found = pixels.add_change(square, before, after, alpha).astype(int)
-    expected = tensor_pixels.add_change(square, before, after, alpha).numpy()
+    weight = rng.random((side, side, 1)).astype(np.float32)
+    found = pixels.add_change(square, before, after, alpha, weight).astype(int)
+    expected = tensor_pixels.add_change(square, before, after, alpha, weight).numpy()
     # Where a value lies within rounding of a half or of alpha's limit, the two may part.
     assert np.mean(found != expected) < 1e-3
+
+
+@pytest.mark.parametrize("start", [0, 1, 7])
+@pytest.mark.parametrize("beyond", [0, 1, 9])
+@pytest.mark.parametrize("side", [1, 5, 64, 333])
+def test_a_change_fades_where_the_picture_goes_on(side, start, beyond):
+    found = pixels.faded(side, start, start + side + beyond)
+    tensors = (tf.constant(value) for value in (side, start, start + side + beyond))
+    np.testing.assert_allclose(found, tensor_pixels.faded(*tensors), rtol=1e-6)
+    assert found.dtype == np.float32 and found.max() <= 1 and found.min() > 0
+    if side > 16:
+        assert (found[0] < 0.2) == (start > 0) and (found[-1] < 0.2) == (beyond > 0)
+        assert (found[side // 8 + 1 : -side // 8 - 1] == 1).all()
+
+
+def test_an_edit_shows_where_enough_of_it_is_seen():
+    before = np.zeros((3, 64, 64, 3), np.float32)
+    after = before.copy()
+    after[0] = 7 / 127.5  # everywhere, and too little
+    after[1, 0, :2, 1] = 50 / 127.5  # two pixels of 4,096
+    after[2, 0, :3, 1] = -50 / 127.5
+    expected = [False, False, True]
+    assert [pixels.shows(*pair) for pair in zip(before, after, strict=True)] == expected
+    assert tensor_pixels.shows(tf.constant(before), tf.constant(after)).numpy().tolist() == expected
 
 
 def test_resize_to_the_same_size_when_the_size_is_unknown():
@@ -456,17 +481,20 @@ def test_composite_keeps_untouched_bytes():
 
 @pytest.mark.parametrize("side", [16, 32, 100])
 def test_composite_adds_the_change(side):
-    original = np.full((side, side + 10, 3), 100, np.uint8)
+    original = np.full((side, side, 3), 100, np.uint8)
     original[::2, ::2] = 110  # detail that the model never saw
     before = np.zeros((32, 32, 3), np.float32)
     after = np.full_like(before, 20 / 127.5)
     crop = pixels.fit(original)
     result = pixels.same_size_composite(original, before, after, np.ones((32, 32, 1)), crop)
-    expected = original.copy()
-    expected[:, 5 : 5 + side] += 20
-    np.testing.assert_array_equal(result, expected)
+    np.testing.assert_array_equal(result, original + 20)
     bright = pixels.same_size_composite(original, before, before + 1.9, np.ones((32, 32, 1)), crop)
-    assert (bright[:, 5 : 5 + side] == 255).all()
+    assert (bright == 255).all()
+    wide = np.pad(original, ((0, 0), (40, 40), (0, 0)), mode="edge")
+    faded = pixels.same_size_composite(wide, before, after, np.ones((32, 32, 1)), pixels.fit(wide))
+    change = faded.astype(int) - wide
+    assert (change[:, :40] == 0).all() and (change[:, -40:] == 0).all()
+    assert (change[:, 40] < 10).all() and (change[:, 40 + side // 2] == 20).all()
 
 
 def test_composite_refuses_a_crop_outside():

@@ -21,8 +21,8 @@ const NEAREST = 3; // known words that a message suggests
 const LISTED = 24; // known words that a message lists as examples
 const SHORTEST = 3; // letters of a word that is suggested, or that gets suggestions
 
-export const NOTHING_CHANGED =
-  "Nothing was changed: the model found no place in the picture that this caption speaks of.";
+export const HARDLY_CHANGED =
+  "Hardly anything was changed: the model found no place for this caption, or it is true already.";
 
 /**
  * @typedef {object} Word one word of a caption

@@ -5,7 +5,7 @@
  *
  * @typedef {object} Edit
  * @property {Uint8ClampedArray} pixels RGBA of the picture's own size
- * @property {boolean} changed whether any byte differs from the picture's
+ * @property {boolean} shows whether there is anything to see of it
  * @property {import("./pixels.js").Crop} crop what the model saw
  * @property {Picture} coarse
  * @property {Picture} fine

@@ -1,6 +1,6 @@
 /** The page: picture and sentence in, edited picture out. */
 
-import { NOTHING_CHANGED } from "./captions.js";
+import { HARDLY_CHANGED } from "./captions.js";
 import { byId, element, messageOf, toast } from "./elements.js";
 import { Engine } from "./engine.js";
 import { History } from "./history.js";
@@ -92,7 +92,7 @@ async function refresh() {
     const edit = await asked;
     if (edit && number === newest) {
       show(step, edit);
-      if (!edit.changed && step.strength > 0) note(NOTHING_CHANGED);
+      if (!edit.shows && step.strength > 0) note(HARDLY_CHANGED);
     }
   } catch (error) {
     if (number === newest) {
@@ -116,7 +116,7 @@ function show(step, edit) {
   stage.show(step.picture, edit);
   stage.wait("");
   memories.show(step.picture.id, sentence.read, edit?.attention ?? null);
-  byId("continue", HTMLButtonElement).disabled = !edit?.changed;
+  byId("continue", HTMLButtonElement).disabled = !edit?.shows;
   byId("download", HTMLButtonElement).disabled = !edit;
   showHistory();
 }

@@ -9,6 +9,9 @@
  */
 
 const HALF_RANGE = 127.5;
+const FADED = 1 / 8; // of the square: how soon a change ends where the picture goes on
+const SEEN_LEVELS = 8; // an edit shows nothing unless more than a share of its pixels
+const SEEN_SHARE = 1 / 2000; // changes by more levels
 
 /** @type {Record<string, {radius: number, weight: (x: number) => number}>} */
 const KERNELS = {
@@ -90,7 +93,8 @@ export function modelInput({ width, pixels }, { x, y, side }, size) {
 /**
  * Put the model's change, not its pixels, back into the picture at its own resolution.
  *
- * Outside the crop, and where the enlarged alpha is below 1/255, the bytes stay as they were.
+ * Outside the crop, and where the enlarged alpha is below 1/255, the bytes stay as they were. Near a
+ * side of the crop beyond which the picture goes on, the change fades.
  *
  * @param {Picture} original
  * @param {Crop} crop
@@ -99,11 +103,10 @@ export function modelInput({ width, pixels }, { x, y, side }, size) {
  * @param {Float32Array} alpha [S, S, 1] in [0, 1]
  * @param {number} size S
  * @param {number} strength scales the change, which alpha has weighted already; 1 is the model's
- * @returns {{pixels: Uint8ClampedArray, changed: boolean}} RGBA of the original's size, and
- *   whether any byte differs
+ * @returns {Uint8ClampedArray} RGBA of the original's size
  */
 export function composite(original, crop, input, edited, alpha, size, strength) {
-  const { width, pixels } = original;
+  const { width, height, pixels } = original;
   const { x, y, side } = crop;
   const result = new Uint8ClampedArray(pixels);
   const change = edited.map((value, index) => (value - input[index]) * HALF_RANGE * strength);
@@ -113,7 +116,8 @@ export function composite(original, crop, input, edited, alpha, size, strength) 
   const wideAlpha = widen(alpha, size, 1, linear);
   const changeRow = new Float32Array(side * 3);
   const alphaRow = new Float32Array(side);
-  let changed = false;
+  const rowWeights = faded(side, y, height);
+  const columnWeights = faded(side, x, width);
   for (let row = 0; row < side; row++) {
     combineRows(wideChange, side * 3, cubic[row], changeRow);
     combineRows(wideAlpha, side, linear[row], alphaRow);
@@ -122,12 +126,40 @@ export function composite(original, crop, input, edited, alpha, size, strength) 
       if (alphaRow[column] < 1 / 255) continue;
       for (let channel = 0; channel < 3; channel++) {
         // A clamped array rounds halves to even and clips, as TensorFlow's round and clip do.
-        result[at + channel] = pixels[at + channel] + changeRow[column * 3 + channel];
-        changed ||= result[at + channel] !== pixels[at + channel];
+        const weight = rowWeights[row] * columnWeights[column];
+        result[at + channel] = pixels[at + channel] + weight * changeRow[column * 3 + channel];
       }
     }
   }
-  return { pixels: result, changed };
+  return result;
+}
+
+/**
+ * How much of a change is left in each row, or column, of a square.
+ * @param {number} side
+ * @param {number} start the square's first row in the picture
+ * @param {number} length rows of the picture
+ */
+function faded(side, start, length) {
+  return Array.from({ length: side }, (_, row) => {
+    const before = start > 0 ? (row + 0.5) / (FADED * side) : 1;
+    const after = start + side < length ? (side - row - 0.5) / (FADED * side) : 1;
+    return Math.min(1, before, after);
+  });
+}
+
+/**
+ * Whether there is anything to see of an edit.
+ * @param {Float32Array} input signed [S, S, 3]
+ * @param {Float32Array} edited signed [S, S, 3]
+ */
+export function shows(input, edited) {
+  let seen = 0;
+  for (let at = 0; at < input.length; at += 3) {
+    const change = [0, 1, 2].map((channel) => Math.abs(edited[at + channel] - input[at + channel]));
+    if (Math.max(...change) * HALF_RANGE > SEEN_LEVELS) seen += 1;
+  }
+  return seen > (SEEN_SHARE * input.length) / 3;
 }
 
 /**

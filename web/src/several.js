@@ -1,6 +1,6 @@
 /** Several sentences side by side on the same picture. */
 
-import { NOTHING_CHANGED } from "./captions.js";
+import { HARDLY_CHANGED } from "./captions.js";
 import { byId, element, messageOf, toast } from "./elements.js";
 import { draw } from "./pictures.js";
 
@@ -75,9 +75,9 @@ export class Several {
       const near = messages.find((message) => message.nearest.length > 0);
       return element("p", { className: "note error" }, `“${caption}”: ${(near ?? refusal).text}`);
     }
-    const { pixels, changed } = await this.engine.edit(picture.id, caption, strength);
-    if (!changed && strength > 0) {
-      return element("p", { className: "note" }, `“${caption}”: ${NOTHING_CHANGED}`);
+    const { pixels, shows } = await this.engine.edit(picture.id, caption, strength);
+    if (!shows && strength > 0) {
+      return element("p", { className: "note" }, `“${caption}”: ${HARDLY_CHANGED}`);
     }
     const canvas = document.createElement("canvas");
     draw(canvas, { ...picture, pixels });

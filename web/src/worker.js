@@ -1,7 +1,7 @@
 /** Edits beside the page, so that the page stays responsive. See `engine.js`. */
 
 import { Model } from "./model.js";
-import { composite, fit, modelInput, toPicture } from "./pixels.js";
+import { composite, fit, modelInput, shows, toPicture } from "./pixels.js";
 
 /** @typedef {import("./pixels.js").Picture} Picture */
 /** @typedef {Picture & {crop: import("./pixels.js").Crop, input: Float32Array}} Seen */
@@ -57,9 +57,9 @@ const calls = {
       outputs.set(key, painted);
     }
     const { fine, alpha } = painted;
-    const result = composite(seen, seen.crop, seen.input, fine, alpha, size, strength);
     return {
-      ...result,
+      pixels: composite(seen, seen.crop, seen.input, fine, alpha, size, strength),
+      shows: shows(seen.input, fine),
       crop: seen.crop,
       coarse: toPicture(painted.coarse, coarseSize),
       fine: toPicture(fine, size),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { composite, fit, modelInput, spans, toPicture } from "../src/pixels.js";
+import { composite, fit, modelInput, shows, spans, toPicture } from "../src/pixels.js";
 
 const grey = (width, height, level) => ({
   width,
@@ -43,13 +43,30 @@ test("only the crop changes, by the change times the strength, and only where al
   const seen = composite(picture, crop, input, edited, new Float32Array(4).fill(1), 2, 0.5);
   for (let place = 0; place < 24; place++) {
     const inside = place % 6 >= 1 && place % 6 < 5;
-    assert.equal(seen.pixels[place * 4], inside ? 110 : 100);
-    assert.equal(seen.pixels[place * 4 + 3], 100); // the fourth channel is left alone
+    assert.equal(seen[place * 4], inside ? 110 : 100);
+    assert.equal(seen[place * 4 + 3], 100); // the fourth channel is left alone
   }
-  assert.equal(seen.changed, true);
   const closed = composite(picture, crop, input, edited, new Float32Array(4), 2, 1);
-  assert.deepEqual(closed.pixels, picture.pixels);
-  assert.equal(closed.changed, false);
+  assert.deepEqual(closed, picture.pixels);
+});
+
+test("a change fades towards a side beyond which the picture goes on", () => {
+  const crop = { x: 0, y: 3, side: 16 };
+  const input = new Float32Array(2 * 2 * 3);
+  const edited = input.map(() => 40 / 127.5);
+  const open = new Float32Array(4).fill(1);
+  const seen = composite(grey(16, 22, 100), crop, input, edited, open, 2, 1);
+  const levels = Array.from({ length: 22 }, (_, row) => seen[(row * 16 + 8) * 4]);
+  const inside = [110, 130, ...Array(12).fill(140), 130, 110];
+  assert.deepEqual(levels, [100, 100, 100, ...inside, 100, 100, 100]);
+});
+
+test("an edit shows where enough of it is seen", () => {
+  const input = new Float32Array(64 * 64 * 3);
+  const changed = (count, levels) => input.map((_, at) => (at < count * 3 ? levels / 127.5 : 0));
+  assert.equal(shows(input, changed(64 * 64, 7)), false);
+  assert.equal(shows(input, changed(2, 50)), false);
+  assert.equal(shows(input, changed(3, 50)), true);
 });
 
 test("signed values become bytes", () => {
