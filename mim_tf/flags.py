@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from mim_tf.errors import UserError
+
+
+class _Parser(argparse.ArgumentParser):
+    """Its errors are a user's mistakes like any other: one line, and exit code 1."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong with the arguments."""
+        words = message.partition("unrecognized arguments: ")[2].split()
+        if words and not words[0].startswith("-"):
+            message += "; put a caption or a path with blanks in quotes"
+        raise UserError(f"{message}; see {self.prog} --help")
 
 
 def command_parser(name: str, description: str, *examples: str) -> argparse.ArgumentParser:
@@ -17,8 +31,10 @@ def command_parser(name: str, description: str, *examples: str) -> argparse.Argu
             them. A long one may go over several lines, each but the last ending in a backslash.
     """
     program = f"python -m {name if '.' in name else f'mim_tf.{name}'}"
+    if Path(sys.argv[0]).stem == "mim" and "serving" not in name:
+        program = f"mim {name.replace('.', ' ').replace('_', '-')}"
     lines = "".join(f"\n  {program} {example}" for example in examples)
-    return argparse.ArgumentParser(
+    return _Parser(
         prog=program,
         description=description,
         epilog=f"{'example' if len(examples) == 1 else 'examples'}:{lines}",

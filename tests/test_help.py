@@ -19,6 +19,20 @@ MODULES = [
 ]
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_an_unknown_flag_is_one_line(module, capsys):
+    assert importlib.import_module(module).main(["--no-such-flag=1"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: ") and told.count("\n") == 1 and f"python -m {module}" in told
+
+
+def test_a_caption_without_quotes_is_told_apart(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/mim", "edit"])
+    assert importlib.import_module("mim_tf.edit").main(["bird.png", "red", "wings"]) == 1
+    told = capsys.readouterr().err
+    assert "wings; put a caption or a path with blanks in quotes; see mim edit --help" in told
+
+
 class Parsed(BaseException):
     """The arguments are as the command takes them; it need not run."""
 

@@ -71,7 +71,7 @@ def _newest(base: Path) -> Path:
     if not versions:
         raise UserError(
             f"--model {base} holds no version; write one with "
-            f"python -m export.saved_model --run RUN --output {base}"
+            "mim export saved-model --run RUN (or --preset NAME) --output DIR"
         )
     return max(versions, key=lambda path: int(path.name))
 
