@@ -38,7 +38,7 @@ NO_KNOWN_WORD = "The model knows no word of this caption. Words that it knows: {
 UNDECIDED = "No word that the model knows says what to change to. Such words are: {}."
 NEGATION = "The model does not understand {}; say what the picture should show instead."
 NEAR = "The model does not know {}; did you mean {}?"
-UNLIKE = "The model does not know {}; what it paints for such a word is a guess."
+UNLIKE = "The model does not know {}; such a word may change nothing."
 CUT = "The model reads the first {} words of a caption; it leaves out '{}'."
 HARDLY_CHANGED = (
     "Hardly anything was changed: the model found no place for this caption, or it is true already."

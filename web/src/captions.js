@@ -260,7 +260,7 @@ function unknownMessages(unknown, vocabulary, decidingWords) {
   if (unlike.length > 0) {
     const text =
       `The model does not know ${quoted(unlike, "and")}; ` +
-      "what it paints for such a word is a guess.";
+      "such a word may change nothing.";
     messages.push(message("unknown", text, { words: unlike }));
   }
   return messages;
