@@ -71,7 +71,10 @@ def write_memory_sheet(
     if images:
         pictures = [files.read(path) for path in images]
     else:
-        pictures, _ = test_pictures(editor, _PICTURES)
+        try:
+            pictures, _ = test_pictures(editor, _PICTURES)
+        except UserError as error:
+            raise UserError(f"give --image PICTURE; there are no test pictures: {error}") from None
     files.write(output, sheet(editor, pictures, readings))
     return readings
 

@@ -83,3 +83,10 @@ def test_a_model_without_memory_is_one_clear_line(tiny_run, tmp_path, capsys):
     assert memories.main(["--run", str(path), "--output", str(tmp_path / "a.png")]) == 1
     assert "model.memory=false" in capsys.readouterr().err
     assert not (tmp_path / "a.png").exists()
+
+
+def test_a_preset_without_its_data_asks_for_pictures(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert memories.main(["--preset", "clothes-128", "--output", "sheet.png"]) == 1
+    assert "error: give --image PICTURE; there are no test pictures: " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
