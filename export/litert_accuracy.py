@@ -6,9 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from mim_tf.quiet import silenced
+
 # Width of each output's range. h^ is not bounded: its error is taken relative to the spread of the
 # expected values.
 _WIDTH = {"coarse": 2.0, "fine": 2.0, "alpha": 1.0, "boundary": 1.0, "mask": 1.0, "attention": 1.0}
+
+
+def _runner(model: bytes) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    with silenced():  # it says which delegate it has made
+        return Interpreter(model_content=model).get_signature_runner()
 
 
 def measure(
@@ -25,9 +34,7 @@ def measure(
         ``mean`` and ``largest`` error, each of the output where it is highest, and ``by_output``,
         the largest error of each output.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
-    runner = Interpreter(model_content=model).get_signature_runner()
+    runner = _runner(model)
     count = len(next(iter(inputs.values())))
     rows = [
         runner(**{name: array[index : index + 1] for name, array in inputs.items()})
@@ -48,9 +55,7 @@ def measure(
 
 def signature(model: bytes) -> dict[str, Any]:
     """Names, shapes and types of a file's ``inputs`` and ``outputs``."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    runner = Interpreter(model_content=model).get_signature_runner()
+    runner = _runner(model)
 
     def rows(details):
         return {

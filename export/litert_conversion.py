@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mim_tf.backends.litert import OUTPUTS
+from mim_tf.quiet import silenced
 
 
 def text_function(editor) -> tuple[Callable, list]:
@@ -88,4 +89,5 @@ def convert(path: Path, variant: str, calibration: Callable | None = None) -> by
     if variant == "int8":
         converter.representative_dataset = calibration
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    return converter.convert()
+    with silenced():  # it tells its own progress, and what TensorFlow will drop one day
+        return converter.convert()
