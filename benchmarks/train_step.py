@@ -15,6 +15,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from mim_tf.onednn import prefer_onednn
+
+prefer_onednn()  # as training does, before TensorFlow is imported
+
 import numpy as np
 import tensorflow as tf
 

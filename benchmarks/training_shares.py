@@ -14,6 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mim_tf.onednn import prefer_onednn
+
+prefer_onednn()  # as training does, before TensorFlow is imported
+
 import tensorflow as tf
 from tensorflow.python.eager.context import Context
 
