@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _model_folders(arguments: argparse.Namespace) -> list[Path]:
     """Folders of LiteRT files."""
     if arguments.run is not None:
-        return [_litert_of(arguments.run)]
+        return [_litert_of(find_model(arguments.run))]
     presets = preset_names() if arguments.preset is None else [arguments.preset]
     return [_litert_of(find_model(preset)) for preset in presets]
 

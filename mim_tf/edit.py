@@ -26,7 +26,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = command_parser(
         "edit",
-        "Edit pictures by captions. Each edit's path is printed.",
+        f"Edit pictures by captions, with {DEFAULT_PRESET} unless told otherwise. Each edit's path "
+        "is printed.",
         'bird.png "a bird with red wings"',
         '--run runs/birds --image a.jpg photos/ --text "red wings" "blue tail" --output edited/',
     )

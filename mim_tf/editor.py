@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
@@ -61,10 +61,10 @@ class Edit:
         extras: EXIF and ICC profile of the picture that was given as a file or a PIL image.
     """
 
-    picture: np.ndarray
-    alpha: np.ndarray
-    coarse: np.ndarray
-    boundary: np.ndarray
+    picture: np.ndarray = field(repr=False)
+    alpha: np.ndarray = field(repr=False)
+    coarse: np.ndarray = field(repr=False)
+    boundary: np.ndarray = field(repr=False)
     warnings: tuple[str, ...] = ()
     extras: Extras = Extras()
 

@@ -112,6 +112,7 @@ def test_mistakes_are_one_clear_line(small, tmp_path, capsys, monkeypatch):
     assert "python -m mim_tf export tflite --run" in error(
         "--run", str(tmp_path), "--export", output
     )
+    assert "there is no such folder" in error("--run", str(tmp_path / "none"))
     assert "has no LiteRT files" in error("--preset", str(tmp_path / "page"), "--export", output)
     assert "--port 99999" in error("--preset", str(small), "--port", "99999")
     (small / "image.tflite").write_text("cut")
