@@ -78,6 +78,9 @@ def test_a_model_without_examples_asks_for_a_picture(site, browser, shirt):
     with opened(browser, f"{site}#model=clothes-128", ready=shown) as page:
         assert page.input_value("#model") == "clothes-128"
         assert page.input_value("#caption") == "a red shirt"
+        choose(page, "a face")
+        assert page.input_value("#caption") == "this person has blond hair"
+        choose(page, "clothes on a plain background")
         upload(page, shirt)
         page.wait_for_selector(READY)
         assert page.is_hidden(shown)

@@ -156,15 +156,13 @@ async function jump(index) {
 
 /** @param {string} name of the model that the user wants */
 async function changeModel(name) {
-  if (!(await loadModel(name)) || !history.current) return;
-  history.close();
-  history.change({ model: name });
+  if (!(await loadModel(name))) return;
   // The sentence is replaced only where it was the page's own, and not for this model.
   const own = models.suggested(sentence.text) || isExample(sentence.text);
-  if (own && !understood(sentence.text)) {
-    sentence.text = models.captions[0] ?? sentence.text;
-    history.change({ caption: sentence.text });
-  }
+  if (own && !understood(sentence.text)) sentence.text = models.captions[0] ?? sentence.text;
+  if (!history.current) return;
+  history.close();
+  history.change({ model: name, caption: sentence.text });
   history.close();
   refresh();
 }
