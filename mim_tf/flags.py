@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mim_tf.errors import UserError
-from mim_tf.places import preset_names
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,9 +72,10 @@ def add_model_flags(parser: argparse.ArgumentParser, required: bool = True):
     """
     model = parser.add_mutually_exclusive_group(required=required)
     model.add_argument("--run", metavar="DIR", type=Path, help="a run directory")
-    shipped = ", ".join(preset_names())
     model.add_argument(
-        "--preset", metavar="NAME", help=f"weights that ship with the project: {shipped}"
+        "--preset",
+        metavar="NAME",
+        help="weights that ship with the project; a wrong name lists them",
     )
     return model
 
