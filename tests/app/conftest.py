@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from driving import serving
 
 from mim_tf import places
 from mim_tf.checksums import write_sums_of_all
@@ -64,11 +64,8 @@ def small(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def address(built, litert):
     """Where ``mim_tf.app`` serves the page."""
-    server = page_files.make_server([page_files.read_model(litert)], 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
+    with serving([page_files.read_model(litert)]) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from mim_tf.pages import app as page_files
 from mim_tf.pictures import files
 
 CAPTION = "a bird with red wings and a white belly"
@@ -25,6 +27,18 @@ def wait_until_served(address: str, server: subprocess.Popen) -> None:
         except urllib.error.URLError:
             time.sleep(0.1)
     raise AssertionError(f"nobody answers at {address}")
+
+
+@contextmanager
+def serving(models):
+    """The address at which ``mim_tf.app`` serves its page with these models."""
+    server = page_files.make_server(models, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @contextmanager

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
-from driving import CAPTION, READY, downloaded, edit, opened, upload, wait_for_step
+from driving import CAPTION, READY, downloaded, edit, opened, serving, upload, wait_for_step
 
 from mim_tf.editor import Editor
 from mim_tf.pages import app as page_files
@@ -21,11 +19,8 @@ pytestmark = pytest.mark.slow
 def site(built):
     """The page with all presets."""
     models = [page_files.read_model(PRESETS / name / LITERT) for name in preset_names()]
-    server = page_files.make_server(models, 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
+    with serving(models) as found:
+        yield found
 
 
 @pytest.fixture
@@ -53,6 +48,7 @@ def test_the_chosen_model_edits_and_each_step_keeps_its_own(
         before = downloaded(page, tmp_path)[1]
         choose(page, "clothes on a plain background")
         wait_for_step(page, "a red shirt")  # the sentence about birds was the page's own
+        assert page.is_enabled("#download")  # it sees the former picture at its own size
         assert page.is_hidden("#or-example") and page.locator("#examples li").count() == 0
         assert "model=clothes-128" in page.url
         upload(page, shirt)

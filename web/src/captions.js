@@ -258,9 +258,7 @@ function unknownMessages(unknown, vocabulary, decidingWords) {
     }
   }
   if (unlike.length > 0) {
-    const text =
-      `The model does not know ${quoted(unlike, "and")}; ` +
-      "such a word may change nothing.";
+    const text = `The model does not know ${quoted(unlike, "and")}; such a word may change nothing.`;
     messages.push(message("unknown", text, { words: unlike }));
   }
   return messages;

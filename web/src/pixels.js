@@ -124,9 +124,9 @@ export function composite(original, crop, input, edited, alpha, size, strength) 
     let at = ((y + row) * width + x) * 4;
     for (let column = 0; column < side; column++, at += 4) {
       if (alphaRow[column] < 1 / 255) continue;
+      const weight = rowWeights[row] * columnWeights[column];
       for (let channel = 0; channel < 3; channel++) {
         // A clamped array rounds halves to even and clips, as TensorFlow's round and clip do.
-        const weight = rowWeights[row] * columnWeights[column];
         result[at + channel] = pixels[at + channel] + weight * changeRow[column * 3 + channel];
       }
     }
