@@ -10,6 +10,7 @@ picture that a user edits.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from mim_tf.data.regions import Regions, Words
 from mim_tf.data.source import Source
+from mim_tf.data.wording import SYNONYMS
 from mim_tf.pictures.colours import Palette, commonest_colour
 from mim_tf.pictures.dyes import dye
 from mim_tf.text import PAD, Vocabulary
@@ -29,6 +31,9 @@ _OWN_BEFORE = 0.7  # share of those that have their own colour before
 _JITTER = 14  # levels by which a dye's red, green and blue differ from the name's own
 _TRIES = 8
 _FORGOTTEN = ""  # stands for a word that nobody knows
+_TWO_WORDS = {
+    tuple(name.split()) for names in SYNONYMS.values() for name in names if " " in name
+}  # colours: navy blue
 
 
 @dataclass(frozen=True)
@@ -99,8 +104,12 @@ def _forget(
     rng: np.random.Generator, words: Words, share: float, decides: Callable[[str], bool]
 ) -> tuple[Words, set[str]]:
     """The words, a share of them replaced by one that nobody knows, and what is unknown by that: of
-    it no word speaks any more."""
+    it no word speaks any more. A colour of two words is known or unknown as a whole: "navy blue"
+    without its first word is another colour."""
     gone = rng.random(len(words)) < share
+    for place, ((first, _), (second, _)) in enumerate(itertools.pairwise(words)):
+        if (first, second) in _TWO_WORDS:
+            gone[place + 1] = gone[place]
     unknown = {
         name
         for (word, name), lost in zip(words, gone, strict=True)

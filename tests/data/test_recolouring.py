@@ -121,6 +121,18 @@ def test_a_thing_may_have_an_unknown_name_but_no_unknown_colour():
     assert len(seen) == 4
 
 
+def test_a_colour_of_two_words_is_known_or_unknown_as_a_whole():
+    words = (("navy", OBJECT), ("blue", OBJECT), ("shirt", OBJECT))
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(60):
+        left, unknown = recolouring._forget(rng, words, 0.4, COLOUR_WORDS.__contains__)
+        colour = tuple(word for word, _ in left[:2])
+        assert unknown == ({OBJECT} if colour == ("", "") else set())
+        seen.add(colour)
+    assert seen == {("navy", "blue"), ("", "")}
+
+
 def test_what_is_dyed_does_not_tell_what_is_asked(source, regions):
     """In part of the pairs other parts are dyed too, and in part the asked ones are not before."""
     picture = source.picture(0, 64)
