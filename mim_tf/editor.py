@@ -181,15 +181,13 @@ class Editor:
         """
         if not isinstance(picture, list | tuple):
             if not isinstance(text, str):
-                raise UserError("one picture takes one caption; give a list of pictures for more")
+                raise UserError(
+                    f"one picture takes one caption, a text, not a {type(text).__name__}; "
+                    "give a list of pictures for more"
+                )
             self.check([text], anyway=anyway)
             return self._edit_given([files.with_extras(picture)], [text], keep_size, strength)[0]
-        captions = [text] * len(picture) if isinstance(text, str) else list(text)
-        if len(captions) != len(picture):
-            raise UserError(
-                f"{len(captions)} captions for {len(picture)} pictures; give one caption for all, "
-                "or one for each"
-            )
+        captions = _captions(text, len(picture))
         self.check(captions, anyway=anyway)
         given = [
             files.with_extras(item, f"picture {number}")
@@ -335,3 +333,23 @@ class Editor:
     @property
     def paint(self) -> Any:
         return self.backend.paint
+
+
+def _captions(text: str | Sequence[str], count: int) -> list[str]:
+    """One caption for each of ``count`` pictures.
+
+    Raises:
+        UserError: there are more or fewer, or one is no text.
+    """
+    if isinstance(text, str):
+        return [text] * count
+    if not isinstance(text, Sequence):
+        raise UserError(f"a caption is a text or a list of texts, not a {type(text).__name__}")
+    if len(text) != count:
+        raise UserError(
+            f"{len(text)} captions for {count} pictures; give one caption for all, or one for each"
+        )
+    for number, caption in enumerate(text, start=1):
+        if not isinstance(caption, str):
+            raise UserError(f"caption {number} is a {type(caption).__name__}; give a text")
+    return list(text)

@@ -47,6 +47,11 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     Raises:
         UserError: there is neither; the message lists the presets.
     """
+    if not isinstance(model, str | os.PathLike):
+        raise UserError(
+            f"a model is the name of a preset or a folder, not a {type(model).__name__}; "
+            "there are the presets " + ", ".join(preset_names())
+        )
     # Only a bare name is looked up: "./birds-64" would be found below PRESETS, too.
     bare = isinstance(model, str) and Path(model).name == model
     if bare and (PRESETS / model / CONFIG).is_file():

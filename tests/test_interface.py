@@ -120,6 +120,9 @@ def test_lists_take_one_caption_or_one_each(editor, bird):
         ("nowhere.png", TEXT, "nowhere.png: there is no such file"),
         (np.zeros((8, 8), np.uint8), "", "has no words"),
         (np.zeros((8, 8), np.uint8), ["red", "blue"], "one picture takes one caption"),
+        (np.zeros((8, 8), np.uint8), None, "a text, not a NoneType"),
+        ([np.zeros((8, 8), np.uint8)], None, "a list of texts, not a NoneType"),
+        ([np.zeros((8, 8), np.uint8)], [None], "caption 1 is a NoneType"),
         ([np.zeros((8, 8), np.uint8)], ["red", "blue"], "2 captions for 1 pictures"),
         ([np.zeros((8, 8), np.uint8), np.zeros((8, 8))], "red", "picture 2: an array of float64"),
     ],
@@ -128,6 +131,12 @@ def test_lists_take_one_caption_or_one_each(editor, bird):
 def test_what_is_no_picture_or_caption_is_one_line(editor, picture, text, expected):
     with pytest.raises(mim_tf.UserError, match=expected):
         editor(picture, text)
+
+
+@pytest.mark.parametrize("model", [None, 3])
+def test_what_is_no_model_is_one_line(model):
+    with pytest.raises(mim_tf.UserError, match=f"not a {type(model).__name__}; .* birds-64"):
+        mim_tf.load(model)
 
 
 def test_the_backends_draw_the_same(editor):
