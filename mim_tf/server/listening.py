@@ -70,6 +70,12 @@ def listen(served: Served, host: str, port: int, limits: Limits, access: Access)
         f"http://{host}:{port}/v1/models/{model.name}",
         file=sys.stderr,
     )
+    for label, version in served.labels.items():
+        if version != model.version:
+            print(
+                f"--label {label}={version}: answered only while version {version} is served",
+                file=sys.stderr,
+            )
     if served.make_page:
         print(f"the page: http://{host}:{port}{PATH}", file=sys.stderr)
     if access.token is None and not is_loopback(host):
