@@ -7,6 +7,8 @@ read it only once its texture is useful.
 
 from __future__ import annotations
 
+import warnings
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -33,7 +35,10 @@ def memorise(
         memory [n, l], kernel of W [l, d], and the share of the textures' variance left unexplained.
     """
     rng = np.random.default_rng(seed)
-    centres, _ = kmeans2(textures.astype(np.float64), slots, minit="++", rng=rng)
+    # Where fewer textures differ than there are slots (a handful of pictures), SciPy warns of empty
+    # clusters. Several slots then start alike, which Eq. 2 reads as one.
+    with warnings.catch_warnings(action="ignore"):
+        centres, _ = kmeans2(textures.astype(np.float64), slots, minit="++", rng=rng)
     memory = tf.Variable(centres.astype(np.float32))
     kernel = tf.Variable(
         rng.normal(0, textures.shape[1] ** -0.5, (textures.shape[1], h.shape[1])).astype(np.float32)
