@@ -9,6 +9,7 @@ nothing of this project.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -47,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.editor import Editor
     from mim_tf.run import Run
 
+    # Needed last, but its absence is told before anything is written.
+    importlib.import_module("tensorflow_serving.apis.prediction_log_pb2")
     run = Run.chosen(arguments.run, arguments.preset)
     print(export(Editor(run), arguments.output))
     return 0

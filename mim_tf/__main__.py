@@ -37,6 +37,14 @@ mim COMMAND --help tells a command's flags, mim --version the version.
 example: mim edit bird.png "a bird with red wings"
 """
 
+_EXPORT_USAGE = """usage: mim export saved-model|tflite ...
+
+  saved-model  for TensorFlow Serving and mim serve
+  tflite       LiteRT files for phones, browsers, and edits without TensorFlow
+
+mim export saved-model --help and mim export tflite --help tell their flags.
+"""
+
 
 @entry_point
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments[0] == "--version":
         print(f"mim-tf {mim_tf.__version__}")
+        return 0
+    if arguments[0] == "export" and arguments[1:2] in (["-h"], ["--help"]):
+        print(_EXPORT_USAGE, end="")
         return 0
     module, rest = _module(arguments)
     try:

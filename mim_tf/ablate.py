@@ -30,7 +30,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "D_T-fake-only": ("deviations.D_T_fake=1", "deviations.D_T_mismatched=0"),
     "D_T-mismatched-only": ("deviations.D_T_fake=0", "deviations.D_T_mismatched=1"),
     "literal-paper": (),  # of photographs, also without data.recoloured
-    # What we added to the paper (README, "Where we differ").
+    # What we added to the paper (docs/deviations.md).
     "without-warm-up": ("deviations.warm_up=0",),
     "without-word-gates": (
         "deviations.word_gates=false",

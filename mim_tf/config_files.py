@@ -79,7 +79,9 @@ def find_config(name: str | Path) -> Path:
     for path in (given, CONFIGS / given, CONFIGS / f"{given}.yaml"):
         if path.is_file():
             return path
-    choices = ", ".join(sorted(path.name for path in CONFIGS.glob("*.yaml")))
+    below = Path() if given.is_absolute() or len(given.parts) < 2 else Path(given.parts[0])
+    files = (CONFIGS / below).glob("*.yaml")
+    choices = ", ".join(sorted((below / path.name).as_posix() for path in files)) or "none"
     raise UserError(f"no config {given}, neither here nor in {CONFIGS}; there are: {choices}")
 
 

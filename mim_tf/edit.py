@@ -98,7 +98,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mim_tf.editor import load
 
     editor = load(arguments.run or arguments.preset or DEFAULT_PRESET, arguments.backend)
-    editor.check(texts, anyway=arguments.anyway)  # before anything is written
+    try:  # before anything is written
+        editor.check(texts, anyway=arguments.anyway)
+    except UserError as error:
+        raise UserError(str(error).replace("'anyway'", "--anyway")) from None
     for text in texts:
         for warning in editor.warnings(text):
             print(f"{text!r}: {warning}", file=sys.stderr)
@@ -159,8 +162,10 @@ def _pictures(given: Sequence[Path]) -> list[Path]:
             if not inside:
                 raise UserError(f"{path}: the folder holds no {', '.join(SUFFIXES)} picture")
             found += inside
-        else:
+        elif os.path.lexists(path):
             found.append(path)
+        else:
+            raise UserError(f"{path}: there is no such file")
     return list(dict.fromkeys(found))
 
 

@@ -181,18 +181,16 @@ class Editor:
         """
         if not isinstance(picture, list | tuple):
             if not isinstance(text, str):
-                raise UserError(
-                    f"one picture takes one caption, a text, not a {type(text).__name__}; "
-                    "give a list of pictures for more"
-                )
+                raise UserError("one picture takes one caption; give a list of pictures for more")
+            given = [files.with_extras(picture)]
             self.check([text], anyway=anyway)
-            return self._edit_given([files.with_extras(picture)], [text], keep_size, strength)[0]
+            return self._edit_given(given, [text], keep_size, strength)[0]
         captions = _captions(text, len(picture))
-        self.check(captions, anyway=anyway)
         given = [
             files.with_extras(item, f"picture {number}")
             for number, item in enumerate(picture, start=1)
         ]
+        self.check(captions, anyway=anyway)
         return self._edit_given(given, captions, keep_size, strength)
 
     def _edit_given(
@@ -336,20 +334,13 @@ class Editor:
 
 
 def _captions(text: str | Sequence[str], count: int) -> list[str]:
-    """One caption for each of ``count`` pictures.
-
-    Raises:
-        UserError: there are more or fewer, or one is no text.
-    """
-    if isinstance(text, str):
-        return [text] * count
-    if not isinstance(text, Sequence):
-        raise UserError(f"a caption is a text or a list of texts, not a {type(text).__name__}")
-    if len(text) != count:
+    """One caption for each of ``count`` pictures; raises UserError where ``text`` gives none."""
+    captions = [text] * count if isinstance(text, str) else text
+    if not isinstance(captions, Sequence) or not all(isinstance(each, str) for each in captions):
+        raise UserError("a caption is a text; give one, or a list of one for each picture")
+    if len(captions) != count:
         raise UserError(
-            f"{len(text)} captions for {count} pictures; give one caption for all, or one for each"
+            f"{len(captions)} captions for {count} pictures; give one caption for all, "
+            "or one for each"
         )
-    for number, caption in enumerate(text, start=1):
-        if not isinstance(caption, str):
-            raise UserError(f"caption {number} is a {type(caption).__name__}; give a text")
-    return list(text)
+    return list(captions)

@@ -82,7 +82,10 @@ def explain_missing_package(error: ModuleNotFoundError) -> Exception:
     # Of the many that training needs, the first one that is missed says little.
     if extra == "train":
         name = "TensorFlow" if importlib.util.find_spec("tensorflow") is None else name
-    return UserError(f'this needs {name}: pip install "mim-tf[{extra}]"')
+    return UserError(
+        f"this needs {name}: install mim-tf with what [{extra}] adds, in a clone: "
+        f'pip install ".[{extra}]"'
+    )
 
 
 def tell_missing_package(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,18 +11,43 @@ from typing import Any, NoReturn
 from mim_tf.errors import UserError
 
 
-class _Parser(argparse.ArgumentParser):
-    """Its errors are a user's mistakes like any other: one line, and exit code 1."""
+class CommandParser(argparse.ArgumentParser):
+    """Its errors are a user's mistakes like any other: one line, and exit code 1. A flag that takes
+    several values and is repeated adds to them.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name in (None, "store"):
+            self.register("action", name, _Gather)
 
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong with the arguments."""
         words = message.partition("unrecognized arguments: ")[2].split()
-        if words and not words[0].startswith("-"):
-            message += "; put a caption or a path with blanks in quotes"
+        if words and re.match(r"[a-z_]+\.\S+=", words[0]):
+            message += "; repeat --set before each"
+        elif words and not words[0].startswith("-"):
+            message += "; put what has blanks in quotes, and several values after their flag"
         raise UserError(f"{message}; see {self.prog} --help")
 
 
-def command_parser(name: str, description: str, *examples: str) -> argparse.ArgumentParser:
+class _Gather(argparse.Action):
+    """Stores a value, or the values of all uses of a flag that takes several."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if self.nargs == "+":
+            earlier = getattr(namespace, self.dest)
+            values = [*(() if earlier is self.default else earlier), *values]
+        setattr(namespace, self.dest, values)
+
+
+def command_parser(name: str, description: str, *examples: str) -> CommandParser:
     """The parser of a command, still without its flags.
 
     Args:
@@ -34,7 +60,7 @@ def command_parser(name: str, description: str, *examples: str) -> argparse.Argu
     if Path(sys.argv[0]).stem == "mim" and "serving" not in name:
         program = f"mim {name.replace('.', ' ').replace('_', '-')}"
     lines = "".join(f"\n  {program} {example}" for example in examples)
-    return _Parser(
+    return CommandParser(
         prog=program,
         description=description,
         epilog=f"{'example' if len(examples) == 1 else 'examples'}:{lines}",

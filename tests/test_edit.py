@@ -50,7 +50,7 @@ def test_words_it_does_not_know_are_named(tiny_run, photo, tmp_path, capsys):
     assert run(*given, "--text", caption) == 1 and not (tmp_path / "edited.png").exists()
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {caption!r}: No word that the model knows says what to change")
-    assert "does not know 'orange'" in line and "With 'anyway'" in line
+    assert "does not know 'orange'" in line and "With --anyway" in line
     assert run(*given, "--text", caption, "--anyway") == 0
     said = capsys.readouterr().err
     assert "does not know 'orange'" in said and "'wingss'; did you mean 'wings'" in said

@@ -148,6 +148,8 @@ def _data(
             moved = _moved(config.data, flags.data_root)
             config = config.model_copy(update={"data": moved})
         return config, size
+    if described is None and not flags.pairs.is_file():
+        raise UserError(f"--pairs {flags.pairs}: there is no such file")
     if described is None:
         raise UserError(
             f"{flags.pairs.parent} holds no manifest.json beside the pairs; keep the two "

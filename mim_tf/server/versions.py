@@ -63,6 +63,8 @@ def _newest(base: Path) -> Path:
     """The folder of the highest version."""
     if (base / "saved_model.pb").is_file():
         raise UserError(f"--model {base} is one version; name the folder of all: {base.parent}")
+    if not base.exists():
+        raise UserError(f"--model {base}: there is no such folder")
     versions = (
         [path for path in base.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()]
         if base.is_dir()
