@@ -314,5 +314,15 @@ class Config(Section):
                 "with deviations.fuse off, deviations.compose and model.tlu must be on: nothing "
                 "else brings the picture's background back"
             )
+        if deviations.where:
+            if not getattr(self.data, "recoloured", False):
+                raise ValueError(
+                    "deviations.where needs data.recoloured, which tells where parts are"
+                )
+            if model.fine_size % model.coarse_size or model.fine_size % 2:
+                raise ValueError(
+                    "with deviations.where, model.fine_size must be even and a multiple of "
+                    "model.coarse_size"
+                )
         self.data.check_size("model.fine_size", model.fine_size)
         return self

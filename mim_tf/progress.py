@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TextIO, TypeVar
@@ -45,3 +46,29 @@ class Progress(Generic[T]):
             print(line, file=file)
         else:
             self._bar.write(line, file=file)
+
+
+class LastingStderr:
+    """The process's stderr, for what must not end with whoever reads it: once the terminal or pipe
+    behind it is closed, what is written goes nowhere."""
+
+    def write(self, text: str) -> int:
+        try:
+            return sys.stderr.write(text)
+        except OSError:
+            silence_stderr()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            sys.stderr.flush()
+        except OSError:
+            silence_stderr()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+
+def silence_stderr() -> None:
+    """Send what this process writes to stderr from now on nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

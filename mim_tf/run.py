@@ -7,27 +7,26 @@ the vocabulary, the weights and their checksums.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from mim_tf import checksums, json_text
+from mim_tf import checksums, logs
 from mim_tf.config import Config
 from mim_tf.errors import UserError
 from mim_tf.locks import locked
 from mim_tf.models.generator import Generator, make_generator
 from mim_tf.models.weights import load_weights, save_weights
 from mim_tf.places import CONFIG, LOG, PICTURES, VOCABULARY, WEIGHTS, find_model
-from mim_tf.storage import check_room, check_text, read_plain, replace_text
+from mim_tf.storage import check_text, replace_text
 from mim_tf.stored_config import dump_config, load_sealed, seal
 from mim_tf.text import Vocabulary
 
 MAY_CHANGE = (
-    "train.steps", "train.epochs", "machine.", "data.root", "data.records", "data.backgrounds"
+    "train.steps", "train.epochs", "machine.", "data.root", "data.records", "data.backgrounds",
+    "data.word_vectors", "data.person_model", "model.encoder_weights",
 )  # fmt: skip
 """Keys of a run's configuration that may be edited by hand after its start: the length, what suits
-the machine, and where the data lie."""
+the machine, and where the data and the files of pretrained parts lie."""
 
 
 class Run:
@@ -49,7 +48,7 @@ class Run:
     def was_trained(self) -> bool:
         """Whether training has left what is worth keeping here: weights, checkpoints, or a log
         that goes beyond the step of the first checkpoint."""
-        return self.is_at(self.path) or self._logged_step() > self.config.machine.checkpoint_every
+        return self.is_at(self.path) or _went_beyond_checkpoint(self.path, self.config)
 
     @classmethod
     def create(
@@ -66,7 +65,7 @@ class Run:
         Raises:
             UserError: the directory already holds a run, is in use, or cannot be written.
         """
-        if cls.is_at(path):
+        if cls.is_at(path) or _went_beyond_checkpoint(path, config):
             raise UserError(
                 f"{path} already holds a run; continue it with --resume, "
                 "or choose another directory with --run"
@@ -75,6 +74,7 @@ class Run:
         try:
             path.mkdir(parents=True, exist_ok=True)
             with locked(path):
+                (path / LOG).unlink(missing_ok=True)
                 (path / checksums.NAME).unlink(missing_ok=True)
                 vocabulary.save(path / VOCABULARY)
                 replace_text(path / PICTURES, "".join(f"{name}\n" for name in pictures))
@@ -147,49 +147,18 @@ class Run:
         load_weights(generator, file)
         return generator
 
-    # The log.
 
-    def log(self, row: dict[str, Any]) -> None:
-        """Append one JSON line to ``log.jsonl``.
+def _went_beyond_checkpoint(path: Path, config: Config) -> bool:
+    """Whether the log in a directory goes beyond the first checkpoint of the run there: so there
+    were checkpoints, which are lost.
 
-        Raises:
-            UserError: there is no room for it.
-        """
-        file = self.path / LOG
-        check_room(file, 0, "go on with --resume")
-        with file.open("a", encoding="utf-8") as opened:
-            opened.write(json.dumps(row) + "\n")
-
-    def _logged_step(self) -> int:
-        """The step of the last whole row of the log; 0 where there is none."""
-        file = self.path / LOG
-        lines = read_plain(file, json_text.MOST_BYTES).splitlines() if file.exists() else []
-        for line in reversed(lines):
-            try:
-                return int(json_text.load(line)["step"])
-            except (ValueError, KeyError, TypeError, OverflowError):
-                continue  # a row that was cut off when the process was killed
-        return 0
-
-    def trim_log(self, step: int) -> None:
-        """Drop the rows after ``step``: a resumed run will write them again.
-
-        Raises:
-            UserError: a row is damaged.
-        """
-        file = self.path / LOG
-        if not file.exists():
-            return
-        kept = []
-        lines = read_plain(file, json_text.MOST_BYTES).splitlines(keepends=True)
-        if lines and not lines[-1].endswith(b"\n"):
-            lines.pop()  # cut off when the process was killed
-        for number, line in enumerate(lines, start=1):
-            try:
-                if json_text.load(line)["step"] <= step:
-                    kept.append(line.decode("utf-8"))
-            except (ValueError, KeyError, TypeError):
-                raise UserError(
-                    f"{file}, line {number}: no row of a log; put it right, or delete the line"
-                ) from None
-        replace_text(file, "".join(kept))
+    Args:
+        config: where the directory does not say with which its run began, which
+            ``machine.checkpoint_every`` that was.
+    """
+    sealed = checksums.note_of(path, CONFIG) if (path / checksums.NAME).is_file() else None
+    try:
+        first = int((sealed or {})["machine"]["checkpoint_every"])
+    except (KeyError, TypeError, ValueError):
+        first = config.machine.checkpoint_every
+    return logs.last_step(path / LOG) > first

@@ -23,6 +23,7 @@ from mim_tf.config_files import (
     parse_config,
     parse_kind,
 )
+from mim_tf.data.source import Source
 from mim_tf.data.sources import find_set, set_names
 from mim_tf.errors import UserError
 from mim_tf.evaluators.config import PretrainConfig
@@ -142,6 +143,7 @@ def test_scientific_notation_in_a_file_is_a_number(tmp_path):
             ["deviations.where=1", "deviations.word_gates=false", "deviations.warm_up=0"],
             "deviations: where needs word_gates",
         ),
+        (["deviations.where=1"], "deviations.where needs data.recoloured"),
         (["deviations=false"], "deviations: give single switches, or none"),
         (["train.log_every=3"], "train.log_every is machine.log_every now"),
         (["loss.alpha=3"], "loss.alpha is deviations.alpha_prior now"),
@@ -283,3 +285,35 @@ def test_reading_a_configuration_imports_nothing_heavy():
         [sys.executable, "-c", HEAVY, *names], capture_output=True, text=True, check=True
     )
     assert len(names) >= 5 and done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("size", ["coarse_size=24", "fine_size=65"])
+def test_places_of_words_need_sizes_that_divide(size):
+    with pytest.raises(UserError, match="must be even and a multiple of model.coarse_size"):
+        load_config("clothes.yaml", overrides=[f"model.{size}"])
+    load_config("clothes.yaml", overrides=[f"model.{size}", "deviations.where=0"])
+
+
+def test_evaluators_do_not_learn_captions_of_recoloured_pictures():
+    with pytest.raises(UserError, match="data.recoloured: evaluators learn pictures as they are"):
+        load_kind(PretrainConfig, "evaluators/clothes.yaml", overrides=["data.recoloured=true"])
+
+
+@pytest.mark.parametrize("name", set_names())
+def test_what_records_were_made_with_can_be_written_as_json(name):
+    """Places of files are left out of it, or records would belong to one machine."""
+    given = {"birds": {}, "mixture": None}.get(name, {"root": "somewhere"})
+    if given is None:  # has no records
+        return
+    options = find_set(name).Options.model_validate({"source": name, **given})
+    paths = {key for key, value in options.model_dump().items() if isinstance(value, Path)}
+    own = {key.removeprefix("data.") for key in Source(options, "train").settings}
+    assert "root" in paths or name == "birds"
+    assert own.isdisjoint(paths | {"person_model", "root"})
+
+
+def test_what_configurations_there_are_depends_on_the_folder():
+    with pytest.raises(UserError, match=r"there are: evaluators/birds.yaml, evaluators/celeba"):
+        load_kind(PretrainConfig, "evaluators/nope.yaml")
+    with pytest.raises(UserError, match=r"there are: at-128.yaml, "):
+        load_config("nope.yaml")

@@ -19,7 +19,7 @@ LAYERS = [
     {"config_training"},
     {"config", "flags", "metrics", "places", "storage"},
     {"json_text"},
-    {"checksums", "locks", "pictures"},
+    {"checksums", "locks", "logs", "pictures"},
     {"text"},
     {"backends/litert", "models", "data"},
     {

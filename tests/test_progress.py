@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 
 import numpy as np
@@ -60,3 +61,19 @@ def test_a_single_item_needs_no_bar(monkeypatch):
     terminal = make_terminal(monkeypatch)
     assert list(progress.Progress(["one"], "editing")) == ["one"]
     assert terminal.getvalue() == ""
+
+
+def test_who_trains_outlives_who_reads():
+    code = (
+        "import sys, time; from mim_tf.progress import LastingStderr; from tqdm import tqdm\n"
+        "bar = tqdm(total=9, file=LastingStderr(), mininterval=0)\n"
+        "sys.stdin.read()\n"  # until nobody reads stderr any more
+        "for _ in range(9): bar.update(); print('x', file=LastingStderr())\n"
+        "bar.close(); print('done')"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as process:
+        process.stderr.close()
+        process.stdin.close()
+        assert process.stdout.read() == "done\n"
+    assert process.returncode == 0

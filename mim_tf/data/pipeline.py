@@ -22,8 +22,9 @@ from mim_tf.data.order import Order
 from mim_tf.data.recolouring import draw_pair, encode
 from mim_tf.data.regions import Regions
 from mim_tf.data.source import Source
+from mim_tf.data.unknown_words import damage
 from mim_tf.errors import UserError
-from mim_tf.text import PAD, UNKNOWN, Vocabulary
+from mim_tf.text import UNKNOWN, Vocabulary
 
 # The picture's own caption; one of another picture; its own with swapped words (made false); and
 # either of the latter two, the hard and the easy negative of D_T.
@@ -39,6 +40,8 @@ PAIRS = ("before", "labels", "spoken")
 _OTHERS = 3
 _PAIRED, _OTHER, _Y, _X, _FLIP, _FALSE = 0, 1, 7, 8, 9, 10
 _SWAP = 11
+# Streams of random numbers for what becomes unknown in a sample's own and its mismatched caption.
+_UNKNOWN_PAIRED, _UNKNOWN_MISMATCHED = 3, 4
 
 
 class Sampler:
@@ -110,12 +113,15 @@ class Sampler:
         indices = self.order(first, count)
         pairs: tuple[np.ndarray, ...] = ()
         if self.source.recoloured:
-            pictures, paired, *pairs_of = self._pairs(first, indices, u)
+            pictures, known, paired, *pairs_of = self._pairs(first, indices, u)
             pairs = tuple(pairs_of)
         else:
-            paired = self._with_unknown_words(self._caption(indices, u[:, _PAIRED]), first)
+            known = self._caption(indices, u[:, _PAIRED])
+            paired = self._with_unknown_words(known, first, _UNKNOWN_PAIRED)
             pictures = self._cut([self._picture(int(index)) for index in indices], indices, u)
-        mismatched = self._mismatched(indices, paired, u)
+        # Unknown words in all of them alike: D_T could tell by one which captions are false.
+        mismatched = self._mismatched(indices, known, u)
+        mismatched = self._with_unknown_words(mismatched, first, _UNKNOWN_MISMATCHED)
         parts = self.order.part[indices]
         swapped, changed = self._swap(paired, parts, u[:, _SWAP : _SWAP + paired.shape[1]])
         swapped = np.where(changed[:, None], swapped, mismatched)
@@ -145,18 +151,11 @@ class Sampler:
         """One caption of each picture, [count, T]."""
         return self.tokens[self.starts[indices] + (u * self.counts[indices]).astype(np.int64)]
 
-    def _with_unknown_words(self, tokens: np.ndarray, first: int) -> np.ndarray:
-        """Captions [count, T] with a share of their words unknown. They stay unknown in the swapped
-        caption, whose drawing reconstruction starts from: so an unknown word changes nothing."""
-        share = self.config.data.word_dropout
-        if not share:
-            return tokens
-        rows = [
-            np.random.default_rng([self.config.train.seed, 3, first + k])
-            for k in range(len(tokens))
-        ]
-        lost = np.stack([rng.random(tokens.shape[1]) < share for rng in rows])
-        return np.where(lost & (tokens != PAD), UNKNOWN, tokens).astype(np.int32)
+    def _with_unknown_words(self, tokens: np.ndarray, first: int, stream: int) -> np.ndarray:
+        """Captions [count, T] with a share of their words unknown; in the swapped caption, whose
+        drawing reconstruction starts from, they stay so: an unknown word changes nothing."""
+        share, seeds = self.config.data.word_dropout, [self.config.train.seed, stream]
+        return damage(tokens, share, seeds, first, put_in=self.source.recoloured)
 
     def _by_part(self, swap: list[int]) -> list[np.ndarray]:
         """For each part, the swappable words that its captions have: another part's would be told
@@ -189,7 +188,7 @@ class Sampler:
         self._group_size = sizes[group]
         self._group_start = (np.cumsum(sizes) - sizes)[group]
 
-    def _mismatched(self, indices: np.ndarray, paired: np.ndarray, u: np.ndarray) -> np.ndarray:
+    def _mismatched(self, indices: np.ndarray, own: np.ndarray, u: np.ndarray) -> np.ndarray:
         """A caption from outside of each picture's group, within its part; another text where a few
         draws find one.
 
@@ -206,7 +205,7 @@ class Sampler:
             if chosen is None:
                 chosen = caption
             else:
-                differs = (caption != paired).any(axis=1, keepdims=True)
+                differs = (caption != own).any(axis=1, keepdims=True)
                 chosen = np.where(differs, caption, chosen)
         assert chosen is not None
         return chosen
@@ -225,22 +224,25 @@ class Sampler:
     # Pictures ------------------------------------------------------------------------------------
 
     def _pairs(self, first: int, indices: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Pictures after the edit, its caption, then those of PAIRS."""
-        drawn, labels, tokens, spoken = [], [], [], []
+        """Pictures after the edit, its caption before and after words became unknown, then those of
+        PAIRS."""
+        drawn, labels, known, tokens, spoken = [], [], [], [], []
         for k, index in enumerate(map(int, indices)):
             rng = np.random.default_rng([self.config.train.seed, 2, first + k])
             picture = self._picture(index)
             regions = self._regions_of(index, picture)
             dropout = self.config.data.word_dropout
             pair = draw_pair(*self._of_part(index), (picture, regions), rng, dropout)
-            ids = encode(pair.words, regions, self._vocabulary, self.config.data.max_words)
+            most = self.config.data.max_words
+            ids = encode(pair.words, regions, self._vocabulary, most)
             drawn.append(pair)
             labels.append(regions.labels)
+            known.append(encode(pair.known, regions, self._vocabulary, most)[0])
             tokens.append(ids[0])
             spoken.append(ids[1])
         after, before = ([getattr(pair, name) for pair in drawn] for name in ("picture", "before"))
         return (
-            self._cut(after, indices, u), np.stack(tokens),
+            self._cut(after, indices, u), np.stack(known), np.stack(tokens),
             self._cut(before, indices, u), self._cut(labels, indices, u), np.stack(spoken),
         )  # fmt: skip
 

@@ -9,9 +9,10 @@ import os
 import shutil
 import signal
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from mim_tf.data import overview, records
 from mim_tf.data.source import SPLITS, Source, Split
 from mim_tf.data.sources import load_raw
 from mim_tf.errors import UserError
-from mim_tf.storage import replace_text
+from mim_tf.storage import remove_partial, replace_text
 from mim_tf.text import Vocabulary
 
 Sources = dict[Split, Source]
@@ -51,6 +52,7 @@ def prepare(config: Config, folder: Path) -> None:
         records.write_json(folder / records.MANIFEST, manifest)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from None
+    remove_partial(folder)  # of processes that were killed
     checksums.write_sums_of_all(folder)
     overview.write_contact_sheet(config, folder)  # reads the records
     checksums.write_sums(folder, [overview.SHEET])
@@ -136,10 +138,19 @@ _work: list[_Work] = []  # of this process, one entry; a pool's initializer can 
 
 def _start_worker(config: Config, folder: Path, sizes: dict[Split, int]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted run finishes its shards
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Listed again in each process: what is handed over must fit into a pipe, or the death of a
     # process while it starts would be waited for without end.
     sources: Sources = {split: load_raw(config.data, split) for split in SPLITS}
     _work[:] = [_Work(folder, sources, sizes)]
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone: killed, it could not say so."""
+    parent = parent_process()
+    assert parent is not None  # a worker has one
+    parent.join()
+    os._exit(1)
 
 
 def _write(job: _Job) -> int:

@@ -10,8 +10,7 @@ picture that a user edits.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -19,7 +18,7 @@ import numpy as np
 
 from mim_tf.data.regions import Regions, Words
 from mim_tf.data.source import Source
-from mim_tf.data.wording import SYNONYMS
+from mim_tf.data.unknown_words import forget, interrupt
 from mim_tf.pictures.colours import Palette, commonest_colour
 from mim_tf.pictures.dyes import dye
 from mim_tf.text import PAD, Vocabulary
@@ -30,10 +29,6 @@ _DYED_TARGETS = 0.8  # share of the asked parts whose asked colour is a dye, not
 _OWN_BEFORE = 0.7  # share of those that have their own colour before
 _JITTER = 14  # levels by which a dye's red, green and blue differ from the name's own
 _TRIES = 8
-_FORGOTTEN = ""  # stands for a word that nobody knows
-_TWO_WORDS = {
-    tuple(name.split()) for names in SYNONYMS.values() for name in names if " " in name
-}  # colours: navy blue
 
 
 @dataclass(frozen=True)
@@ -43,11 +38,13 @@ class Pair:
     Attributes:
         before, picture: uint8 [S, S, 3], the same but for the parts that the caption speaks of.
         words: the caption, true of ``picture``.
+        known: the caption before any of its words became unknown.
     """
 
     before: np.ndarray
     picture: np.ndarray
     words: Words
+    known: Words
 
 
 def draw_pair(
@@ -88,48 +85,17 @@ def draw_pair(
         for name, colour in dyes.items()
         if colour is not None
     }
-    words = source.describe_parts(rng, index, said)
+    words = known = source.describe_parts(rng, index, said)
     if word_dropout:
-        words, unknown = _forget(rng, words, word_dropout, source.decides)
+        words, unknown = forget(rng, words, word_dropout, source.decides)
         after |= {name: before[name] for name in unknown}
-        words = _interrupt(rng, words, word_dropout)
+        words = interrupt(rng, words, word_dropout)
     return Pair(
         before=_coloured(picture, regions, before, levels),
         picture=_coloured(picture, regions, after, levels),
         words=words,
+        known=known,
     )
-
-
-def _forget(
-    rng: np.random.Generator, words: Words, share: float, decides: Callable[[str], bool]
-) -> tuple[Words, set[str]]:
-    """The words, a share of them replaced by one that nobody knows, and what is unknown by that: of
-    it no word speaks any more. A colour of two words is known or unknown as a whole: "navy blue"
-    without its first word is another colour."""
-    gone = rng.random(len(words)) < share
-    for place, ((first, _), (second, _)) in enumerate(itertools.pairwise(words)):
-        if (first, second) in _TWO_WORDS:
-            gone[place + 1] = gone[place]
-    unknown = {
-        name
-        for (word, name), lost in zip(words, gone, strict=True)
-        if lost and name and decides(word)
-    }
-    left = tuple(
-        (_FORGOTTEN if lost else word, None if name in unknown else name)
-        for (word, name), lost in zip(words, gone, strict=True)
-    )
-    return left, unknown
-
-
-def _interrupt(rng: np.random.Generator, words: Words, share: float) -> Words:
-    """The words, with a further one that nobody knows in a share of the places between them."""
-    result: list[tuple[str, str | None]] = []
-    for place, put_in in enumerate(rng.random(len(words) + 1) < share):
-        if put_in:
-            result.append((_FORGOTTEN, None))
-        result += words[place : place + 1]
-    return tuple(result)
 
 
 def encode(

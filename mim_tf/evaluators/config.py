@@ -89,6 +89,15 @@ class PretrainConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _pictures_are_their_own(self) -> PretrainConfig:
+        if getattr(self.data, "recoloured", False):
+            raise ValueError(
+                "data.recoloured: evaluators learn pictures as they are, with captions that are "
+                "true of them; leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _sizes(self) -> PretrainConfig:
         for name, section in (("damsm", self.damsm), ("classifier", self.classifier)):
             if section.encoder != "small" and section.size < 75:

@@ -48,6 +48,7 @@ class Checkpoints:
         remove_partial(self.folder)
         for unfinished in self.folder.glob(f"{_NAME}-*_temp"):
             shutil.rmtree(unfinished, ignore_errors=True)
+        _remove_data_without_index(self.folder)
         self._saved: list[Path] = []  # in the order in which they will go
         newest = self._newest_whole(trained)
         # Part of every checkpoint that TensorFlow itself numbers; made by being asked for.
@@ -185,6 +186,14 @@ def _remove(prefix: Path) -> None:
     for path in prefix.parent.glob(f"{prefix.name}.data-*"):
         path.unlink(missing_ok=True)
     shutil.rmtree(_beside(prefix), ignore_errors=True)
+
+
+def _remove_data_without_index(folder: Path) -> None:
+    """Remove what a training has left that was killed between a checkpoint's data and its index."""
+    for data in folder.glob(f"{_NAME}-*.data-*"):
+        prefix = data.with_name(data.name.partition(".")[0])
+        if not _index(prefix).exists():
+            data.unlink(missing_ok=True)
 
 
 def _restore(state: tf.train.Checkpoint, prefix: Path) -> None:

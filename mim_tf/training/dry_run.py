@@ -19,7 +19,13 @@ from mim_tf.training.loop import steps_after_warm_up
 from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.start import fit_to_words
 from mim_tf.training.steps import step_graph
-from mim_tf.training.strategies import check_batch, described, make_strategy, out_of_memory
+from mim_tf.training.strategies import (
+    check_batch,
+    described,
+    make_strategy,
+    out_of_memory,
+    set_up,
+)
 
 _MEASURED = 3  # steps of each kind
 _GIGA = 1e9
@@ -50,7 +56,11 @@ def dry_run(config: Config) -> str:
     Raises:
         UserError: as the training would.
     """
-    strategy = make_strategy(config.machine)
+    machine = config.machine
+    if machine.strategy == "multiworker":  # the others are not there: this machine's share of it
+        machine = machine.model_copy(update={"strategy": "auto"})
+    strategy = make_strategy(machine)
+    set_up(machine)
     check_batch(config, strategy)
     source = load_source(config, "train")
     config, vocabulary, vectors = fit_to_words(config, source)
@@ -64,6 +74,10 @@ def dry_run(config: Config) -> str:
         }
     except tf.errors.ResourceExhaustedError:
         raise out_of_memory(config, strategy) from None
+    except tf.errors.OpError:
+        if sampler.problem is None:
+            raise
+        raise sampler.problem from None
     lines = [
         f"devices: {described(strategy)}",
         f"training pictures: {len(source)}, vocabulary: {len(vocabulary)} ids",

@@ -9,6 +9,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from mim_tf.errors import InterruptedBySignal
+from mim_tf.progress import silence_stderr
 
 # Ctrl-C, the end of a preemptible machine's time, and a terminal that was closed. Windows has no
 # SIGHUP.
@@ -63,4 +64,4 @@ class Interruption:
             except OSError:
                 # The terminal was closed. The progress bar goes on writing to it, and its error
                 # would break off the step: what it writes goes nowhere from now on.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+                silence_stderr()

@@ -9,17 +9,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import tensorflow as tf
 from tqdm import tqdm
 
+from mim_tf import logs
 from mim_tf.config import Config
 from mim_tf.data.pipeline import Sampler, training_batches
 from mim_tf.data.source import Source
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.locks import locked
+from mim_tf.places import LOG
+from mim_tf.progress import LastingStderr
 from mim_tf.run import Run
 from mim_tf.storage import remove_partial
 from mim_tf.training import failures, warm_up
@@ -29,7 +32,7 @@ from mim_tf.training.interruption import Interruption
 from mim_tf.training.means import Means, NotFiniteError
 from mim_tf.training.mimnet import MIMNet
 from mim_tf.training.samples import Samples
-from mim_tf.training.start import check_vocabulary, read_word_vectors, start_run
+from mim_tf.training.start import check_source, read_word_vectors, start_run
 from mim_tf.training.steps import step_graph
 from mim_tf.training.strategies import (
     any_worker,
@@ -65,11 +68,11 @@ def start(path: Path, config: Config, hooks: Hooks = NO_HOOKS) -> Run:
 
 def resume(path: Path, hooks: Hooks = NO_HOOKS) -> Run:
     """Train the run at ``path`` to its end; raises as :func:`train` and
-    :func:`mim_tf.training.start.check_vocabulary`."""
+    :func:`mim_tf.training.start.check_source`."""
     run = Run.open(path)
     strategy = make_strategy(run.config.machine, alone=False)
     source = load_source(run.config, "train")
-    check_vocabulary(run, source)
+    check_source(run, source)
     with own_directory(path, strategy) as own:
         if own != path:
             run = Run.create(own, run.config, run.vocabulary, source.ids)
@@ -133,7 +136,7 @@ def _train(run: Run, source: Source, strategy: tf.distribute.Strategy, hooks: Ho
     # The warm-up may end early: so many steps there are at most.
     schedule = state.schedule
     last = steps + schedule.warm_up_steps
-    run.trim_log(first)
+    logs.trim(run.path / LOG, first)
     run.seal()  # its length may have been changed
     if first:
         run.save_generator(state.averaged)  # it may have stopped before this file or its checksum
@@ -203,7 +206,7 @@ class _Loop:
             interruption: once it has a signal, the step under way is the last, and is saved.
         """
         machine, batch_size = self.config.machine, self.config.train.batch_size
-        bar = tqdm(initial=first, unit="step", dynamic_ncols=True, file=sys.stderr)
+        bar = tqdm(initial=first, unit="step", dynamic_ncols=True, file=LastingStderr())
         step, told = first, False
         try:
             for batch in self._batches(first, steps + self.schedule.warm_up_steps):
@@ -269,17 +272,18 @@ class _Loop:
             f"after {int(state.step.numpy())} steps of warm-up"
         )
         if warm_up.stands_still(state):
-            print(f"{figures}: it learns nothing; begun again, other weights", file=sys.stderr)
+            self._tell(f"{figures}: it learns nothing; begun again, other weights")
             warm_up.begin_again(state)
             share_state(self.strategy, tf.nest.flatten(state.parts()))
         elif warm_up.is_over(state):
             missed = warm_up.end_warm_up(state, self.sampler.first_captions(_MEMORISED))
             share_state(self.strategy, tf.nest.flatten(state.parts()))
             self.schedule = state.schedule
-            print(
-                f"{figures}, which ends; the memory misses {missed:.1%} of its textures",
-                file=sys.stderr,
-            )
+            self._tell(f"{figures}, which ends; the memory misses {missed:.1%} of its textures")
+
+    @staticmethod
+    def _tell(line: str) -> None:
+        print(line, file=cast(TextIO, LastingStderr()))
 
     # A step, of the warm-up or of both stages.
 
@@ -302,7 +306,7 @@ class _Loop:
         """The means since the last row."""
         means = self.means.take()
         row: dict[str, Any] = {"step": step, "epoch": round(epoch, 4), "learning_rate": rate}
-        self.run_directory.log(row | means)
+        logs.append(self.run_directory.path / LOG, row | means)
         self.hooks.on_log(step, {**row, **means})
         bar.set_postfix({key: f"{means[key]:.3f}" for key in _IN_PROGRESS_BAR if key in means})
         with self.writer.as_default(step):

@@ -8,8 +8,12 @@ from pathlib import Path
 from mim_tf.config import Config
 from mim_tf.data.source import Source
 from mim_tf.errors import UserError
+from mim_tf.places import PICTURES
 from mim_tf.run import Run
+from mim_tf.storage import read_plain
 from mim_tf.text import Vocabulary, WordVectors, word_vectors
+
+_MOST_BYTES = 1_000_000_000  # of the names of the training pictures
 
 
 def build_vocabulary(source: Source, config: Config) -> Vocabulary:
@@ -59,12 +63,28 @@ def start_run(path: Path, config: Config, source: Source) -> Run:
     return Run.create(path, config, vocabulary, source.ids)
 
 
-def check_vocabulary(run: Run, source: Source) -> None:
-    """Refuse to go on with a run on other captions than it was started with.
+def check_source(run: Run, source: Source) -> None:
+    """Refuse to go on with a run on other pictures or captions than it was started with.
 
     Raises:
-        UserError: these captions have other words.
+        UserError: there are other training pictures, or their captions have other words.
     """
+    listing = run.path / PICTURES
+    trained = None
+    if listing.is_file():  # former versions wrote none
+        trained = read_plain(listing, _MOST_BYTES).decode("utf-8").split("\n")[:-1]
+    if trained is not None and trained != list(source.ids):
+        gone, new = (
+            sorted(set(a) - set(b)) for a, b in ((trained, source.ids), (source.ids, trained))
+        )
+        first = (
+            f"{gone[0]} is none now" if gone else f"{new[0]} is one now" if new else "their order"
+        )
+        raise UserError(
+            f"{run.path} was trained with other pictures than the data set has now "
+            f"({len(trained)} in {PICTURES}, {len(source)} now: {first}); restore its data, or "
+            "start a new run"
+        )
     found = build_vocabulary(source, run.config)
     if found.words != run.vocabulary.words:
         raise UserError(

@@ -106,9 +106,11 @@ def is_over(state: TrainingState) -> bool:
 
 
 def stands_still(state: TrainingState) -> bool:
-    """Whether a tenth of the budget has just gone by and L_match is still at chance."""
+    """Whether a tenth of the budget has just gone by, some of it is left, and L_match is still at
+    chance."""
+    step, budget = int(state.step.numpy()), state.config.deviations.warm_up
     at_chance = float(state.match_mean.numpy()) > AT_CHANCE * state.match_at_chance
-    return int(state.step.numpy()) == _patience(state) and at_chance
+    return step == _patience(state) and step < budget and at_chance
 
 
 def _patience(state: TrainingState) -> int:

@@ -199,6 +199,8 @@ def test_the_configuration_is_kept_as_it_was_given(own):
      ({"parts": {"a": {**BIRDS, "count": 0}}}, "a.count: Input should be greater"),
      ({"parts": {"a": {**BIRDS, "max_words": 3}}}, "a.max_words: holds for all parts; give it as"),
      ({"parts": {"a": {"source": "mixture"}}}, "a: a mixture cannot be a part of another"),
+     ({"parts": {"a": BIRDS, "b": {"source": "cub", "root": "x", "recoloured": True}}},
+      "data.parts: recoloured of all parts or of none, not without a"),
      ({"weights": {"photo": 1}}, "data.weights: there is no part photo; there are: drawn, photos"),
      ({"weights": {"photos": 0}}, "data.weights: at least one weight must be above 0"),
      ({"schedule": {"start": {"a": 1}, "steps": 3}}, "data.schedule.start: there is no part a"),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -295,6 +298,32 @@ def test_several_processes_make_the_same_records(own, made, tmp_path):
     assert one.ids == several.ids
     for index in range(len(one)):
         np.testing.assert_array_equal(one.picture(index, 38), several.picture(index, 38))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_the_processes_of_a_killed_prepare_end():
+    """One that was killed can tell its workers nothing; they would wait for work for ever."""
+    code = (
+        "import time; from multiprocessing import get_context\n"
+        "from mim_tf.data.preparation import _end_with_parent\n"
+        "if __name__ == '__main__':\n"
+        "    worker = get_context('spawn').Process(target=_end_with_parent)\n"
+        "    worker.start(); print(worker.pid, flush=True); time.sleep(99)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        os.kill(worker, 0)  # it lives
+        parent.kill()
+        parent.wait()
+        for _ in range(300):
+            try:
+                os.kill(worker, 0)
+            except ProcessLookupError:
+                return
+            time.sleep(0.1)
+    os.kill(worker, signal.SIGKILL)
+    raise AssertionError("the worker is still there")
 
 
 def test_bad_requests_exit_1(tmp_path, capsys):

@@ -13,6 +13,7 @@ from mim_tf.data.recolouring import draw_pair, encode
 from mim_tf.data.regions import Regions, caption_of
 from mim_tf.data.sets import cub_pairs
 from mim_tf.data.sets.folder_captions import COLOUR_WORDS, OBJECT
+from mim_tf.data.unknown_words import forget
 from mim_tf.data.wording import SYNONYMS
 from mim_tf.pictures.colours import nearest_colour
 from mim_tf.training.start import build_vocabulary
@@ -96,7 +97,7 @@ def test_what_an_unknown_word_speaks_of_stays(source, regions):
 
 
 def test_further_unknown_words_change_nothing(source, regions, monkeypatch):
-    monkeypatch.setattr(recolouring, "_forget", lambda rng, words, *_: (words, set()))
+    monkeypatch.setattr(recolouring, "forget", lambda rng, words, *_: (words, set()))
     given = (source, 0, (source.picture(0, 64), regions))
     put_in = 0
     for seed in range(30):
@@ -114,7 +115,7 @@ def test_a_thing_may_have_an_unknown_name_but_no_unknown_colour():
     rng = np.random.default_rng(0)
     seen = set()
     for _ in range(100):
-        left, unknown = recolouring._forget(rng, words, 0.4, COLOUR_WORDS.__contains__)
+        left, unknown = forget(rng, words, 0.4, COLOUR_WORDS.__contains__)
         colour_gone = left[4][0] == ""
         assert unknown == ({OBJECT} if colour_gone else set())
         seen.add((left[2][0] == "", colour_gone))
@@ -126,7 +127,7 @@ def test_a_colour_of_two_words_is_known_or_unknown_as_a_whole():
     rng = np.random.default_rng(0)
     seen = set()
     for _ in range(60):
-        left, unknown = recolouring._forget(rng, words, 0.4, COLOUR_WORDS.__contains__)
+        left, unknown = forget(rng, words, 0.4, COLOUR_WORDS.__contains__)
         colour = tuple(word for word, _ in left[:2])
         assert unknown == ({OBJECT} if colour == ("", "") else set())
         seen.add(colour)

@@ -14,8 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mim_tf import checksums, storage
+from mim_tf import checksums, logs, storage
 from mim_tf.models import weights
+from mim_tf.places import LOG
 from mim_tf.run import Run
 from mim_tf.training import checkpoints
 from mim_tf.training.means import Means
@@ -36,7 +37,7 @@ class Training:
         self.checkpoints = checkpoints.Checkpoints(
             folder / checkpoints.FOLDER, state, 2, self.run.was_trained()
         )
-        self.run.trim_log(int(self.step))
+        logs.trim(self.run.path / LOG, int(self.step))
         self.run.seal()
         if int(self.step):
             self.save_weights()
@@ -53,7 +54,7 @@ class Training:
             step = int(self.step)
             self.means.add(step, {"L": self.value[0]})
             if step % 3 == 0:
-                self.run.log({"step": step, **self.means.take()})
+                logs.append(self.run.path / LOG, {"step": step, **self.means.take()})
             if step % 2 == 0:
                 self.checkpoints.save(step)
                 self.save_weights()

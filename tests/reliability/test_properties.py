@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny import tiny_config
 
-from mim_tf import checksums
+from mim_tf import checksums, logs
 from mim_tf.captions import check_caption, refusal
 from mim_tf.config_files import load_config
 from mim_tf.data import records
@@ -38,6 +38,7 @@ from mim_tf.evaluation.ratings import read_answers
 from mim_tf.pages import report
 from mim_tf.pages.study import QUESTIONS, _read_key
 from mim_tf.pictures import files
+from mim_tf.places import LOG
 from mim_tf.run import Run
 from mim_tf.text import UNKNOWN, Vocabulary, word_vectors
 from mim_tf.training.checkpoints import damage_of
@@ -256,7 +257,7 @@ def test_logs(place, random_run, content):
     run = Run(place, random_run.config, random_run.vocabulary)
     (place / "log.jsonl").write_bytes(content)
     one_line_or_value(report._curves, place / "log.jsonl")
-    one_line_or_value(run.trim_log, 3)
+    one_line_or_value(logs.trim, place / LOG, 3)
     run.was_trained()
 
 
@@ -264,7 +265,7 @@ def test_logs(place, random_run, content):
 def test_a_pipe_is_no_log(random_run, tmp_path):
     run = Run(tmp_path, random_run.config, random_run.vocabulary)
     os.mkfifo(tmp_path / "log.jsonl")
-    for read in (lambda: run.trim_log(3), run.was_trained):
+    for read in (lambda: logs.trim(tmp_path / LOG, 3), run.was_trained):
         with pytest.raises(OSError, match="no plain file"):
             read()
 

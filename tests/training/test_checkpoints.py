@@ -198,6 +198,35 @@ def test_a_trained_run_does_not_start_anew(training, left):
         training.resumed()
 
 
+def test_data_that_has_no_index_goes(training):
+    for name in ("step-6.data-00000-of-00001", "step-8.data-00000-of-00001"):
+        (training.folder / name).write_bytes(b"killed before the index was there")
+    assert training.resumed() == 4
+    assert sorted(path.name for path in training.folder.glob("*.data*")) == [
+        "step-2.data-00000-of-00001",
+        "step-4.data-00000-of-00001",
+    ]
+
+
+def test_more_checkpoints_than_before_are_no_sign_of_lost_ones(training):
+    """The log of a run that was killed before its first checkpoint says nothing against it."""
+    shutil.rmtree(training.folder)
+    path, config = training.run.path, training.run.config
+    every = config.machine.checkpoint_every
+    (path / "log.jsonl").write_text(json.dumps({"step": every}) + "\n")
+    more = config.model_copy(
+        update={"machine": config.machine.model_copy(update={"checkpoint_every": every - 1})}
+    )
+    edited = Run(path, more, training.run.vocabulary)
+    assert not edited.was_trained()  # its configuration was sealed with the former number
+    begun_again = Run.create(path, more, training.run.vocabulary)
+    assert not begun_again.was_trained() and not (path / "log.jsonl").exists()
+    (path / "log.jsonl").write_text(json.dumps({"step": every}) + "\n")
+    assert begun_again.was_trained()
+    with pytest.raises(UserError, match="already holds a run"):
+        Run.create(path, config, training.run.vocabulary)
+
+
 def test_a_run_that_never_came_to_a_checkpoint_starts_anew(training):
     shutil.rmtree(training.folder)
     (training.run.path / "log.jsonl").write_text('{"step": 1}\n')

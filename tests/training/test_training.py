@@ -15,11 +15,13 @@ import tensorflow as tf
 from tensorflow.python.framework.ops import EagerTensor
 from tiny import tiny_config
 
+from mim_tf import logs
 from mim_tf.checksums import write_sums
 from mim_tf.data.pipeline import Sampler
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.locks import locked
+from mim_tf.places import LOG
 from mim_tf.run import Run
 from mim_tf.train import main
 from mim_tf.training import loop
@@ -141,11 +143,11 @@ def test_a_damaged_row_of_the_log_is_named_and_a_cut_one_dropped(random_run, tmp
     run = Run(tmp_path, random_run.config, random_run.vocabulary)
     file = tmp_path / "log.jsonl"
     file.write_text('{"step": 1}\n{"step": 2}\n{"step": 3, "L_p')
-    run.trim_log(1)
+    logs.trim(run.path / LOG, 1)
     assert file.read_text() == '{"step": 1}\n'
     file.write_bytes(b'{"step": 1}\n{"st\xff\n{"step": 3}\n')
     with pytest.raises(UserError, match=r"log\.jsonl, line 2: no row"):
-        run.trim_log(1)
+        logs.trim(run.path / LOG, 1)
 
 
 def test_the_weights_file_holds_the_averaged_generator(tiny_run):
@@ -298,6 +300,23 @@ def test_another_vocabulary_is_refused(tiny_run, tmp_path, capsys):
     assert "another vocabulary" in capsys.readouterr().err
     with pytest.raises(UserError, match="does not fit"):
         Run.open(copy).load_generator()
+
+
+def test_other_pictures_are_refused(tiny_run, tmp_path, capsys):
+    """A picture more would deal out training and test pictures anew, where the split is random."""
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_run, copy)
+    names = (copy / "train.txt").read_text().splitlines()
+    for trained, told in ((names[1:], f"{names[0]} is one now"),
+                          ([*names, "gone"], "gone is none now"),
+                          (names[::-1], "their order")):  # fmt: skip
+        (copy / "train.txt").write_text("".join(f"{name}\n" for name in trained))
+        write_sums(copy, ["train.txt"])
+        assert main(["--run", str(copy), "--resume"]) == 1
+        error = capsys.readouterr().err
+        assert "trained with other pictures" in error and told in error
 
 
 def test_fewer_pictures_than_a_batch_are_refused(tmp_path):

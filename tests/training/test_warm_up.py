@@ -89,6 +89,17 @@ def test_the_warm_up_ends_when_the_loss_has_done_its_work():
     assert not state.schedule.in_warm_up and int(state.warm_up_end) == 400
 
 
+def test_the_budgets_end_comes_before_a_new_beginning():
+    state = make(warm_up=warm_up.PATIENCE, warm_up_until=0.5)
+    state.match_mean.assign(state.match_at_chance)
+    state.step.assign(warm_up.PATIENCE)
+    assert warm_up.is_over(state) and not warm_up.stands_still(state)
+    longer = make(warm_up=warm_up.PATIENCE + 1, warm_up_until=0.5)
+    longer.match_mean.assign(longer.match_at_chance)
+    longer.step.assign(warm_up.PATIENCE)
+    assert warm_up.stands_still(longer)
+
+
 def with_falling_mean(plain):
     """``after_step`` whose running mean of L_match is low at once."""
 
