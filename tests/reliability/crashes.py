@@ -97,7 +97,7 @@ def train_until(folder: Path, kind: str, count: int) -> None:
         "delete": (Path, "unlink"),
         "checkpoint": (training.checkpoints.state, "write"),
         "weights": (Path, "write_bytes"),
-        "log": (Run, "log"),
+        "log": (logs, "append"),
     }[kind]
     setattr(place, name, killing(getattr(place, name)))
     training.go_on()

@@ -19,7 +19,9 @@ VOCABULARY = 9
 
 def make(**deviations) -> TrainingState:
     keras.utils.set_random_seed(0)
-    return TrainingState(tiny_config(deviations={"where": 1, **deviations}), VOCABULARY)
+    data = {"source": "folder", "root": "unread", "recoloured": True}
+    config = tiny_config(data=data, deviations={"where": 1, **deviations})
+    return TrainingState(config, VOCABULARY)
 
 
 @pytest.fixture(scope="module")
