@@ -207,7 +207,7 @@ def test_a_body_that_is_too_large_is_answered_413(url, file):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--model", "{tmp}/nothing"], "holds no version"), (["--model", "{tmp}"], "no SavedModel"),
+    [(["--model", "{tmp}/nothing"], "no such folder"), (["--model", "{tmp}"], "no SavedModel"),
      (["--model", "{tmp}/version"], "is one version; name the folder of all"),
      (["--model", "{tmp}", "--max-queue", "0"], "--max-queue 0: must be above 0"),
      (["--model", "{tmp}", "--max-items", "9"], "--max-items 9: a request of more pictures"),
