@@ -79,9 +79,10 @@ def find_config(name: str | Path) -> Path:
     for path in (given, CONFIGS / given, CONFIGS / f"{given}.yaml"):
         if path.is_file():
             return path
-    below = Path() if given.is_absolute() or len(given.parts) < 2 else Path(given.parts[0])
-    files = (CONFIGS / below).glob("*.yaml")
-    choices = ", ".join(sorted((below / path.name).as_posix() for path in files)) or "none"
+    # Of evaluators/nope.yaml the evaluators', else those of a model.
+    below = [path for path in CONFIGS.glob("*/*.yaml") if path.parent.name == given.parent.name]
+    files = below or CONFIGS.glob("*.yaml")
+    choices = ", ".join(sorted(path.relative_to(CONFIGS).as_posix() for path in files))
     raise UserError(f"no config {given}, neither here nor in {CONFIGS}; there are: {choices}")
 
 

@@ -11,10 +11,9 @@ from typing import Any, NoReturn
 from mim_tf.errors import UserError
 
 
-class CommandParser(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
     """Its errors are a user's mistakes like any other: one line, and exit code 1. A flag that takes
-    several values and is repeated adds to them.
-    """
+    several values and is repeated adds to them."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -47,7 +46,7 @@ class _Gather(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def command_parser(name: str, description: str, *examples: str) -> CommandParser:
+def command_parser(name: str, description: str, *examples: str) -> argparse.ArgumentParser:
     """The parser of a command, still without its flags.
 
     Args:
@@ -60,7 +59,7 @@ def command_parser(name: str, description: str, *examples: str) -> CommandParser
     if Path(sys.argv[0]).stem == "mim" and "serving" not in name:
         program = f"mim {name.replace('.', ' ').replace('_', '-')}"
     lines = "".join(f"\n  {program} {example}" for example in examples)
-    return CommandParser(
+    return _Parser(
         prog=program,
         description=description,
         epilog=f"{'example' if len(examples) == 1 else 'examples'}:{lines}",

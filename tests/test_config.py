@@ -315,5 +315,6 @@ def test_what_records_were_made_with_can_be_written_as_json(name):
 def test_what_configurations_there_are_depends_on_the_folder():
     with pytest.raises(UserError, match=r"there are: evaluators/birds.yaml, evaluators/celeba"):
         load_kind(PretrainConfig, "evaluators/nope.yaml")
-    with pytest.raises(UserError, match=r"there are: at-128.yaml, "):
-        load_config("nope.yaml")
+    for name in ("nope.yaml", "configs/nope.yaml", "/no/nope.yaml", "../nope.yaml"):
+        with pytest.raises(UserError, match=r"there are: at-128.yaml, "):
+            load_config(name)

@@ -193,7 +193,7 @@ def _remove_data_without_index(folder: Path) -> None:
     for data in folder.glob(f"{_NAME}-*.data-*"):
         prefix = data.with_name(data.name.partition(".")[0])
         if not _index(prefix).exists():
-            data.unlink(missing_ok=True)
+            _remove(prefix)
 
 
 def _restore(state: tf.train.Checkpoint, prefix: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from mim_tf import json_text
 from mim_tf.config import Config
 from mim_tf.data.source import Source
 from mim_tf.errors import UserError
@@ -12,8 +13,6 @@ from mim_tf.places import PICTURES
 from mim_tf.run import Run
 from mim_tf.storage import read_plain
 from mim_tf.text import Vocabulary, WordVectors, word_vectors
-
-_MOST_BYTES = 1_000_000_000  # of the names of the training pictures
 
 
 def build_vocabulary(source: Source, config: Config) -> Vocabulary:
@@ -72,7 +71,9 @@ def check_source(run: Run, source: Source) -> None:
     listing = run.path / PICTURES
     trained = None
     if listing.is_file():  # former versions wrote none
-        trained = read_plain(listing, _MOST_BYTES).decode("utf-8").split("\n")[:-1]
+        trained = (
+            read_plain(listing, json_text.MOST_BYTES).decode("utf-8", "replace").split("\n")[:-1]
+        )
     if trained is not None and trained != list(source.ids):
         gone, new = (
             sorted(set(a) - set(b)) for a, b in ((trained, source.ids), (source.ids, trained))
