@@ -126,7 +126,7 @@ def row_config(row: str, names: Sequence[str], overrides: Sequence[str]) -> Conf
     literal = row == "literal-paper"
     layers = [*names, *(["paper.yaml"] if literal else [])]
     own = [*overrides, *ROWS[row]]
-    if literal and getattr(load_config(*names, overrides=overrides).data, "recoloured", False):
+    if literal and load_config(*names, overrides=overrides).data.on_pairs:
         own.append("data.recoloured=false")  # a setting that other data sets do not have
     return load_config(*layers, overrides=own)
 

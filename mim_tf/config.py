@@ -75,6 +75,11 @@ class DataConfig(Section):
         """What its evaluators are named after: ``presets/evaluators/KIND``."""
         return self.source
 
+    @property
+    def on_pairs(self) -> bool:
+        """Whether the set trains on pairs of one picture in two colourings; most sets cannot."""
+        return False
+
     def check_size(self, key: str, size: int) -> None:
         """Refuse a size that the set cannot give; a set without limits refuses none.
 
@@ -315,7 +320,7 @@ class Config(Section):
                 "else brings the picture's background back"
             )
         if deviations.where:
-            if not getattr(self.data, "recoloured", False):
+            if not self.data.on_pairs:
                 raise ValueError(
                     "deviations.where needs data.recoloured, which tells where parts are"
                 )

@@ -90,7 +90,7 @@ class PretrainConfig(Section):
 
     @model_validator(mode="after")
     def _pictures_are_their_own(self) -> PretrainConfig:
-        if getattr(self.data, "recoloured", False):
+        if self.data.on_pairs:
             raise ValueError(
                 "data.recoloured: evaluators learn pictures as they are, with captions that are "
                 "true of them; leave it out"

@@ -91,7 +91,7 @@ class Options(DataConfig):
             raise ValueError(f"data.records: {_NO_RECORDS}")
         if len(self.parts) < 2:
             raise ValueError("data.parts: a mixture needs at least two parts")
-        plain = [name for name, part in self.parts.items() if not _recolours(part)]
+        plain = [name for name, part in self.parts.items() if not part.on_pairs]
         if 0 < len(plain) < len(self.parts):
             raise ValueError(
                 f"data.parts: recoloured of all parts or of none, not without {', '.join(plain)}"
@@ -108,19 +108,14 @@ class Options(DataConfig):
         return self
 
     @property
-    def recoloured(self) -> bool:
-        """Whether the parts train on pairs: all of them, or none."""
-        return all(map(_recolours, self.parts.values()))
+    def on_pairs(self) -> bool:
+        """All of the parts, or none."""
+        return all(part.on_pairs for part in self.parts.values())
 
     def check_size(self, key: str, size: int) -> None:
         """See :meth:`mim_tf.config.DataConfig.check_size`."""
         for part in self.parts.values():
             part.check_size(key, size)
-
-
-def _recolours(part: DataConfig) -> bool:
-    """Whether a part trains on pairs of colourings, if it can."""
-    return bool(getattr(part, "recoloured", False))
 
 
 def _part(name: str, tree: Any) -> DataConfig:

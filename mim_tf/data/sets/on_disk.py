@@ -61,6 +61,11 @@ class RecolouredOptions(FolderOptions):
         "captions of our own that tell the second",
     )
 
+    @property
+    def on_pairs(self) -> bool:
+        """As ``recoloured`` says."""
+        return self.recoloured
+
 
 class RecolouredSource(Source):
     """A split of such a data set; its pictures are recoloured where they train.
