@@ -7,6 +7,7 @@ import requests
 from running_server import LIMITS, TEXT, predict, running
 
 from mim_tf import serve
+from mim_tf.server import listening
 from mim_tf.server.application import application
 
 
@@ -60,3 +61,13 @@ def test_a_wrong_label_is_one_line(tmp_path, capsys, label):
 def test_a_port_that_is_none_is_one_line(tmp_path, capsys):
     assert serve.main(["--model", str(tmp_path), "--port", "99999"]) == 1
     assert capsys.readouterr().err == "error: --port 99999: give 0 to 65535\n"
+
+
+def test_a_label_of_a_version_that_is_not_served_is_told_at_the_start(
+    saved_model, capsys, monkeypatch
+):
+    monkeypatch.setattr(listening.uvicorn, "run", lambda *arguments, **options: None)
+    labels = ["--label", "stable=1", "--label", "canary=2"]
+    assert serve.main(["--model", str(saved_model), "--port", "0", *labels]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "--label" in line]
+    assert told == ["--label canary=2: answered only while version 2 is served"]

@@ -8,6 +8,7 @@ import urllib.request
 import pytest
 import tensorflow as tf
 import yaml
+from data_writers import write_folder
 from short_training import SHORT
 from tiny import TINY, tiny_config
 
@@ -110,3 +111,25 @@ def test_out_of_memory_is_one_line(tmp_path, monkeypatch):
 def test_a_dry_run_needs_a_configuration(capsys):
     assert train.main(["--run", "runs/a", "--resume", "--dry-run"]) == 1
     assert "--dry-run looks at a configuration" in capsys.readouterr().err
+
+
+def test_a_dry_run_tells_a_picture_that_cannot_be_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for picture in sorted(write_folder(tmp_path / "pictures").glob("some/*")):
+        picture.write_bytes(picture.read_bytes()[:60])
+    data = {"source": "folder", "root": "pictures", "partial": True}
+    tree = {**TINY, "model": SHORT["model"], "deviations": {"warm_up": 0}, "data": data}
+    (tmp_path / "c.yaml").write_text(json.dumps(tree))
+    assert train.main(["--config", "c.yaml", "--dry-run"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: pictures/some/")
+
+
+def test_a_dry_run_of_a_cluster_needs_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    machine = {**TINY.get("machine", {}), "strategy": "multiworker"}
+    tree = {**TINY, "model": SHORT["model"], "deviations": {"warm_up": 0}, "machine": machine}
+    (tmp_path / "c.yaml").write_text(json.dumps(tree))
+    assert train.main(["--config", str(tmp_path / "c.yaml"), "--dry-run"]) == 0
+    [devices] = [line for line in capsys.readouterr().out.splitlines() if "devices:" in line]
+    assert "worker" not in devices  # this machine's part alone
