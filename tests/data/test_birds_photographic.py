@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 
+import cv2
 import numpy as np
 import pytest
 from data_writers import refusal
@@ -23,6 +24,7 @@ from mim_tf.data.birds.photographic import (
 )
 from mim_tf.data.birds.scenes import Scene
 from mim_tf.data.birds.surroundings import list_photographs
+from mim_tf.data.recolouring import draw_pair
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.pictures import files
@@ -251,3 +253,37 @@ def test_noise_and_light_are_there(scenes):
     grain = [np.abs(np.diff(found.static, axis=1))[found.bird[:, 1:] <= 0].mean()
              for found in scenes if (found.bird <= 0).any()]  # fmt: skip
     assert np.mean(grain) > 0.015
+
+
+def test_they_train_on_pairs_that_know_every_part():
+    birds, plain = source(recoloured=True), source()
+    assert birds.recoloured and not source("test", recoloured=True).recoloured
+    assert birds.captions != plain.captions  # any part in any colour, not what is there
+    for index in range(12):
+        picture = birds.picture(index, 64)
+        np.testing.assert_array_equal(picture, plain.picture(index, 64))
+        regions, scene = birds.regions(index, picture), birds.scene(index, 64)
+        assert np.array_equal(regions.labels > 0, (scene.regions > 0.5).any(axis=-1))
+        for number, part in enumerate(PARTS):
+            covered = regions.labels == 1 + number
+            # On a seam two parts may cover more than half: the one that covers more has it.
+            own = scene.regions[covered, number]
+            np.testing.assert_array_equal(own, scene.regions[covered].max(axis=-1))
+            if covered.sum() > 20 and part in regions.colours:
+                assert scene.read_colour(part, picture, scene.colours) == regions.colours[part]
+        pair = draw_pair(birds, index, (picture, regions), np.random.default_rng(index))
+        spoken = sum({regions.bits(part) for _, part in pair.words if part is not None})
+        changed = (pair.before != pair.picture).any(axis=-1)
+        inside = ((spoken >> regions.labels.astype(int)) & 1).astype(np.uint8)
+        rim = cv2.dilate(inside, np.ones((7, 7), np.uint8)) > 0  # edges are soft
+        assert inside.any() and changed.any() and not changed[~rim].any()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [({"recoloured": True}, "data.recoloured of procedural birds needs data.photographic=true"),
+     ({"recoloured": True, "photographic": True, "terse": 0.1}, "data.terse: captions of recol")],
+)  # fmt: skip
+def test_pairs_are_of_photographic_birds_alone(data, message):
+    with pytest.raises(UserError, match=message):
+        tiny_config(data=data)

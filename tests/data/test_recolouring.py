@@ -7,11 +7,10 @@ import pytest
 from data_writers import source_of, write_marked_cub
 from tiny import tiny_config
 
-from mim_tf.data import recolouring
+from mim_tf.data import bird_wording, recolouring
 from mim_tf.data.pipeline import PAIRS, Sampler
 from mim_tf.data.recolouring import draw_pair, encode
 from mim_tf.data.regions import Regions, caption_of
-from mim_tf.data.sets import cub_pairs
 from mim_tf.data.sets.folder_captions import COLOUR_WORDS, OBJECT
 from mim_tf.data.unknown_words import forget
 from mim_tf.data.wording import SYNONYMS
@@ -160,8 +159,8 @@ def test_tokens_know_which_labels_they_speak_of():
 def test_a_caption_names_at_most_three_parts_in_twenty_four_words():
     rng = np.random.default_rng(0)
     for _ in range(300):
-        parts = cub_pairs.draw_asked(rng, cub_pairs.PARTS[:-2])
-        words = cub_pairs.describe_parts(rng, {part: "orange" for part in parts})
+        parts = bird_wording.draw_asked(rng, bird_wording.PARTS[:-2])
+        words = bird_wording.describe_parts(rng, {part: "orange" for part in parts})
         assert len(words) <= 24 and "a orange" not in caption_of(words)
         assert {part for _, part in words if part} == set(parts)
 

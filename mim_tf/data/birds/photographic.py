@@ -28,6 +28,9 @@ from mim_tf.pictures.colours import COLOURS as BASIC
 PARTS = ("wings", "belly", "crown", "tail", "throat", "back", "breast")
 """In the order of the constants WINGS to BREAST in `outlines`."""
 
+GROUPS = {"head": ("crown", "throat"), "bird": PARTS}
+"""Names of several parts at once."""
+
 COLOURS: dict[str, tuple[int, int, int]] = {**BASIC, "buff": (206, 178, 132)}
 """sRGB levels of the twelve colours before a scene's own shift: those by which photographs are read
 (:mod:`mim_tf.pictures.colours`), and buff."""

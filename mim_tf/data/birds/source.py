@@ -5,19 +5,24 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from mim_tf.data import bird_wording
 from mim_tf.data.birds import captions as bird_captions
 from mim_tf.data.birds import photographic, scenes
 from mim_tf.data.birds.captions import Words
 from mim_tf.data.birds.scenes import Scene
 from mim_tf.data.birds.surroundings import list_photographs
+from mim_tf.data.on_pairs import RecolouredSource, with_own_captions
+from mim_tf.data.regions import Regions
+from mim_tf.data.regions import Words as SpokenWords
 from mim_tf.data.source import Marks, Request, Source, Split, TrueEdit
+from mim_tf.pictures.colours import COLOURS as BASIC
 
 if TYPE_CHECKING:
     from mim_tf.data.sets.birds import Options
@@ -28,7 +33,8 @@ _TEST_COUNT = 1000
 _LABEL_PART = "wings"  # birds have no species; the colour of their wings stands for it
 
 
-_OF_PHOTOGRAPHIC = ("data.photographic", "data.backgrounds")  # drawn birds have no such settings
+# Drawn birds have no such settings.
+_OF_PHOTOGRAPHIC = ("data.photographic", "data.backgrounds", "data.recoloured")
 
 
 class BirdSource(Source):
@@ -116,8 +122,8 @@ class BirdSource(Source):
 
 
 @dataclass(frozen=True)
-class PhotographicBirds(BirdSource):
-    """A split of birds that look like photographs.
+class PhotographicBirds(BirdSource, RecolouredSource):
+    """A split of birds that look like photographs, and may train on pairs of colourings.
 
     Attributes:
         photographs: files that may stand behind them.
@@ -127,12 +133,15 @@ class PhotographicBirds(BirdSource):
 
     words: ClassVar[Words] = photographic.WORDS
     has_marks: ClassVar[bool] = True
+    askable: ClassVar[tuple[str, ...]] = photographic.PARTS
+    stream: ClassVar[int] = 16
 
     @property
     def settings(self) -> dict[str, Any]:
         """All options; of the folder of photographs, a checksum of what lies in it."""
         backgrounds = _checksum(self.photographs)
-        return {**super().settings, "data.photographic": True, "data.backgrounds": backgrounds}
+        own = (True, backgrounds, self.options.on_pairs)
+        return {**super().settings, **dict(zip(_OF_PHOTOGRAPHIC, own, strict=True))}
 
     def scene(self, index: int, size: int) -> Scene:
         """The scene behind a picture."""
@@ -150,6 +159,26 @@ class PhotographicBirds(BirdSource):
     def marks(self, index: int, size: int) -> Marks:
         """Where the parts of a bird are; see :class:`mim_tf.data.source.Marks`."""
         return self.scene(index, size).marks()
+
+    def regions(self, index: int, picture: np.ndarray) -> Regions:
+        """The parts as they were drawn, each where it covers more than half of a pixel; the colours
+        of those that show and have one of the basic eleven."""
+        scene = self.scene(index, len(picture))
+        labels = (1 + scene.regions.argmax(axis=-1)) * (scene.regions.max(axis=-1) > 0.5)
+        colours = {part: colour for part, colour in self.colours(index).items() if colour in BASIC}
+        return Regions(labels.astype(np.uint8), scene.parts, colours, photographic.GROUPS)
+
+    def draw_asked(
+        self, rng: np.random.Generator, index: int, present: Sequence[str]
+    ) -> tuple[str, ...]:
+        """See :func:`mim_tf.data.bird_wording.draw_asked`."""
+        return bird_wording.draw_asked(rng, present)
+
+    def describe_parts(
+        self, rng: np.random.Generator, index: int, colours: Mapping[str, str]
+    ) -> SpokenWords:
+        """See :func:`mim_tf.data.bird_wording.describe_parts`."""
+        return bird_wording.describe_parts(rng, colours)
 
 
 def describe(options: Options, split: Split) -> BirdSource:
@@ -177,7 +206,8 @@ def draw_split(options: Options, split: Split) -> BirdSource:
     terse = options.terse if train else 0.0
     captions = tuple(_captions(source, index, terse) for index in range(len(names)))
     picture = functools.partial(_draw, source)
-    return replace(source, ids=names, captions=captions, classes=names, picture=picture)
+    drawn = replace(source, ids=names, captions=captions, classes=names, picture=picture)
+    return with_own_captions(drawn)
 
 
 def _captions(source: BirdSource, index: int, terse: float) -> tuple[str, ...]:

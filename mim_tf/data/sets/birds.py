@@ -10,14 +10,14 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from mim_tf.config import DataConfig
 from mim_tf.config_fields import Count, Seed, Share
+from mim_tf.data.on_pairs import RecolouredOptions
 from mim_tf.data.source import Source, Split
 
 _SIZES = (32, 256)  # pixels that mim_tf.data.birds can draw
 
 
-class Options(DataConfig):
+class Options(RecolouredOptions):
     """Which birds are drawn, and how they are described."""
 
     count: Count = Field(8192, description="pictures in the training split")
@@ -41,6 +41,16 @@ class Options(DataConfig):
     def _backgrounds_need_photographic(self) -> Options:
         if self.backgrounds is not None and not self.photographic:
             raise ValueError("data.backgrounds needs data.photographic=true")
+        return self
+
+    @model_validator(mode="after")
+    def _recoloured_need_photographic(self) -> Options:
+        if self.recoloured and not self.photographic:
+            raise ValueError("data.recoloured of procedural birds needs data.photographic=true")
+        if self.recoloured and self.terse:
+            raise ValueError(
+                "data.terse: captions of recoloured birds have short ones among them; leave it out"
+            )
         return self
 
     @property

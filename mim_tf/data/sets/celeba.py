@@ -23,15 +23,11 @@ from pydantic import Field, model_validator
 
 from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import clean_captions, find_or_unpack, read_lines
+from mim_tf.data.on_pairs import RecolouredOptions, RecolouredSource, with_own_captions
 from mim_tf.data.regions import Regions, Words
 from mim_tf.data.sets import celeba_pairs
 from mim_tf.data.sets.celeba_captions import ATTRIBUTES, face_caption
-from mim_tf.data.sets.on_disk import (
-    RecolouredOptions,
-    RecolouredSource,
-    add_photographs,
-    with_own_captions,
-)
+from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
 from mim_tf.data.sets.splits import random_split
 from mim_tf.data.source import Published, Source, Split
 from mim_tf.errors import UserError
@@ -54,7 +50,7 @@ _CAPTION_LINE = re.compile(r'"?(\d{6})(?:\.(?:jpg|png))?(?:#\d+)?"?[\s,|:]+(.+)'
 ATTRIBUTE_FILE = "list_attr_celeba.txt"
 
 
-class Options(RecolouredOptions):
+class Options(RecolouredOptions, FolderOptions):
     """Options of CelebA."""
 
     person_model: Path | None = Field(

@@ -21,17 +21,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from mim_tf.data import bird_wording
 from mim_tf.data.formats import reed
 from mim_tf.data.formats.listing import Box, Listing, Record
 from mim_tf.data.formats.untrusted import find_or_unpack
+from mim_tf.data.on_pairs import RecolouredOptions, RecolouredSource, with_own_captions
 from mim_tf.data.regions import Regions, Words
-from mim_tf.data.sets import cub_captions, cub_metadata, cub_pairs, cub_split
-from mim_tf.data.sets.on_disk import (
-    RecolouredOptions,
-    RecolouredSource,
-    add_photographs,
-    with_own_captions,
-)
+from mim_tf.data.sets import cub_captions, cub_metadata, cub_split
+from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
 from mim_tf.data.source import Marks, Published, Source, Split
 from mim_tf.errors import UserError
 
@@ -48,7 +45,7 @@ _BOX_FILES = (cub_metadata.IMAGES, cub_metadata.BOXES)
 CaptionSource = Literal["official", "attributes", "both"]
 
 
-class Options(RecolouredOptions):
+class Options(RecolouredOptions, FolderOptions):
     """How the birds are cut out, and where their captions come from."""
 
     crop_to_box: bool = Field(True, description="crop to the bounding boxes, as AttnGAN does")
@@ -63,7 +60,7 @@ class CubSource(RecolouredSource):
     """A split of CUB, which may be cropped to the birds' boxes and has marked points."""
 
     has_marks: ClassVar[bool] = True
-    askable: ClassVar[tuple[str, ...]] = cub_pairs.ASKED
+    askable: ClassVar[tuple[str, ...]] = bird_wording.ASKED
     stream: ClassVar[int] = 13
 
     if TYPE_CHECKING:
@@ -83,14 +80,14 @@ class CubSource(RecolouredSource):
     def draw_asked(
         self, rng: np.random.Generator, index: int, present: Sequence[str]
     ) -> tuple[str, ...]:
-        """See :func:`mim_tf.data.sets.cub_pairs.draw_asked`."""
-        return cub_pairs.draw_asked(rng, present)
+        """See :func:`mim_tf.data.bird_wording.draw_asked`."""
+        return bird_wording.draw_asked(rng, present)
 
     def describe_parts(
         self, rng: np.random.Generator, index: int, colours: Mapping[str, str]
     ) -> Words:
-        """See :func:`mim_tf.data.sets.cub_pairs.describe_parts`."""
-        return cub_pairs.describe_parts(rng, colours)
+        """See :func:`mim_tf.data.bird_wording.describe_parts`."""
+        return bird_wording.describe_parts(rng, colours)
 
     def marks(self, index: int, size: int) -> Marks | None:
         """Points and box of a bird; None where a photograph has no box.

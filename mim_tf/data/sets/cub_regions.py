@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mim_tf.data.bird_wording import GROUPS, PARTS
 from mim_tf.data.regions import Regions
 from mim_tf.data.sets.cub_captions import agreeing_colours
-from mim_tf.data.sets.cub_pairs import GROUPS, PARTS
 from mim_tf.data.source import Marks
 from mim_tf.pictures.colours import RADIUS_SHARE
 from mim_tf.pictures.segmentation import nearest_points, object_mask

@@ -25,14 +25,10 @@ from mim_tf import json_text
 from mim_tf.config_fields import Share
 from mim_tf.data.formats.listing import Listing, Record
 from mim_tf.data.formats.untrusted import clean_captions, read_captions, read_text, safe_name
+from mim_tf.data.on_pairs import RecolouredOptions, RecolouredSource, with_own_captions
 from mim_tf.data.regions import Regions, Words
 from mim_tf.data.sets.folder_captions import COLOUR_WORDS, OBJECT, describe_object
-from mim_tf.data.sets.on_disk import (
-    RecolouredOptions,
-    RecolouredSource,
-    add_photographs,
-    with_own_captions,
-)
+from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
 from mim_tf.data.sets.splits import random_split
 from mim_tf.data.source import Source, Split
 from mim_tf.errors import UserError
@@ -48,7 +44,7 @@ _OUTPUTS = (
 )
 
 
-class Options(RecolouredOptions):
+class Options(RecolouredOptions, FolderOptions):
     """How your pictures are split."""
 
     test_share: Share = Field(0.1, description="share of the pictures that test")

@@ -1,4 +1,4 @@
-"""How captions of recoloured birds speak: which parts, in which words.
+"""How captions of recoloured birds, drawn or photographed, speak: which parts, in which words.
 
 Wordings are drawn from one generator, so the same generator gives the same caption.
 """
@@ -16,7 +16,7 @@ PARTS = (
     "crown", "throat", "breast", "belly", "back", "wings", "tail", "nape", "forehead", "bill",
     "legs",
 )  # fmt: skip
-"""Labels of CUB's marked points; bill and legs are told apart, and never dyed or asked for."""
+"""The parts that CUB marks; bill and legs are told apart, and never dyed or asked for."""
 
 GROUPS = {
     "head": ("crown", "forehead", "nape", "throat"),
