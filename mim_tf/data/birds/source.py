@@ -145,7 +145,7 @@ class PhotographicBirds(BirdSource, RecolouredSource):
 
     def scene(self, index: int, size: int) -> Scene:
         """The scene behind a picture."""
-        return photographic.photographic_scene(self.seed, index, size, self.photographs)
+        return _photographic_scene(self.seed, index, size, self.photographs)
 
     def all_colours(self, index: int) -> dict[str, str]:
         """Part -> colour of a bird."""
@@ -181,6 +181,10 @@ class PhotographicBirds(BirdSource, RecolouredSource):
         return bird_wording.describe_parts(rng, colours)
 
 
+# A picture and its regions are asked for one after the other, by a few threads.
+_photographic_scene = functools.lru_cache(maxsize=16)(photographic.photographic_scene)
+
+
 def describe(options: Options, split: Split) -> BirdSource:
     """A split without its pictures and captions.
 
@@ -204,10 +208,12 @@ def draw_split(options: Options, split: Split) -> BirdSource:
     train = split == "train"
     names = tuple(map(str, range(options.count if train else _TEST_COUNT)))
     terse = options.terse if train else 0.0
-    captions = tuple(_captions(source, index, terse) for index in range(len(names)))
     picture = functools.partial(_draw, source)
-    drawn = replace(source, ids=names, captions=captions, classes=names, picture=picture)
-    return with_own_captions(drawn)
+    drawn = replace(source, ids=names, classes=names, picture=picture)
+    if source.recoloured:  # captions of what is there would cost each bird's outlines
+        return with_own_captions(replace(drawn, captions=((),) * len(names)))
+    captions = tuple(_captions(source, index, terse) for index in range(len(names)))
+    return replace(drawn, captions=captions)
 
 
 def _captions(source: BirdSource, index: int, terse: float) -> tuple[str, ...]:
