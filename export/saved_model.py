@@ -121,7 +121,6 @@ def model_card(editor) -> dict[str, Any]:
     from mim_tf.pictures.files import MAX_PIXELS
 
     run = editor.run
-    metrics = run.path / "evaluation" / "metrics.json"  # written by mim_tf.evaluate
     return {
         "name": "MIM-Net, text-guided image manipulation with memory",
         "trained_on": run.config.data.model_dump(mode="json"),
@@ -137,16 +136,30 @@ def model_card(editor) -> dict[str, Any]:
         # Tells whether LiteRT files are of the same model.
         "weights_sha256": sha256_of(run.path / WEIGHTS),
         "ranges": {"images": [-1, 1], "coarse": [-1, 1], "fine": [-1, 1], "alpha": [0, 1]},
-        "metrics": _read_metrics(metrics) if metrics.is_file() else None,
+        "metrics": _read_metrics(editor),
         "tensorflow": tf.__version__,
     }
 
 
-def _read_metrics(file: Path) -> Any:
+def _read_metrics(editor) -> dict[str, Any] | None:
+    """What ``mim_tf.evaluate`` found of these very weights, and on what; None where nobody did."""
+    from mim_tf.evaluators.folder import fingerprint
+
+    folder = editor.run.path / "evaluation"
+    if not (folder / "metrics.json").is_file():
+        return None
     try:
-        return json_text.read(file)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); evaluate the run again") from None
+        numbers, manifest = (
+            dict(json_text.read(folder / name)) for name in ("metrics.json", "manifest.json")
+        )
+        measured = dict(manifest["model"]).get("weights_sha256")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder}: cannot be read ({error}); evaluate the run again") from None
+    if measured != fingerprint(editor.generator):
+        print(f"{folder} is of other weights: the model card has no metrics", file=sys.stderr)
+        return None
+    on = {name: manifest.get(name) for name in ("data", "split", "count", "evaluators")}
+    return {**numbers, "measured_on": on}
 
 
 def example_inputs(editor, count: int) -> dict[str, list[bytes]]:

@@ -117,18 +117,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def row_config(row: str, names: Sequence[str], overrides: Sequence[str]) -> Config:
-    """The configuration of a row.
+    """The configuration of a row, with the budget of all: a row without the warm-up has its steps
+    besides.
 
     Args:
         row: of ROWS.
         names, overrides: of the full configuration, as ``--config`` and ``--set`` give them.
     """
+    full = load_config(*names, overrides=overrides)
     literal = row == "literal-paper"
     layers = [*names, *(["paper.yaml"] if literal else [])]
     own = [*overrides, *ROWS[row]]
-    if literal and load_config(*names, overrides=overrides).data.on_pairs:
+    if literal and full.data.on_pairs:
         own.append("data.recoloured=false")  # a setting that other data sets do not have
-    return load_config(*layers, overrides=own)
+    config = load_config(*layers, overrides=own)
+    left = full.deviations.warm_up - config.deviations.warm_up
+    if left and config.train.steps:
+        config = load_config(*layers, overrides=[*own, f"train.steps={config.train.steps + left}"])
+    return config
 
 
 if __name__ == "__main__":

@@ -85,6 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.config and arguments.images:
         raise UserError("--config says on which data a model is measured; with --images leave it "
                         "out: manifest.json beside the pairs says it")  # fmt: skip
+    if arguments.count is not None and arguments.pairs:
+        raise UserError("--count: the pairs of --pairs are measured all; leave it out")
+    if arguments.count is not None and arguments.count < 1:
+        raise UserError(f"--count {arguments.count}: give 1 or more")
     if arguments.size and arguments.images:
         raise UserError("--size: the pictures of --images have theirs; leave it out")
     if arguments.set and not arguments.config:

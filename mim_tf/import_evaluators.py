@@ -45,8 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("--text-encoder, --image-encoder and --captions belong together")
     if not any(attngan) and not arguments.inception:
         raise UserError("give AttnGAN's three files, StackGAN's --inception, or all of them")
-    if (arguments.output / "config.yaml").exists():
-        raise UserError(f"--output {arguments.output} already holds evaluators; choose another")
 
     from mim_tf.evaluators.published import AttnGANFiles, import_published
 

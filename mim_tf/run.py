@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mim_tf import checksums, logs
+from mim_tf import checksums, json_text, logs
 from mim_tf.config import Config
 from mim_tf.errors import UserError
 from mim_tf.locks import locked
 from mim_tf.models.generator import Generator, make_generator
 from mim_tf.models.weights import load_weights, save_weights
 from mim_tf.places import CONFIG, LOG, PICTURES, VOCABULARY, WEIGHTS, find_model
-from mim_tf.storage import check_text, replace_text
+from mim_tf.storage import check_text, read_plain, replace_text
 from mim_tf.stored_config import dump_config, load_sealed, seal
 from mim_tf.text import Vocabulary
 
@@ -44,6 +44,17 @@ class Run:
     def is_at(path: Path) -> bool:
         """Whether a directory holds a run that has been trained at all, or a preset."""
         return (path / WEIGHTS).exists() or any((path / "checkpoints").glob("*.index"))
+
+    def training_pictures(self) -> list[str] | None:
+        """Names of the pictures that trained it; None where nobody wrote them down, as in presets.
+
+        Raises:
+            OSError: the list is there and cannot be read.
+        """
+        listing = self.path / PICTURES
+        if not listing.is_file():
+            return None
+        return read_plain(listing, json_text.MOST_BYTES).decode("utf-8", "replace").split("\n")[:-1]
 
     def was_trained(self) -> bool:
         """Whether training has left what is worth keeping here: weights, checkpoints, or a log

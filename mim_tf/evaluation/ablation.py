@@ -14,7 +14,7 @@ from mim_tf import json_text
 from mim_tf.config import Config
 from mim_tf.data.sources import load_raw, load_source
 from mim_tf.evaluation import tables
-from mim_tf.evaluation.folders import write_edits, write_evaluation
+from mim_tf.evaluation.folders import METRICS, write_edits, write_evaluation
 from mim_tf.evaluation.manifest import describe, manifest_differences
 from mim_tf.evaluation.measure import measure
 from mim_tf.evaluation.pairs import draw_pairs, to_text
@@ -111,11 +111,10 @@ def _measure_row(ablation: Ablation, path: Path, config: Config) -> dict[str, An
     originals = task.originals()
     edits, model = edit_with(run, task, originals)
     manifest = describe(task, originals, ablation.evaluators, model)
-    # metrics.json is written last: where it is, the manifest beside it is whole.
-    if (output / "metrics.json").is_file():
+    if (output / METRICS).is_file():
         earlier = json_text.read(output / "manifest.json")
         if not manifest_differences(earlier, manifest):
-            return json_text.read(output / "metrics.json")
+            return json_text.read(output / METRICS)
     numbers, rows = measure(task, edits, originals, ablation.evaluators)
     write_edits(output / "images", task, edits, originals)
     write_evaluation(output, task, numbers, rows, manifest, to_text(task.pairs))
@@ -126,12 +125,15 @@ def _table(ablation: Ablation) -> str:
     """``table.md``: the rows in the form of Table 1, against the truth where it is known, and what
     the evaluators were."""
     numbers, task, train_config = ablation.numbers, ablation.task, ablation.full.train
+    warm_up = ablation.full.deviations.warm_up
     first = next(iter(numbers.values()))
     table = {row: found["edited"] for row, found in numbers.items()}
     table |= {"input copied": first["copied"], "real images, own captions": first["real"]}
     budget = (
         f"{train_config.steps} steps" if train_config.steps else f"{train_config.epochs} epochs"
     )
+    if warm_up:
+        budget += f" after a warm-up of at most {warm_up}, which rows without one have as steps"
     parts = [
         f"Every row: {budget}, seed {train_config.seed}; "
         f"N = {len(task.pairs)} pairs at {task.size} px, test split.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from mim_tf.storage import replace_text
 
 # Folders beside the edited pictures.
 ALPHA, RECONSTRUCTED, UNKNOWN = "alpha", "reconstructed", "unknown"
+METRICS = "metrics.json"  # written last: where it is, all beside it is whole and of one evaluation
 _SHOWN, _SHOWN_SIZE = 24, 128  # pairs in the overview, and how large small pictures are shown
 
 
@@ -58,6 +60,7 @@ def write_edits(folder: Path, task: Task, edits: Edits, originals: np.ndarray) -
 
     The inputs go to ``FOLDER/../inputs``, for whoever wants to edit them with another program.
     """
+    (folder.parent / METRICS).unlink(missing_ok=True)  # of the pictures that are replaced now
     kept: list[tuple[Path, np.ndarray | None]] = [
         (folder, edits.pictures),
         (folder / ALPHA, edits.alphas),
@@ -66,11 +69,14 @@ def write_edits(folder: Path, task: Task, edits: Edits, originals: np.ndarray) -
         (folder.parent / "inputs", originals),
     ]
     for place, pictures in kept:
-        if pictures is not None:
-            for earlier in place.glob("*.png"):
-                earlier.unlink()
-            for pair, picture in zip(task.pairs, pictures, strict=True):
-                files.write(place / f"{pair.key}.png", pixels.as_picture(picture))
+        for earlier in place.glob("*.png"):
+            earlier.unlink()
+        if pictures is None:
+            with contextlib.suppress(OSError):  # it is not there, or holds what is not ours
+                place.rmdir()
+            continue
+        for pair, picture in zip(task.pairs, pictures, strict=True):
+            files.write(place / f"{pair.key}.png", pixels.as_picture(picture))
 
 
 def write_overview(path: Path, task: Task, edits: Edits, originals: np.ndarray) -> None:
@@ -102,11 +108,12 @@ def write_evaluation(
     """
     try:
         output.mkdir(parents=True, exist_ok=True)
+        (output / METRICS).unlink(missing_ok=True)
         replace_text(output / "pairs.jsonl", pairs_text)
         replace_text(output / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         replace_text(output / "manifest.json", json.dumps(about, indent=2) + "\n")
         replace_text(output / "table.md", tables.page(numbers, about))
-        replace_text(output / "metrics.json", json.dumps(_plain(numbers), indent=2) + "\n")
+        replace_text(output / METRICS, json.dumps(_plain(numbers), indent=2) + "\n")
     except OSError as error:
         raise UserError(f"--output {output}: cannot write there: {error.strerror}") from None
 

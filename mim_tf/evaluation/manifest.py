@@ -19,8 +19,10 @@ from mim_tf.evaluators.folder import Evaluators
 
 _VERSIONS = ("tensorflow", "keras", "numpy", "pillow", "opencv-python")
 
-# Data settings that say where and how to read, not what.
-_OF_THIS_MACHINE = {"root", "records", "word_vectors", "broken_limit"}
+# Data settings that say where and how to read, not what, and those of training alone.
+_OF_THIS_MACHINE = {
+    "root", "records", "word_vectors", "broken_limit", "backgrounds", "person_model",
+}  # fmt: skip
 
 
 def describe(

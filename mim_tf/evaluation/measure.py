@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mim_tf import metrics
-from mim_tf.data.distractors import distractors
+from mim_tf.data.distractors import classes_of_captions, distractors
 from mim_tf.evaluation import targeted, truth
 from mim_tf.evaluation.task import Edits, Task
 from mim_tf.evaluators.folder import Evaluators
@@ -118,10 +118,10 @@ def _candidates(task: Task, texts: Sequence[str]) -> list[list[str]]:
 
     They depend on the seed, the picture and the caption alone, so every method has the same.
     """
-    found = []
+    found, classes = [], classes_of_captions(task.source)
     for pair, text in zip(task.pairs, texts, strict=True):
         rng = np.random.default_rng([task.seed, 13, pair.index])
-        others = distractors(task.source, pair.index, rng, text)
+        others = distractors(task.source, pair.index, rng, text, classes.get(text, ()))
         found.append([text, *others])
     least = min(map(len, found))
     return [candidates[:least] for candidates in found]

@@ -27,6 +27,7 @@ from mim_tf.evaluation.measure import measure
 from mim_tf.evaluation.pairs import Pair, draw_pairs, read_pairs, to_text
 from mim_tf.evaluation.targeted import draw_targeted
 from mim_tf.evaluation.task import Edits, Task, edit_with
+from mim_tf.evaluation.untrained import check_untrained
 from mim_tf.evaluators.folder import Evaluators
 from mim_tf.run import Run
 from mim_tf.stored_config import drop_keys_of_other_sets
@@ -58,6 +59,8 @@ def evaluate(flags: argparse.Namespace) -> str:
     # Records hold pictures of one size, and no marks.
     whole = targeted or flags.size is not None
     source = load_raw(config.data, split) if whole else load_source(config, split)
+    if run is not None:
+        check_untrained(run, source, own=not flags.config)
     _check_kept(flags)
     if flags.pairs:
         pairs = _read_pairs(flags.pairs, source)
@@ -97,18 +100,28 @@ def _edits(
 
 def _read_pairs(path: Path, source: Source) -> list[Pair]:
     pairs = read_pairs(path)
-    if any(not 0 <= pair.index < len(source) for pair in pairs):
-        raise UserError(f"{path}: an index lies outside the {source.split} split")
+    for pair in pairs:
+        if not 0 <= pair.index < len(source):
+            raise UserError(f"{path}: an index lies outside the {source.split} split")
+        fits = pair.own in source.captions[pair.index]
+        if not fits or pair.label != source.classes[pair.index]:
+            raise UserError(
+                f"{path}: pair {pair.key} is of another picture than the {source.split} split of "
+                f"data.source={source.name} has at {pair.index}; give the data of these pairs"
+            )
     return pairs
 
 
 def _check_kept(flags: argparse.Namespace) -> None:
     """Refuse to leave an earlier evaluation's pictures beside numbers that are not theirs."""
     kept = flags.output / "images"
-    if kept.is_dir() and not flags.keep_images and not flags.images:
+    if flags.images and flags.images.resolve() == kept.resolve():
+        return
+    if kept.is_dir() and (flags.images or not flags.keep_images):
         raise UserError(
             f"{kept} holds an earlier evaluation's pictures, which would not fit these numbers; "
-            "give --keep-images to replace them, or another --output"
+            + ("name" if flags.images else "give --keep-images to replace them, or")
+            + " another --output"
         )
 
 
@@ -161,6 +174,11 @@ def _data(
     elif "root" in find_set(tree["source"]).Options.model_fields:
         raise UserError(
             f"the pairs are of {tree['source']}; give --data-root, the folder of that data set"
+        )
+    elif "parts" in tree:
+        raise UserError(
+            "the pairs are of several data sets; give --run or --preset of a model that was "
+            "trained on them, whose configuration says where they lie"
         )
     return parse_config({"data": tree}, str(flags.pairs)), described["pixels"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,14 +69,15 @@ def make_edits(
     edit: truth.EditBatch,
     task: Task,
     originals: np.ndarray,
-    forget: Callable[[str], str | None] | None = None,
+    forget: Callable[[str], str] | None = None,
 ) -> Edits:
     """Edit every pair, by its caption and by the picture's own.
 
     Args:
-        edit: uint8 pictures [B, S, S, 3] and captions -> edited uint8 and alpha [B, S, S, 1].
+        edit: uint8 pictures [B, S, S, 3] and captions, which may have no known word -> edited
+            uint8 and alpha [B, S, S, 1].
         forget: a caption -> the same with unknown words in place of those that say what to change
-            to; None where no known word is left, and the picture stays as it is.
+            to.
     """
     pictures, alphas, reconstructed, unknown = [], [], [], []
     starts = range(0, len(task.pairs), _BATCH)
@@ -87,7 +89,7 @@ def make_edits(
         alphas.append(np.rint(np.clip(alpha, 0, 1) * 255).astype(np.uint8))
         reconstructed.append(edit(batch, [pair.own for pair in chunk])[0])
         if forget is not None:
-            unknown.append(_edit_some(edit, batch, [forget(pair.caption) for pair in chunk]))
+            unknown.append(edit(batch, [forget(pair.caption) for pair in chunk])[0])
     return Edits(
         np.concatenate(pictures),
         np.concatenate(alphas),
@@ -96,44 +98,46 @@ def make_edits(
     )
 
 
-def _edit_some(
-    edit: truth.EditBatch, pictures: np.ndarray, captions: list[str | None]
-) -> np.ndarray:
-    """The pictures [B, S, S, 3], edited where there is a caption."""
-    result = pictures.copy()
-    places = [place for place, caption in enumerate(captions) if caption is not None]
-    if places:
-        result[places] = edit(pictures[places], [text for text in captions if text is not None])[0]
-    return result
-
-
-def without_deciding_words(run: Run) -> Callable[[str], str | None] | None:
+def without_deciding_words(run: Run) -> Callable[[str], str] | None:
     """The ``forget`` of :func:`make_edits` for a run; None where it has no such words."""
-    deciding, known = set(run.config.data.swap_words), set(run.vocabulary.words)
+    deciding = set(run.config.data.swap_words)
 
-    def forget(caption: str) -> str | None:
-        words = [word.text for word in split_words(caption)]
-        left = [_UNKNOWN if word in deciding else word for word in words]
-        return " ".join(left) if known.intersection(left) else None
+    def forget(caption: str) -> str:
+        return " ".join(_UNKNOWN if word in deciding else word for word in _words(caption))
 
     return forget if deciding else None
+
+
+def _words(caption: str) -> list[str]:
+    return [word.text for word in split_words(caption)]
 
 
 def edit_with(run: Run, task: Task, originals: np.ndarray) -> tuple[Edits, dict[str, Any]]:
     """A run's edits, and the manifest's entry of what made them.
 
     Pictures of another size than the model's are edited as users get them: the change, not the
-    model's pixels, is put into the picture at its own size; alpha is resampled to it.
+    model's pixels, is put into the picture at its own size; alpha is resampled to it. A caption
+    without a known word, which training takes and an editor refuses, changes nothing.
     """
-    editor = Editor(run)
+    editor, known = Editor(run), set(run.vocabulary.words)
+
+    def is_read(caption: str) -> bool:
+        return not known.isdisjoint(_words(caption))
 
     def edit(pictures: np.ndarray, captions: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        if task.size == editor.size:
-            return editor.edit_batch(pictures, captions)
-        edits = editor.edit_many(list(pictures), captions, keep_size=True)
-        alphas = np.stack([one.alpha for one in edits])
-        return np.stack([one.picture for one in edits]), pixels.resample(alphas, task.size)
+        edited, alphas = pictures.copy(), np.zeros((*pictures.shape[:3], 1), np.float32)
+        places = [place for place, caption in enumerate(captions) if is_read(caption)]
+        if places:
+            chosen = [captions[place] for place in places]
+            edited[places], alphas[places] = _edit_at(editor, pictures[places], chosen, task.size)
+        return edited, alphas
 
+    if unread := [pair.key for pair in task.pairs if not is_read(pair.caption)]:
+        print(
+            f"{len(unread)} of {len(task.pairs)} captions have no word that the model knows, so "
+            f"their pictures stay as they are ({', '.join(unread[:3])})",
+            file=sys.stderr,
+        )
     model = {
         "name": run.path.resolve().name,
         "weights_sha256": fingerprint(editor.generator),
@@ -145,3 +149,13 @@ def edit_with(run: Run, task: Task, originals: np.ndarray) -> tuple[Edits, dict[
         ),
     }
     return make_edits(edit, task, originals, without_deciding_words(run)), model
+
+
+def _edit_at(
+    editor: Editor, pictures: np.ndarray, captions: list[str], size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    if size == editor.size:
+        return editor.edit_batch(pictures, captions)
+    edits = editor.edit_many(list(pictures), captions, keep_size=True)
+    alphas = np.stack([one.alpha for one in edits])
+    return np.stack([one.picture for one in edits]), pixels.resample(alphas, size)

@@ -37,6 +37,13 @@ CONFIG, VOCABULARY, CLASSES, SCORES = (
     "scores.json",
 )
 DAMSM_WEIGHTS, CLASSIFIER_WEIGHTS = "damsm.weights.h5", "classifier.weights.h5"
+
+
+def holds_evaluators(path: Path) -> bool:
+    """Whether a folder has evaluators that were trained or imported, whole or in part."""
+    return any((path / name).exists() for name in (SCORES, DAMSM_WEIGHTS, CLASSIFIER_WEIGHTS))
+
+
 MAY_CHANGE = ("damsm.steps", "classifier.steps", "machine.", "data.root", "data.records")
 """Keys of their configuration that may be edited by hand after the start of training."""
 HAS = 0.5  # probability above which an attribute is read as present

@@ -30,6 +30,7 @@ from mim_tf.evaluators.folder import (
     DAMSM_WEIGHTS,
     VOCABULARY,
     Evaluators,
+    holds_evaluators,
     make_classifier,
     make_damsm,
 )
@@ -68,8 +69,11 @@ def import_published(
         What :meth:`Evaluators.describe` says of them.
 
     Raises:
-        UserError: a file cannot be read, or is not what it should be.
+        UserError: the directory holds evaluators already, or a file cannot be read, or is not what
+            it should be.
     """
+    if (output / CONFIG).exists() or holds_evaluators(output):
+        raise UserError(f"--output {output} already holds evaluators; choose another")
     config, vocabulary = _config(output), Vocabulary([])
     damsm = classifier = None
     if attngan is not None:

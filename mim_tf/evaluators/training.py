@@ -31,6 +31,7 @@ from mim_tf.evaluators.folder import (
     DAMSM_WEIGHTS,
     SCORES,
     VOCABULARY,
+    holds_evaluators,
 )
 from mim_tf.locks import locked
 from mim_tf.models.weights import save_weights
@@ -48,7 +49,7 @@ def start(path: Path, config: PretrainConfig) -> None:
     Raises:
         UserError: it exists already, or cannot be written.
     """
-    if any((path / "checkpoints").rglob("*.index")) or (path / SCORES).exists():
+    if any((path / "checkpoints").rglob("*.index")) or holds_evaluators(path):
         raise UserError(
             f"{path} already holds evaluators; continue them with --resume, "
             "or choose another directory with --run"

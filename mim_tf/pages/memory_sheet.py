@@ -93,10 +93,19 @@ def read_memories(editor: Editor, caption: str) -> Reading:
 
 
 def test_pictures(editor: Editor, count: int) -> tuple[list[np.ndarray], str]:
-    """The first pictures of the test split, at most ``count``, and a caption of the first."""
-    source = load_source(editor.run.config, "test")
+    """The first pictures of the test split, at most ``count``, and the first caption there that has
+    a known word.
+
+    Raises:
+        UserError: no caption has.
+    """
+    source, known = load_source(editor.run.config, "test"), set(editor.run.vocabulary.words)
     shown = range(min(count, len(source)))
-    return [source.picture(index, editor.size) for index in shown], source.captions[0][0]
+    for captions in source.captions:
+        for caption in captions:
+            if not known.isdisjoint(tokenize(caption)):
+                return [source.picture(index, editor.size) for index in shown], caption
+    raise UserError(f"no caption of the test split of {source.name} has a word that it knows")
 
 
 def paint_memories(editor: Editor, pictures: Sequence[np.ndarray]) -> np.ndarray:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mim_tf import json_text
 from mim_tf.config import Config
 from mim_tf.data.source import Source
 from mim_tf.errors import UserError
 from mim_tf.places import PICTURES
 from mim_tf.run import Run
-from mim_tf.storage import read_plain
 from mim_tf.text import Vocabulary, WordVectors, word_vectors
 
 
@@ -68,12 +66,7 @@ def check_source(run: Run, source: Source) -> None:
     Raises:
         UserError: there are other training pictures, or their captions have other words.
     """
-    listing = run.path / PICTURES
-    trained = None
-    if listing.is_file():  # former versions wrote none
-        trained = (
-            read_plain(listing, json_text.MOST_BYTES).decode("utf-8", "replace").split("\n")[:-1]
-        )
+    trained = run.training_pictures()
     if trained is not None and trained != list(source.ids):
         gone, new = (
             sorted(set(a) - set(b)) for a, b in ((trained, source.ids), (source.ids, trained))
@@ -99,7 +92,7 @@ def open_or_start(path: Path, config: Config, source: Source) -> Run:
     is the given one.
 
     Raises:
-        UserError: the run there has another configuration.
+        UserError: the run there has another configuration, or was started with other pictures.
     """
     if not Run.is_at(path):
         return start_run(path, config, source)
@@ -110,6 +103,7 @@ def open_or_start(path: Path, config: Config, source: Source) -> Run:
         raise UserError(
             f"{path} was started with another configuration; remove it, or choose another --output"
         )
+    check_source(run, source)
     print(f"going on with {path}", file=sys.stderr)
     run.config = run.config.model_copy(update={"machine": config.machine})
     return run

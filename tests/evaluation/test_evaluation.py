@@ -19,7 +19,7 @@ from mim_tf.errors import UserError
 from mim_tf.evaluation import pairs, protocol
 from mim_tf.evaluation.manifest import describe, manifest_differences
 from mim_tf.evaluation.measure import measure
-from mim_tf.evaluation.task import Task, _edit_some, make_edits, without_deciding_words
+from mim_tf.evaluation.task import Task, edit_with, make_edits, without_deciding_words
 from mim_tf.evaluators.folder import Evaluators
 from mim_tf.pictures import files
 from mim_tf.text import UNKNOWN
@@ -224,10 +224,22 @@ def test_words_that_say_what_to_change_to_are_forgotten(tiny_run):
     caption = forget("A bird, with RED wings")
     assert caption is not None and caption.split()[:3] == ["a", "bird", "with"]
     assert caption.split()[-1] == "wings" and run.vocabulary.id(caption.split()[3]) == UNKNOWN
-    assert forget("red") is None  # nothing known is left: the picture stays
-    kept = _edit_some(lambda pictures, _: (pictures + 1, None), np.zeros((3, 2, 2, 3), np.uint8),
-                      ["a", None, "b"])  # fmt: skip
-    assert kept[:, 0, 0, 0].tolist() == [1, 0, 1]
+
+
+def test_a_caption_without_a_known_word_changes_nothing(tiny_run, capsys):
+    from mim_tf.run import Run
+
+    run, own = Run.open(tiny_run), "a bird with red wings"
+    source = load_source(run.config, "test")
+    asked = ["tom", "a bird with blue wings", "red"]
+    wishes = [pairs.Pair(str(k), k, str(k), text, own) for k, text in enumerate(asked)]
+    task = Task(source, wishes, run.config.model.fine_size, 0)
+    originals = task.originals()
+    edits, _ = edit_with(run, task, originals)
+    assert "1 of 3 captions have no word that the model knows" in capsys.readouterr().err
+    np.testing.assert_array_equal(edits.pictures[0], originals[0])
+    assert edits.alphas[0].max() == 0 < edits.alphas[1].max()
+    np.testing.assert_array_equal(edits.unknown[2], originals[2])  # nothing known is left of it
 
 
 def test_evaluating_twice_gives_identical_digits(evaluated, tiny_run, tiny_evaluators, tmp_path):

@@ -16,6 +16,7 @@ from export import saved_model as export_module
 from mim_tf.captions import HARDLY_CHANGED
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
+from mim_tf.evaluators.folder import fingerprint
 from mim_tf.pictures import files, pixels, tensor_pixels
 from mim_tf.run import Run
 
@@ -299,12 +300,21 @@ def test_a_full_disk_is_one_line(editor, tmp_path, monkeypatch):
         export_module.export(editor, tmp_path / "mim")
 
 
-def test_the_model_card_holds_the_metrics_of_an_evaluation(random_run, tmp_path):
+def test_the_model_card_holds_the_metrics_of_these_weights_alone(random_run, tmp_path, capsys):
     path = tmp_path / "run"
     shutil.copytree(random_run.path, path)
+    editor = Editor(Run.open(path))
     (path / "evaluation").mkdir()
     (path / "evaluation" / "metrics.json").write_text('{"count": 3}')
-    assert export_module.model_card(Editor(Run.open(path)))["metrics"] == {"count": 3}
+    with pytest.raises(UserError, match="evaluation: cannot be read"):
+        export_module.model_card(editor)
+    about = {"split": "test", "count": 3, "data": {"source": "birds"}, "evaluators": {}}
+    for weights in (fingerprint(editor.generator), "others"):
+        manifest = {**about, "model": {"weights_sha256": weights}}
+        (path / "evaluation" / "manifest.json").write_text(json.dumps(manifest))
+        metrics = export_module.model_card(editor)["metrics"]
+        assert metrics == ({"count": 3, "measured_on": about} if weights != "others" else None)
+    assert "is of other weights: the model card has no metrics" in capsys.readouterr().err
 
 
 def test_mistakes_are_one_line(random_run, tmp_path, capsys):
