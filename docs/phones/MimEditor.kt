@@ -1,5 +1,6 @@
 import android.content.res.AssetManager
 import android.graphics.Bitmap
+import android.graphics.Canvas
 import android.graphics.Color
 import com.google.ai.edge.litert.Accelerator
 import com.google.ai.edge.litert.CompiledModel
@@ -40,7 +41,7 @@ class MimEditor(
     /**
      * The edit, at the picture's own size; only its largest centred square changes.
      *
-     * @param picture upright
+     * @param picture upright; transparency is laid over white
      * @param strength scales the change: 0 leaves the picture as it is, 1 is the model's own
      * @throws IllegalArgumentException the model knows no word of the caption
      */
@@ -50,8 +51,7 @@ class MimEditor(
         val side = min(picture.width, picture.height)
         val left = (picture.width - side) / 2
         val top = (picture.height - side) / 2
-        // A copy in memory: the pixels of a bitmap on the GPU cannot be read.
-        val result = picture.copy(Bitmap.Config.ARGB_8888, true)
+        val result = overWhite(picture)
         val input = modelInput(result, left, top, side)
         val words = infer(text, mapOf("tokens" to tokens), TEXT_OUTPUTS)
         val texture = mapOf("h_hat" to words.getValue("h_hat"), "mask" to words.getValue("mask"))
@@ -94,7 +94,17 @@ class MimEditor(
         }
     }
 
-    /** A square of a bitmap as the model sees it: [size, size, 3] in [-1, 1], over white. */
+    private fun overWhite(picture: Bitmap): Bitmap {
+        // A copy in memory: the pixels of a bitmap on the GPU cannot be read.
+        val readable = picture.copy(Bitmap.Config.ARGB_8888, false)
+        val result =
+            Bitmap.createBitmap(picture.width, picture.height, Bitmap.Config.ARGB_8888)
+        result.eraseColor(Color.WHITE)
+        Canvas(result).drawBitmap(readable, 0f, 0f, null)
+        return result
+    }
+
+    /** A square of an opaque bitmap as the model sees it: [size, size, 3] in [-1, 1]. */
     private fun modelInput(picture: Bitmap, left: Int, top: Int, side: Int): FloatArray {
         val taps = spans(side, size, cubic = false)
         val rows = FloatArray(side * size * 3) // resized along x alone
@@ -106,11 +116,8 @@ class MimEditor(
                 val to = (row * size + column) * 3
                 for (tap in span.weights.indices) {
                     val pixel = line[span.start + tap]
-                    val white = 255 - Color.alpha(pixel)
-                    val weight = span.weights[tap]
                     for (channel in 0 until 3) {
-                        val shown = level(pixel, channel) * (255 - white) / 255f + white
-                        rows[to + channel] += weight * shown
+                        rows[to + channel] += span.weights[tap] * level(pixel, channel)
                     }
                 }
             }
@@ -120,7 +127,10 @@ class MimEditor(
         return FloatArray(result.size) { result[it] / HALF_RANGE - 1f }
     }
 
-    /** Adds the change [size, size, 3], enlarged, to a square of a bitmap, where alpha is not 0. */
+    /**
+     * Adds the change [size, size, 3], enlarged, to a square of a bitmap, where alpha is not 0.
+     * Where the picture goes on beyond the square, the change ends softly.
+     */
     private fun addChange(
         picture: Bitmap, left: Int, top: Int, side: Int, change: FloatArray, alpha: FloatArray,
     ) {
@@ -131,15 +141,19 @@ class MimEditor(
         val changes = FloatArray(side * 3)
         val alphas = FloatArray(side)
         val line = IntArray(side)
+        val rowWeights = faded(side, top, picture.height)
+        val columnWeights = faded(side, left, picture.width)
         for (row in 0 until side) {
             combineRows(wideChange, side * 3, cubic[row], changes, 0)
             combineRows(wideAlpha, side, linear[row], alphas, 0)
             picture.getPixels(line, 0, side, left, top + row, side, 1)
             for (column in 0 until side) {
                 if (alphas[column] < 1f / 255f) continue
+                val weight = rowWeights[row] * columnWeights[column]
                 var pixel = line[column] and ALPHA_BITS
                 for (channel in 0 until 3) {
-                    val level = round(level(line[column], channel) + changes[column * 3 + channel])
+                    val change = weight * changes[column * 3 + channel]
+                    val level = round(level(line[column], channel) + change)
                     pixel = pixel or (level.toInt().coerceIn(0, 255) shl (16 - 8 * channel))
                 }
                 line[column] = pixel
@@ -172,6 +186,15 @@ class MimEditor(
         val IMAGE_OUTPUTS = listOf("alpha", "boundary", "coarse", "fine")
     }
 }
+
+/** How much of a change is left in each row, or column, of a square that begins at `start`. */
+private fun faded(side: Int, start: Int, length: Int) = FloatArray(side) {
+    val before = if (start > 0) (it + 0.5f) / (FADED * side) else 1f
+    val after = if (start + side < length) (side - it - 0.5f) / (FADED * side) else 1f
+    min(1f, min(before, after))
+}
+
+private const val FADED = 0.125f // of the square: how soon a change ends
 
 private fun level(pixel: Int, channel: Int): Int = pixel shr (16 - 8 * channel) and 0xFF
 

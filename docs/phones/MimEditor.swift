@@ -79,7 +79,9 @@ final class MimEditor {
     guard let fine = found["fine"], let alpha = found["alpha"] else { throw Failure.noPicture }
     let change = zip(fine, input).map { ($0 - $1) * halfRange * strength }
     addChange(
-      change, alpha: alpha, to: pixels, side: side, bytesPerRow: context.bytesPerRow)
+      change, alpha: alpha, to: pixels, side: side, bytesPerRow: context.bytesPerRow,
+      rowWeights: faded(side: side, start: top, length: picture.height),
+      columnWeights: faded(side: side, start: left, length: picture.width))
     guard let result = context.makeImage() else { throw Failure.noPicture }
     return result
   }
@@ -134,10 +136,11 @@ final class MimEditor {
     return result.map { $0 / halfRange - 1 }
   }
 
-  /// Adds the change [size, size, 3], enlarged, to a square of RGBA bytes, where alpha is not 0.
+  /// Adds the change [size, size, 3], enlarged, to a square of RGBA bytes, where alpha is not 0,
+  /// as much of it as the weights leave.
   private func addChange(
     _ change: [Float], alpha: [Float], to pixels: UnsafeMutablePointer<UInt8>, side: Int,
-    bytesPerRow: Int
+    bytesPerRow: Int, rowWeights: [Float], columnWeights: [Float]
   ) {
     let cubic = spans(from: size, to: side, cubic: true)
     let linear = spans(from: size, to: side, cubic: false)
@@ -147,9 +150,10 @@ final class MimEditor {
       let changes = combineRows(wideChange, length: side * 3, cubic[row])
       let alphas = combineRows(wideAlpha, length: side, linear[row])
       for column in 0..<side where alphas[column] >= 1 / 255 {
+        let weight = rowWeights[row] * columnWeights[column]
         for channel in 0..<3 {
           let at = row * bytesPerRow + column * 4 + channel
-          let level = Float(pixels[at]) + changes[column * 3 + channel]
+          let level = Float(pixels[at]) + weight * changes[column * 3 + channel]
           pixels[at] = UInt8(min(max(level.rounded(.toNearestOrEven), 0), 255))
         }
       }
@@ -176,6 +180,18 @@ final class MimEditor {
 }
 
 private let halfRange: Float = 127.5
+private let fadedShare: Float = 0.125  // of the square: how soon a change ends
+
+/// How much of a change is left in each row, or column, of a square that begins at `start`: where
+/// the picture goes on beyond the square, the change ends softly.
+private func faded(side: Int, start: Int, length: Int) -> [Float] {
+  let reach = fadedShare * Float(side)
+  return (0..<side).map { place in
+    let before = start > 0 ? (Float(place) + 0.5) / reach : 1
+    let after = start + side < length ? (Float(side - place) - 0.5) / reach : 1
+    return min(1, before, after)
+  }
+}
 
 /// Which inputs a position of the output averages.
 private struct Span {
