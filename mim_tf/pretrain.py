@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("give --config NAME to start, or --run DIR --resume to go on")
     if arguments.config is None and not arguments.resume:
         raise UserError("give --config NAME, or --resume to go on")
+    if arguments.resume and arguments.config and arguments.run:
+        raise UserError("--resume goes on with the configuration in --run; leave out --config")
     if arguments.resume and arguments.set:
         raise UserError("--resume goes on with the evaluators' own configuration; leave out --set")
     folder = arguments.run

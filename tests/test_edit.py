@@ -260,7 +260,7 @@ def test_strength_scales_the_change(editor, keep_size):
     np.testing.assert_array_equal(half.alpha, whole.alpha)
 
 
-@pytest.mark.parametrize("strength", [-0.1, 1.51, float("nan"), "strong", None])
+@pytest.mark.parametrize("strength", [-0.1, 1.51, float("nan"), "strong", "0.5", None])
 def test_a_strength_out_of_range_is_one_line(editor, strength):
     with pytest.raises(UserError, match=rf"strength {strength}: give a number from 0 .* to 1\.5"):
         editor(np.zeros((8, 8, 3), np.uint8), TEXT, strength=strength)

@@ -15,6 +15,7 @@ from PIL import ExifTags, Image
 import mim_tf
 from mim_tf import __main__ as commands
 from mim_tf.data.birds import scenes
+from mim_tf.pictures import files
 from mim_tf.places import CONFIGS, PRESETS
 
 TEXT = "a bird with red wings"
@@ -246,3 +247,16 @@ def test_a_command_run_as_a_module_says_in_one_line_which_package_is_missing(tmp
         "error: this needs pydantic: install mim-tf with what [train] adds"
     )
     assert done.stderr.endswith('pip install ".[train]"\n') and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("broken", ["cut", "empty", "odd"])
+def test_a_broken_image_is_one_line(bird, tmp_path, broken):
+    if broken == "cut":
+        Image.fromarray(bird).save(tmp_path / "bird.jpg")
+        whole = (tmp_path / "bird.jpg").read_bytes()
+        (tmp_path / "bird.jpg").write_bytes(whole[: len(whole) // 2])
+        picture = Image.open(tmp_path / "bird.jpg")
+    else:
+        picture = Image.new("RGB", (0, 5)) if broken == "empty" else Image.new("La", (5, 5))
+    with pytest.raises(mim_tf.UserError, match="the picture is truncated or broken"):
+        files.with_extras(picture)

@@ -78,18 +78,25 @@ def _decode(data: bytes, name: str, max_pixels: int, take: Callable[[Image.Image
         width, height = image.size
         if width * height > max_pixels:
             raise _too_large(name, f"{width}x{height} pixels", max_pixels)
-        try:
-            with warnings.catch_warnings():
-                # Of broken EXIF data and the like, beside pixels that are sound.
-                warnings.simplefilter("ignore")
-                image.load()
-                return take(image)
-        except MemoryError:
-            raise
-        except Exception as error:  # codecs raise whatever a broken file makes them trip over
-            raise UserError(
-                f"{name}: the picture is truncated or broken ({error}); get an intact copy"
-            ) from error
+        return _taken(image, name, take)
+
+
+def _taken(image: Image.Image, name: str, take: Callable[[Image.Image], T]) -> T:
+    """What ``take`` makes of an open image, once it is loaded."""
+    try:
+        with warnings.catch_warnings():
+            # Of broken EXIF data and the like, beside pixels that are sound.
+            warnings.simplefilter("ignore")
+            image.load()
+            if not all(image.size):
+                raise ValueError(f"{image.width}x{image.height} pixels")
+            return take(image)
+    except MemoryError:
+        raise
+    except Exception as error:  # codecs raise whatever a broken file makes them trip over
+        raise UserError(
+            f"{name}: the picture is truncated or broken ({error}); get an intact copy"
+        ) from error
 
 
 def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -127,7 +134,7 @@ def with_extras(picture: Any, name: str = "the picture") -> tuple[np.ndarray, Ex
     if isinstance(picture, str | os.PathLike):
         return _decode(_content(picture), str(picture), MAX_PIXELS, _with_extras)
     if isinstance(picture, Image.Image):
-        return _with_extras(picture)
+        return _taken(picture, name, _with_extras)
     if not isinstance(picture, np.ndarray):
         raise UserError(
             f"{name}: a {type(picture).__name__} is no picture; give a path, a PIL image or a "

@@ -39,7 +39,7 @@ def check_strength(strength: Any) -> None:
         UserError: it is none.
     """
     try:
-        fits = 0 <= float(strength) <= STRONGEST  # nan is not
+        fits = not isinstance(strength, str) and 0 <= float(strength) <= STRONGEST  # nan is not
     except (TypeError, ValueError):
         fits = False
     if not fits:

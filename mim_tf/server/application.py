@@ -129,6 +129,7 @@ class _Handlers:
         self._labels, self.requests = labels, monitoring.Requests()
         self._make_page = make_page or (lambda model: {})
         self._page: Files = self._make_page(model)
+        self._page_of, self._told = model, ""
         # Two that run at the same time, so that no small request waits for a large one.
         self._small, self._large = Batcher(limits), Batcher(limits)
         self._bodies = Bodies(limits)
@@ -152,13 +153,17 @@ class _Handlers:
             try:
                 newer = await asyncio.to_thread(following.follower.another, self._model)
                 if newer:
-                    self._model, self._page = newer, {}
+                    self._model, self._page, self._told = newer, {}, ""
                     print(f"serving version {newer.version} from now on", file=sys.stderr)
-                    self._page = await asyncio.to_thread(self._make_page, newer)
+                if self._page_of is not self._model:  # also where it could not be made last time
+                    self._page = await asyncio.to_thread(self._make_page, self._model)
+                    self._page_of = self._model
             except Exception as error:  # whatever a folder holds, the served version is served on
                 known = isinstance(error, UserError)
-                line = error if known else UserError(f"{type(error).__name__}: {error}")
-                print(f"error: {line}", file=sys.stderr)
+                line = f"error: {error if known else UserError(f'{type(error).__name__}: {error}')}"
+                if line != self._told:
+                    print(line, file=sys.stderr)
+                self._told = line
 
     async def predict(self, request: Request) -> Response:
         """``POST .../models/<name>:predict``."""

@@ -41,6 +41,7 @@ class Door:
     400: both ``Content-Length`` and ``Transfer-Encoding`` (request smuggling; RFC 9112, section
     6.1), or a ``Host`` that is not allowed (a web page could otherwise reach a server on its
     reader's own machine, by a name that resolves to 127.0.0.1). 401: the token is missing or wrong.
+    403: what a web page of another site sends; it could not read the answer, but fill the queue.
     """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
@@ -61,6 +62,8 @@ class Door:
             return refuse(
                 400, f"the host {host[:80]!r} is not allowed; start the server with --allowed-host"
             )
+        if "*" not in self._access.hosts and _is_of_another_site(scope, headers, host):
+            return refuse(403, "pages of other sites may not ask this server")
         if self._access.token is not None:
             given = headers.get("authorization", "")
             wanted = f"Bearer {self._access.token}"
@@ -79,6 +82,17 @@ class Door:
         arrived_at = scope["server"][0] if scope.get("server") else None
         allowed = (*_LOOPBACK, *self._access.hosts, arrived_at)
         return host in {name.strip("[]").lower() for name in allowed if name}
+
+
+def _is_of_another_site(scope: Scope, headers: Headers, host: str) -> bool:
+    """Whether a page of another site makes a browser ask for work; links to a page are no work."""
+    if scope["method"] in ("GET", "HEAD"):
+        return False
+    site = headers.get("sec-fetch-site")
+    if site is not None:  # behind a proxy the host may be another than the browser's
+        return site == "cross-site"
+    origin = headers.get("origin")
+    return origin is not None and origin.rpartition("//")[2] != host
 
 
 def is_loopback(host: str) -> bool:

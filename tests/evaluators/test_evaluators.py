@@ -142,6 +142,8 @@ def test_mistakes_are_one_clear_line(tiny_evaluators, tmp_path, capsys):
         "--config", "evaluators/birds.yaml", "--run", tiny_evaluators
     )
     assert "mim_tf.pretrain" in error("--run", tmp_path / "none", "--resume")
+    both = ("--run", tiny_evaluators, "--resume", "--config", "evaluators/birds.yaml")
+    assert "leave out --config" in error(*both)
     given = ["--config", "evaluators/birds.yaml", "--run", tmp_path / "a"]
     weights = ["classifier.encoder=imagenet", "classifier.size=128", "classifier.weights=w.h5",
                "damsm.steps=0", "data.count=20"]  # fmt: skip

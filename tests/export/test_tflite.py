@@ -187,6 +187,12 @@ def test_a_network_that_the_gpu_does_not_run_is_refused(editor, tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_export_that_nothing_opens_is_refused(editor, tmp_path):
+    with pytest.raises(UserError, match="--variants dynamic int8: add float16 or float32"):
+        tflite.export(editor, tmp_path / "mobile", ["dynamic", "int8"])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_only_an_earlier_export_is_replaced(editor, tmp_path, monkeypatch):
     monkeypatch.setattr(
         tflite, "_write", lambda _, folder, __: (folder / "metadata.json").write_text("new") and {}

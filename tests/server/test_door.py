@@ -78,6 +78,23 @@ def test_the_address_at_which_a_request_arrives_is_an_allowed_host(model):
         assert requests.get(url + STATUS, headers={"Host": "any.example"}).ok
 
 
+@pytest.mark.parametrize(
+    ("headers", "answered"),
+    [({}, True), ({"Origin": "http://localhost:8501"}, True),
+     ({"Sec-Fetch-Site": "same-origin", "Origin": "https://in-front-of-a-proxy.example"}, True),
+     ({"Sec-Fetch-Site": "none"}, True), ({"Sec-Fetch-Site": "cross-site"}, False),
+     ({"Origin": "https://evil.example"}, False), ({"Origin": "http://localhost:3000"}, False),
+     ({"Origin": "null"}, False)],
+)  # fmt: skip
+def test_pages_of_other_sites_make_no_work(url, model, headers, answered):
+    given = {"Host": "localhost:8501", "Authorization": "Bearer s3cret", **headers}
+    answer = requests.post(f"{url}{STATUS}:predict", json=BODY, headers=given)
+    assert answer.status_code == (200 if answered else 403)
+    if not answered:
+        assert "pages of other sites" in error_of(answer)
+    assert requests.get(url + STATUS, headers=given).ok  # a link from there is no work
+
+
 @pytest.mark.parametrize("given", [None, "", "Bearer", "Bearer s3cre", "Basic s3cret", "é"])
 def test_without_the_token_nothing_is_answered(url, given):
     headers = {} if given is None else {"Authorization": given.encode()}

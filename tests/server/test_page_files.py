@@ -161,6 +161,30 @@ def test_a_newer_version_brings_its_own_page(base):
             time.sleep(0.1)
 
 
+def test_a_page_that_could_not_be_made_is_made_later(base, capfd):
+    following = Following(Follower(base), 0.1)
+    app = application(load_newest(base), LIMITS, following=following, make_page=make_page)
+    shutil.copytree(base / "1", base / "partial")
+    card = base / "partial" / "assets" / "model_card.json"
+    whole = card.read_text()
+    card.write_text("{}")
+    write_sums_of_all(base / "partial")
+    with running(app) as url:
+        (base / "partial").rename(base / "2")
+        told, deadline = "", time.monotonic() + 60
+        while "tells too little for a page" not in told:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+            told += capfd.readouterr().err
+        assert requests.get(f"{url}/app/").status_code == 404
+        time.sleep(0.5)  # several looks at the folder: it is told once
+        assert "too little" not in capfd.readouterr().err
+        (base / "2" / "assets" / "model_card.json").write_text(whole)
+        while not _asks_version_2(f"{url}/app/models/mim/metadata.json"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
 def _asks_version_2(metadata: str) -> bool:
     answer = requests.get(metadata)
     return answer.ok and "/versions/2:" in answer.json()["server"]["predict"]
