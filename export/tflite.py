@@ -106,8 +106,9 @@ def export(editor, output: Path, variants: Sequence[str] = VARIANTS) -> dict[str
         File name -> size, inputs, outputs and error, as ``files`` in the metadata.
 
     Raises:
-        UserError: the variants hold no exact one, the folder holds something that is not an earlier export, or cannot be written,
-            or the image's network cannot run on a phone's GPU (the message names the layer).
+        UserError: the variants hold no exact one, the folder holds something that is not an earlier
+            export, or cannot be written, or the image's network cannot run on a phone's GPU (the
+            message names the layer).
     """
     if not {"float32", "float16"} & set(variants):
         raise UserError(
