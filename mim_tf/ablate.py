@@ -127,9 +127,7 @@ def row_config(row: str, names: Sequence[str], overrides: Sequence[str]) -> Conf
     full = load_config(*names, overrides=overrides)
     literal = row == "literal-paper"
     layers = [*names, *(["paper.yaml"] if literal else [])]
-    own = [*overrides, *ROWS[row]]
-    if literal and full.data.on_pairs:
-        own.append("data.recoloured=false")  # a setting that other data sets do not have
+    own = [*overrides, *ROWS[row], *(full.data.unpaired() if literal else ())]
     config = load_config(*layers, overrides=own)
     left = full.deviations.warm_up - config.deviations.warm_up
     if left and config.train.steps:

@@ -80,6 +80,10 @@ class DataConfig(Section):
         """Whether the set trains on pairs of one picture in two colourings; most sets cannot."""
         return False
 
+    def unpaired(self, key: str = "data") -> tuple[str, ...]:
+        """Overrides by which the set, at ``key``, trains on pictures as they are."""
+        return (f"{key}.recoloured=false",) if self.on_pairs else ()
+
     def check_size(self, key: str, size: int) -> None:
         """Refuse a size that the set cannot give; a set without limits refuses none.
 

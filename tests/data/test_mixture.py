@@ -14,6 +14,7 @@ from data_writers import refusal, write_folder
 from tiny import tiny_config
 
 from mim_tf import evaluate
+from mim_tf.ablate import row_config
 from mim_tf.config_files import load_config, parse_config
 from mim_tf.data.order import Order
 from mim_tf.data.pipeline import Sampler, training_batches
@@ -186,6 +187,13 @@ def test_the_configuration_is_kept_as_it_was_given(own):
     given = load_config("birds-mixture.yaml", overrides=["data.parts.photos.root=elsewhere"])
     assert str(given.data.parts["photos"].root) == "elsewhere"
     assert given.data.parts["drawn"].photographic
+
+
+def test_the_paper_taken_literally_has_no_pairs_in_any_part():
+    given = ["data.parts.photos.root=elsewhere"]
+    assert row_config("full", ["birds-mixture.yaml"], given).data.on_pairs
+    literal = row_config("literal-paper", ["birds-mixture.yaml"], given).data
+    assert not any(part.on_pairs for part in literal.parts.values())
 
 
 @pytest.mark.parametrize(

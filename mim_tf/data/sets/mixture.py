@@ -112,6 +112,11 @@ class Options(DataConfig):
         """All of the parts, or none."""
         return all(part.on_pairs for part in self.parts.values())
 
+    def unpaired(self, key: str = "data") -> tuple[str, ...]:
+        """See :meth:`mim_tf.config.DataConfig.unpaired`."""
+        parts = self.parts.items()
+        return tuple(one for name, part in parts for one in part.unpaired(f"{key}.parts.{name}"))
+
     def check_size(self, key: str, size: int) -> None:
         """See :meth:`mim_tf.config.DataConfig.check_size`."""
         for part in self.parts.values():
