@@ -3,6 +3,7 @@
 import { HARDLY_CHANGED } from "./captions.js";
 import { byId, element, messageOf, toast } from "./elements.js";
 import { Engine } from "./engine.js";
+import { Examples, fileOf } from "./examples.js";
 import { History } from "./history.js";
 import { listenToFiles } from "./incoming.js";
 import { Memories } from "./memories.js";
@@ -13,8 +14,9 @@ import { Sentence } from "./sentence.js";
 import { Several } from "./several.js";
 import { fromHash, toHash } from "./share.js";
 import { Stage } from "./stage.js";
+import { showSteps } from "./steps.js";
 
-/** @typedef {{name: string, file: string, alt: string, caption: string}} Example */
+/** @typedef {import("./examples.js").Example} Example */
 
 const THUMBNAIL = 96; // pixels
 const PAUSE = 120; // milliseconds without a key before an edit runs
@@ -41,9 +43,8 @@ const several = new Several(
 );
 const memories = new Memories(engine);
 const models = new Models(changeModel);
+const examples = new Examples((example) => takeExample(example, () => captionFor(example)));
 const runsOn = new RunsOn(engine, stage, { drop, again: refresh });
-/** @type {Example[]} */
-let examples = [];
 let loaded = false;
 let newest = 0; // number of the edit asked for last; answers to earlier ones are dropped
 /** @type {Promise<unknown>} the last edit that was asked for */
@@ -77,7 +78,7 @@ async function refresh() {
   sentence.check();
   showStrength(step.strength);
   writeAddress();
-  markExample(step.picture.name);
+  examples.mark(step.picture.name);
   if (!sentence.ready) {
     show(step, null);
     return;
@@ -118,30 +119,12 @@ function show(step, edit) {
   memories.show(step.picture.id, sentence.read, edit?.attention ?? null);
   byId("continue", HTMLButtonElement).disabled = !edit?.shows;
   byId("download", HTMLButtonElement).disabled = !edit;
-  showHistory();
+  showSteps(history, jump);
 }
 
 /** @param {string} text about the edit that was just made, or was not */
 function note(text, className = "note") {
   byId("messages", HTMLElement).append(element("p", { className }, text));
-}
-
-function showHistory() {
-  byId("undo", HTMLButtonElement).disabled = !history.canUndo;
-  byId("redo", HTMLButtonElement).disabled = !history.canRedo;
-  byId("history-part", HTMLElement).hidden = history.steps.length < 2;
-  const buttons = history.steps.map((step, index) => {
-    const picture = step.thumbnail ?? element("i", { className: "blank" });
-    const text = step.caption || step.picture.name;
-    const button = element("button", { type: "button", onclick: () => jump(index) },
-      picture, element("span", {}, text));
-    if (index === history.at) button.setAttribute("aria-current", "step");
-    return element("li", {}, button);
-  });
-  const steps = byId("steps", HTMLElement);
-  steps.replaceChildren(...buttons);
-  const current = buttons[history.at];
-  if (current) steps.scrollLeft = current.offsetLeft + current.offsetWidth - steps.clientWidth;
 }
 
 /** @param {number} index of the step to go to */
@@ -158,7 +141,7 @@ async function jump(index) {
 async function changeModel(name) {
   if (!(await loadModel(name))) return;
   // The sentence is replaced only where it was the page's own, and not for this model.
-  const own = models.suggested(sentence.text) || isExample(sentence.text);
+  const own = models.suggested(sentence.text) || examples.say(sentence.text);
   if (own && !understood(sentence.text)) sentence.text = models.captions[0] ?? sentence.text;
   if (!history.current) return;
   history.close();
@@ -194,24 +177,9 @@ function understood(/** @type {string} */ caption) {
   return sentence.messagesOf(caption).length === 0;
 }
 
-/** The examples whose captions the model understands. */
-function usableExamples() {
-  return examples.filter(({ caption }) => understood(caption));
-}
-
 function showExamples() {
-  const shown = usableExamples();
-  byId("or-example", HTMLElement).hidden = shown.length === 0;
-  byId("examples", HTMLElement).replaceChildren(
-    ...shown.map((example) => {
-      const image = element("img", { src: `./examples/${example.file}`, alt: example.alt });
-      const onclick = () => takeExample(example, () => captionFor(example));
-      const button = element("button", { type: "button", onclick }, image);
-      button.dataset.name = example.name;
-      return element("li", {}, button);
-    }),
-  );
-  markExample(history.current?.picture.name ?? "");
+  examples.show(examples.usable(understood));
+  examples.mark(history.current?.picture.name ?? "");
 }
 
 /**
@@ -254,9 +222,7 @@ async function takeFile(file, name) {
 /** @param {Example} example @param {() => string} caption asked once the picture is here */
 async function takeExample(example, caption) {
   try {
-    const answer = await fetch(`./examples/${example.file}`);
-    if (!answer.ok) throw new Error(`The example ${example.name} cannot be loaded.`);
-    const picture = await decode(await answer.blob(), example.name);
+    const picture = await decode(await fileOf(example), example.name);
     sentence.text = caption();
     await take(picture);
   } catch (error) {
@@ -266,12 +232,8 @@ async function takeExample(example, caption) {
 
 /** The sentence is replaced only where it was an example's own. */
 function captionFor(/** @type {Example} */ example) {
-  const own = isExample(sentence.text) || sentence.text.trim() === "";
+  const own = examples.say(sentence.text) || sentence.text.trim() === "";
   return own ? example.caption : sentence.text;
-}
-
-function isExample(/** @type {string} */ text) {
-  return examples.some(({ caption }) => caption === text);
 }
 
 /** @param {number} value */
@@ -280,18 +242,11 @@ function showStrength(value) {
   byId("strength-value", HTMLOutputElement).value = value.toFixed(2);
 }
 
-/** @param {string} name of the picture */
-function markExample(name) {
-  for (const button of byId("examples", HTMLElement).querySelectorAll("button")) {
-    button.setAttribute("aria-pressed", String(button.dataset.name === name));
-  }
-}
-
 function writeAddress() {
   const step = history.current;
   if (!step) return;
   const { caption, picture } = step;
-  const example = examples.some(({ name }) => name === picture.name) ? picture.name : "";
+  const example = examples.has(picture.name) ? picture.name : "";
   const hash = toHash({
     model: models.name === models.first ? "" : models.name,
     caption,
@@ -362,8 +317,7 @@ async function start() {
   several.text = settings.sentences;
   showStrength(settings.strength);
   try {
-    const answer = await fetch("./examples/examples.json");
-    examples = answer.ok ? await answer.json() : [];
+    await examples.list();
     await models.list();
     await loadModel(models.known(settings.model));
   } catch (error) {
@@ -373,7 +327,7 @@ async function start() {
   loaded = true;
   document.body.dataset.loaded = "true";
   several.enable();
-  const usable = usableExamples();
+  const usable = examples.usable(understood);
   const first = usable.find(({ name }) => name === settings.example) ?? usable[0];
   if (first) {
     await takeExample(first, () => sentence.text || captionFor(first));
