@@ -1,6 +1,6 @@
 /** The page: picture and sentence in, edited picture out. */
 
-import { HARDLY_CHANGED } from "./captions.js";
+import { HARDLY_CHANGED, splitWords } from "./captions.js";
 import { byId, element, messageOf, toast } from "./elements.js";
 import { Engine } from "./engine.js";
 import { Examples, fileOf } from "./examples.js";
@@ -16,7 +16,11 @@ import { fromHash, toHash } from "./share.js";
 import { Stage } from "./stage.js";
 import { showSteps } from "./steps.js";
 
-/** @typedef {import("./examples.js").Example} Example */
+/**
+ * @typedef {import("./examples.js").Example} Example
+ * @typedef {import("./history.js").Step} Step
+ * @typedef {{step: Step, edit: import("./engine.js").Edit}} Shown
+ */
 
 const THUMBNAIL = 96; // pixels
 const PAUSE = 120; // milliseconds without a key before an edit runs
@@ -50,31 +54,39 @@ let newest = 0; // number of the edit asked for last; answers to earlier ones ar
 /** @type {Promise<unknown>} the last edit that was asked for */
 let painting = Promise.resolve();
 let taking = 0; // pictures on their way to the model: what is typed meanwhile is for them
-/** @type {import("./engine.js").Edit | null} */
+/** @type {Shown | null} the newest edit, once it is shown */
 let shown = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 
-/** @param {Partial<import("./history.js").Step>} change */
+/** @param {Partial<Step>} change */
 function changed(change) {
   if (!history.current || taking > 0) return;
   history.change(change);
-  clearTimeout(timer);
+  drop();
   timer = setTimeout(refresh, PAUSE);
 }
 
-/** Show nothing of what was asked until now: what follows asks again, at another place. */
+/** Show nothing of what was asked until now, nor save what stands there: another edit follows. */
 function drop() {
   clearTimeout(timer);
   newest += 1;
+  hold(null);
+}
+
+/** @param {Shown | null} found what may be saved and edited on: what stands on the page, or nothing */
+function hold(found) {
+  shown = found;
+  byId("continue", HTMLButtonElement).disabled = !found?.edit.shows;
+  byId("download", HTMLButtonElement).disabled = !found;
 }
 
 /** Edit what the history's current step says, and show it. */
 async function refresh() {
   const step = history.current;
   if (!step || !loaded) return;
-  clearTimeout(timer);
-  const number = ++newest;
+  drop();
+  const number = newest;
   sentence.check();
   showStrength(step.strength);
   writeAddress();
@@ -107,18 +119,16 @@ async function refresh() {
 }
 
 /**
- * @param {import("./history.js").Step} step
+ * @param {Step} step
  * @param {import("./engine.js").Edit | null} edit
  */
 function show(step, edit) {
-  shown = edit;
   const result = edit ? { ...step.picture, pixels: edit.pixels } : step.picture;
   step.thumbnail = thumbnail(result, THUMBNAIL);
   stage.show(step.picture, edit);
   stage.wait("");
   memories.show(step.picture.id, sentence.read, edit?.attention ?? null);
-  byId("continue", HTMLButtonElement).disabled = !edit?.shows;
-  byId("download", HTMLButtonElement).disabled = !edit;
+  hold(edit && { step, edit });
   showSteps(history, jump);
 }
 
@@ -129,6 +139,7 @@ function note(text, className = "note") {
 
 /** @param {number} index of the step to go to */
 async function jump(index) {
+  drop();
   history.jump(index);
   const step = history.current;
   if (!step) return;
@@ -269,19 +280,20 @@ async function copyLink() {
 }
 
 async function save() {
-  const step = history.current;
-  if (!step || !shown) return;
-  const words = sentence.read.map(({ text }) => text).join("-").slice(0, 60);
-  const stem = step.picture.name.replace(/\.[^.]*$/, "");
-  await download({ ...step.picture, pixels: shown.pixels }, `${stem}-${words}.png`);
+  if (!shown) return;
+  const { picture, caption } = shown.step;
+  const words = splitWords(caption).map(({ text }) => text).join("-").slice(0, 60);
+  const stem = picture.name.replace(/\.[^.]*$/, "");
+  await download({ ...picture, pixels: shown.edit.pixels }, `${stem}-${words}.png`);
 }
 
 /** Make the result the picture that is edited next. */
 async function editResult() {
-  const step = history.current;
-  if (!step || !shown) return;
-  const stem = step.picture.name.replace(/( edited)?(\.[^.]*)?$/, "");
-  const result = named(`${stem} edited`, { ...step.picture, pixels: shown.pixels });
+  if (!shown) return;
+  const { picture } = shown.step;
+  const stem = picture.name.replace(/( edited)?(\.[^.]*)?$/, "");
+  const result = named(`${stem} edited`, { ...picture, pixels: shown.edit.pixels });
+  drop();
   sentence.text = "";
   await take(result);
   byId("caption", HTMLTextAreaElement).focus();
