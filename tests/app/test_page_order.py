@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from driving import READY, edit, opened, upload
+from driving import READY, edit, opened, serving, upload, wait_for_step
 
+from mim_tf.pages import app as page_files
 from mim_tf.pictures import files
+from mim_tf.places import LITERT, PRESETS
 
 pytestmark = pytest.mark.slow
 
@@ -15,6 +17,14 @@ TYPE = """(text) => {
     caption.value = text;
     caption.dispatchEvent(new Event("input", { bubbles: true }));
 }"""
+
+
+@pytest.fixture(scope="module")
+def site(built):
+    """The page with two models."""
+    models = [page_files.read_model(PRESETS / n / LITERT) for n in ("birds-64", "clothes-128")]
+    with serving(models) as found:
+        yield found
 
 
 def click(page, *selectors):
@@ -48,3 +58,48 @@ def test_an_edit_that_is_not_the_newest_is_neither_saved_nor_edited_on(
         with page.expect_download():
             page.click("#download")
         assert saved == ["wide-green-wings.png"]
+
+
+def test_each_step_is_edited_by_its_own_model_however_quickly_one_goes_there(site, browser):
+    stages = {"birds-64": "64 × 64", "clothes-128": "128 × 128"}
+
+    def check(model):
+        page.wait_for_selector(READY)
+        assert page.input_value("#model") == model
+        assert stages[model] in page.inner_text("#facts")
+
+    with opened(browser, site) as page:
+        edit(page, "red wings")
+        page.locator("#views label:has([value=fine])").click()
+        page.select_option("#model", "clothes-128")
+        wait_for_step(page, "red wings")
+        page.select_option("#model", "birds-64")
+        wait_for_step(page, "red wings")
+        check("birds-64")
+        for _ in range(2):
+            click(page, "#undo", "#undo")
+            check("birds-64")
+            click(page, "#redo", "#redo")
+            check("birds-64")
+        click(page, "#undo", "#redo", "#undo")
+        check("clothes-128")
+
+
+def test_a_step_whose_model_cannot_be_loaded_is_left_again(site, browser):
+    files_of_clothes = "**/models/clothes-128/metadata.json"
+    with opened(browser, site, told=["404"]) as page:
+        edit(page, "red wings")
+        page.select_option("#model", "clothes-128")
+        wait_for_step(page, "red wings")
+        page.select_option("#model", "birds-64")
+        wait_for_step(page, "red wings")
+        page.route(files_of_clothes, lambda route: route.fulfill(status=404))
+        page.click("#undo")
+        page.wait_for_function("() => document.querySelector('#toast').textContent !== ''")
+        page.wait_for_selector(READY)
+        assert page.input_value("#model") == "birds-64"
+        assert page.is_disabled("#redo")
+        page.unroute(files_of_clothes)
+        page.click("#undo")
+        page.wait_for_selector(READY)
+        assert page.input_value("#model") == "clothes-128"

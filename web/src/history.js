@@ -41,10 +41,13 @@ export class History {
 
   /**
    * Change the caption or the strength. While somebody is still typing or dragging, the changes
-   * make one step; `close` ends it.
+   * make one step; `close` ends it. What changes nothing makes none.
    * @param {Partial<Step>} change
    */
   change(change) {
+    /** @type {Record<string, unknown>} */
+    const current = this.current;
+    if (Object.entries(change).every(([name, value]) => current[name] === value)) return;
     const step = { ...this.current, thumbnail: undefined, ...change };
     if (this.#open && !this.canRedo) {
       this.steps[this.at] = step;
@@ -62,6 +65,20 @@ export class History {
   jump(at) {
     if (at >= 0 && at < this.steps.length) this.at = at;
     this.#open = false;
+  }
+
+  /**
+   * Go to the step that a model has edited, the nearest to a place.
+   * @param {number} place its index
+   * @param {string} model
+   * @returns {boolean} whether there is one
+   */
+  goBack(place, model) {
+    const own = [...this.steps.keys()].filter((index) => this.steps[index].model === model);
+    const [nearest] = own.sort((a, b) => Math.abs(a - place) - Math.abs(b - place));
+    if (nearest === undefined) return false;
+    this.jump(nearest);
+    return true;
   }
 
   /** Ids of the pictures that some step still needs. */

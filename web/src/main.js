@@ -14,7 +14,7 @@ import { Sentence } from "./sentence.js";
 import { Several } from "./several.js";
 import { fromHash, toHash } from "./share.js";
 import { Stage } from "./stage.js";
-import { showSteps } from "./steps.js";
+import { offerSteps, showSteps } from "./steps.js";
 
 /**
  * @typedef {import("./examples.js").Example} Example
@@ -46,14 +46,14 @@ const several = new Several(
   },
 );
 const memories = new Memories(engine);
-const models = new Models(changeModel);
+const models = new Models(changeModel, fetchModel);
 const examples = new Examples((example) => takeExample(example, () => captionFor(example)));
 const runsOn = new RunsOn(engine, stage, { drop, again: refresh });
 let loaded = false;
 let newest = 0; // number of the edit asked for last; answers to earlier ones are dropped
 /** @type {Promise<unknown>} the last edit that was asked for */
 let painting = Promise.resolve();
-let taking = 0; // pictures on their way to the model: what is typed meanwhile is for them
+let taking = 0; // pictures and models on their way: what is typed meanwhile is for them
 /** @type {Shown | null} the newest edit, once it is shown */
 let shown = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -81,12 +81,23 @@ function hold(found) {
   byId("download", HTMLButtonElement).disabled = !found;
 }
 
-/** Edit what the history's current step says, and show it. */
-async function refresh() {
+/**
+ * Edit what the history's current step says, by the step's own model, and show it.
+ * @param {number} before index of the step to go back to where that model cannot be loaded
+ */
+async function refresh(before = history.at) {
   const step = history.current;
   if (!step || !loaded) return;
   drop();
   const number = newest;
+  const there = await loadModel(step.model);
+  if (number !== newest) return;
+  if (there) await paint(step, number);
+  else if (history.goBack(before, models.name)) await jump(history.at);
+}
+
+/** @param {Step} step @param {number} number of the edit */
+async function paint(step, number) {
   sentence.check();
   showStrength(step.strength);
   writeAddress();
@@ -139,49 +150,50 @@ function note(text, className = "note") {
 
 /** @param {number} index of the step to go to */
 async function jump(index) {
-  drop();
+  const before = history.at;
   history.jump(index);
-  const step = history.current;
-  if (!step) return;
-  sentence.text = step.caption;
-  if (step.model !== models.name) await loadModel(step.model);
-  refresh();
+  if (!history.current) return;
+  offerSteps(history);
+  sentence.text = history.current.caption;
+  await refresh(before);
 }
 
 /** @param {string} name of the model that the user wants */
 async function changeModel(name) {
-  if (!(await loadModel(name))) return;
+  drop();
+  taking += 1;
+  await loadModel(name);
+  taking -= 1;
+  if (models.loading) return; // that of a step which was asked for meanwhile
   // The sentence is replaced only where it was the page's own, and not for this model.
   const own = models.suggested(sentence.text) || examples.say(sentence.text);
   if (own && !understood(sentence.text)) sentence.text = models.captions[0] ?? sentence.text;
   if (!history.current) return;
   history.close();
-  history.change({ model: name, caption: sentence.text });
+  const settings = { caption: sentence.text, strength: Number(strength.value) };
+  history.change({ model: models.name, ...settings });
   history.close();
-  refresh();
+  await refresh();
 }
 
 /** @param {string} name @returns {Promise<boolean>} whether this model edits from now on */
 async function loadModel(name) {
-  drop();
+  if (name === models.name && !models.loading) return true;
   stage.wait("Loading the model");
-  try {
-    const { metadata, words, place } = await engine.load(name);
-    models.use(name);
-    runsOn.offer(metadata, place);
-    memories.know(metadata);
-    sentence.know(metadata, words, models.captions[0] ?? "");
-    several.suggest(models.captions);
-    showExamples();
-    return true;
-  } catch (error) {
-    if (!loaded) throw error;
-    models.tell();
-    toast(`That model cannot be loaded: ${messageOf(error)}.`);
-    return false;
-  } finally {
-    stage.wait("");
-  }
+  const there = await models.load(name);
+  if (!models.loading) stage.wait("");
+  return there;
+}
+
+/** @param {string} name of the model that edits from now on; where that fails, it is the one before */
+async function fetchModel(name) {
+  const { metadata, words, place } = await engine.load(name);
+  models.use(name);
+  runsOn.offer(metadata, place);
+  memories.know(metadata);
+  sentence.know(metadata, words, models.captions[0] ?? "");
+  several.suggest(models.captions);
+  showExamples();
 }
 
 function understood(/** @type {string} */ caption) {
@@ -206,7 +218,7 @@ async function take(picture) {
     taking -= 1;
   }
   const settings = { caption: sentence.text, strength: Number(strength.value) };
-  const step = { picture, model: models.name, ...settings };
+  const step = { picture, model: models.wanted, ...settings };
   const before = history.pictures;
   history.push(step);
   const dropped = [...before].filter((id) => !history.pictures.has(id));

@@ -2,13 +2,18 @@
 
 import { byId, element } from "./elements.js";
 
+/** @param {import("./history.js").History} history whose current step may not be shown yet */
+export function offerSteps(history) {
+  byId("undo", HTMLButtonElement).disabled = !history.canUndo;
+  byId("redo", HTMLButtonElement).disabled = !history.canRedo;
+}
+
 /**
  * @param {import("./history.js").History} history
  * @param {(index: number) => void} jump called with the step that the user wants
  */
 export function showSteps(history, jump) {
-  byId("undo", HTMLButtonElement).disabled = !history.canUndo;
-  byId("redo", HTMLButtonElement).disabled = !history.canRedo;
+  offerSteps(history);
   byId("history-part", HTMLElement).hidden = history.steps.length < 2;
   const buttons = history.steps.map((step, index) => {
     const picture = step.thumbnail ?? element("i", { className: "blank" });

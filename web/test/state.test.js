@@ -11,6 +11,7 @@ test("what is typed in one go is one step; undo and redo go through all", () => 
   history.push({ picture, caption: "", strength: 1 });
   for (const caption of ["r", "re", "red"]) history.change({ caption });
   history.close();
+  history.change({ caption: "red" }); // which is no change
   history.change({ strength: 0.5 });
   assert.deepEqual(history.steps.map(({ caption }) => caption), ["", "red", "red"]);
   history.jump(history.at - 1);
@@ -21,6 +22,19 @@ test("what is typed in one go is one step; undo and redo go through all", () => 
   assert.equal(history.canRedo, false);
   history.jump(-1);
   assert.equal(history.current.caption, "blue");
+});
+
+test("a step whose model is not there is left for the nearest of the model that is", () => {
+  const history = new History();
+  for (const model of ["birds", "birds", "clothes", "birds", "clothes"]) {
+    history.push({ picture, model, caption: "", strength: 1 });
+  }
+  assert.equal(history.goBack(4, "birds"), true);
+  assert.equal(history.at, 3);
+  assert.equal(history.goBack(1, "birds"), true);
+  assert.equal(history.at, 1);
+  assert.equal(history.goBack(1, "faces"), false);
+  assert.equal(history.at, 1);
 });
 
 test("pictures that no step needs are known", () => {
