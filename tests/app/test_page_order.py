@@ -103,3 +103,31 @@ def test_a_step_whose_model_cannot_be_loaded_is_left_again(site, browser):
         page.click("#undo")
         page.wait_for_selector(READY)
         assert page.input_value("#model") == "clothes-128"
+
+
+def test_the_picture_that_was_chosen_last_is_taken(address, browser, picture):
+    waiting = []
+    with opened(browser, address) as page:
+        page.route("**/examples/lake.jpg", lambda route: waiting.append(route))
+        click(page, "[data-name=lake]", "[data-name=rising]")
+        page.wait_for_selector("[data-name=rising][aria-pressed=true]")
+        caption = page.input_value("#caption")
+        for route in waiting:
+            route.continue_()
+        page.wait_for_timeout(1000)
+        assert page.get_attribute("[data-name=rising]", "aria-pressed") == "true"
+        assert page.input_value("#caption") == caption
+        assert page.locator("#steps li").count() == 2
+
+
+def test_a_picture_that_is_chosen_before_the_first_example_is_here_stays(address, browser, picture):
+    waiting = []
+    routes = [("**/examples/perched.jpg", lambda route: waiting.append(route))]
+    with opened(browser, address, "[data-loaded]", routes=routes) as page:
+        page.set_input_files("#file", str(picture))
+        page.wait_for_selector(READY)
+        for route in waiting:
+            route.continue_()
+        page.wait_for_timeout(1000)
+        assert "305 × 224" in page.inner_text("#facts")
+        assert page.locator("#examples [aria-pressed=true]").count() == 0

@@ -54,6 +54,7 @@ let newest = 0; // number of the edit asked for last; answers to earlier ones ar
 /** @type {Promise<unknown>} the last edit that was asked for */
 let painting = Promise.resolve();
 let taking = 0; // pictures and models on their way: what is typed meanwhile is for them
+let chosen = 0; // number of the picture that was chosen last; earlier ones that arrive later are dropped
 /** @type {Shown | null} the newest edit, once it is shown */
 let shown = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -232,20 +233,24 @@ async function takeFile(file, name) {
     toast("The model is still loading; try again in a moment.");
     return;
   }
+  const number = ++chosen;
   stage.wait(`Reading ${name}`);
   try {
-    await take(await decode(file, name));
+    const picture = await decode(file, name);
+    if (number === chosen) await take(picture);
   } catch (error) {
     toast(messageOf(error));
   } finally {
-    stage.wait("");
+    if (number === chosen) stage.wait("");
   }
 }
 
 /** @param {Example} example @param {() => string} caption asked once the picture is here */
 async function takeExample(example, caption) {
+  const number = ++chosen;
   try {
     const picture = await decode(await fileOf(example), example.name);
+    if (number !== chosen) return;
     sentence.text = caption();
     await take(picture);
   } catch (error) {
@@ -306,6 +311,7 @@ async function editResult() {
   const stem = picture.name.replace(/( edited)?(\.[^.]*)?$/, "");
   const result = named(`${stem} edited`, { ...picture, pixels: shown.edit.pixels });
   drop();
+  chosen += 1;
   sentence.text = "";
   await take(result);
   byId("caption", HTMLTextAreaElement).focus();
@@ -354,7 +360,8 @@ async function start() {
   const usable = examples.usable(understood);
   const first = usable.find(({ name }) => name === settings.example) ?? usable[0];
   if (first) {
-    await takeExample(first, () => sentence.text || captionFor(first));
+    sentence.text ||= first.caption;
+    await takeExample(first, () => sentence.text);
   } else {
     sentence.text ||= models.captions[0] ?? "";
     stage.invite();
