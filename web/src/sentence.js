@@ -119,6 +119,7 @@ export class Sentence {
     if (kind === "undecided" && refuses && this.#forced !== this.text) {
       const force = () => {
         this.#forced = this.text;
+        field.focus(); // this button goes with its message
         this.#changed();
       };
       buttons.push(element("button", { type: "button", onclick: force }, "Edit anyway"));

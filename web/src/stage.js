@@ -62,6 +62,7 @@ export class Stage {
 
   /** @param {string} text why nothing works */
   fail(text) {
+    busy.setAttribute("role", "alert"); // which is read out, as the lines of progress are not
     this.wait(text);
     busy.classList.add("failed");
   }
@@ -82,6 +83,8 @@ export class Stage {
     frame.dataset.view = this.view;
     frame.classList.toggle("pixelated", Math.max(picture.width, picture.height) < 200);
     draw(before, stage ?? picture);
+    const shown = stage ? `The ${this.view} stage of the edit` : "The picture before the edit";
+    before.setAttribute("aria-label", shown);
     after.hidden = stage !== undefined || edit === null;
     if (edit) draw(after, { ...picture, pixels: edit.pixels });
     overlay.hidden = !(this.view === "alpha" && edit);

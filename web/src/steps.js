@@ -4,8 +4,13 @@ import { byId, element } from "./elements.js";
 
 /** @param {import("./history.js").History} history whose current step may not be shown yet */
 export function offerSteps(history) {
-  byId("undo", HTMLButtonElement).disabled = !history.canUndo;
-  byId("redo", HTMLButtonElement).disabled = !history.canRedo;
+  const [undo, redo] = [byId("undo", HTMLButtonElement), byId("redo", HTMLButtonElement)];
+  const focused = document.activeElement;
+  undo.disabled = !history.canUndo;
+  redo.disabled = !history.canRedo;
+  // A button that can do no more gives the focus to the other.
+  if (focused === undo && undo.disabled) redo.focus();
+  if (focused === redo && redo.disabled) undo.focus();
 }
 
 /**
@@ -24,7 +29,11 @@ export function showSteps(history, jump) {
     return button;
   });
   const steps = byId("steps", HTMLElement);
+  const focused = [...steps.querySelectorAll("button")].findIndex((button) =>
+    button.matches(":focus"),
+  );
   steps.replaceChildren(...buttons.map((button) => element("li", {}, button)));
+  buttons[Math.min(focused, buttons.length - 1)]?.focus({ preventScroll: true });
   const current = buttons[history.at]?.parentElement;
   if (current) steps.scrollLeft = current.offsetLeft + current.offsetWidth - steps.clientWidth;
 }
