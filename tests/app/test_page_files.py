@@ -1,0 +1,52 @@
+"""What comes into the page and goes out of it: colour profiles, text that is pasted or dropped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from driving import CAPTION, edit, opened, upload
+from PIL import Image, ImageCms
+
+from mim_tf.pictures import files
+
+pytestmark = pytest.mark.slow
+
+
+def swapped_profile() -> bytes:
+    """A profile in which red and green have changed places: whoever follows it sees so."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, green = profile.find(b"rXYZ"), profile.find(b"gXYZ")
+    profile[red : red + 4], profile[green : green + 4] = b"gXYZ", b"rXYZ"
+    return bytes(profile)
+
+
+def saved(page, path):
+    with page.expect_download() as found:
+        page.click("#download")
+    found.value.save_as(path)
+    with Image.open(path) as image:
+        image.load()
+        return image.info.get("icc_profile"), np.asarray(image.convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_the_colour_profile_goes_on_into_the_downloaded_file(
+    address, browser, editor, picture, tmp_path, suffix
+):
+    profile = swapped_profile()
+    own = tmp_path / f"own{suffix}"
+    Image.fromarray(files.read(picture)).save(own, icc_profile=profile, quality=95)
+    expected = editor.edit(files.read(own), CAPTION, keep_size=True).picture
+    with opened(browser, address) as page:
+        upload(page, own)
+        edit(page, CAPTION)
+        found, pixels = saved(page, tmp_path / "downloaded.png")
+        assert found == profile
+        assert np.abs(pixels - expected).max() <= 6  # a JPEG is unpacked a little unlike
+        page.click("#continue")
+        edit(page, "a bird with a green tail")
+        assert saved(page, tmp_path / "again.png")[0] == profile
+        page.locator("#examples button").first.click()
+        page.wait_for_selector("#examples [aria-pressed=true]")
+        page.wait_for_selector("#download:not([disabled])")
+        assert saved(page, tmp_path / "plain.png")[0] is None
