@@ -17,6 +17,11 @@ export class History {
   at = -1;
   #open = false;
 
+  /** @param {(ids: number[]) => void} forget called with pictures that no step needs any more */
+  constructor(forget) {
+    this.forget = forget;
+  }
+
   get current() {
     return this.steps[this.at];
   }
@@ -34,9 +39,13 @@ export class History {
    * @param {Step} step
    */
   push(step) {
+    const before = this.pictures;
     this.steps = [...this.steps.slice(0, this.at + 1), step].slice(-MOST);
     this.at = this.steps.length - 1;
     this.#open = false;
+    const kept = this.pictures;
+    const dropped = [...before].filter((id) => !kept.has(id));
+    if (dropped.length > 0) this.forget(dropped);
   }
 
   /**

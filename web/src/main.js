@@ -28,7 +28,7 @@ const PAUSE = 120; // milliseconds without a key before an edit runs
 const strength = byId("strength", HTMLInputElement);
 const settings = fromHash(location.hash);
 const engine = new Engine();
-const history = new History();
+const history = new History((ids) => engine.forget(ids));
 const stage = new Stage(() => writeAddress());
 const sentence = new Sentence(
   () => changed({ caption: sentence.text }),
@@ -220,10 +220,7 @@ async function take(picture) {
   }
   const settings = { caption: sentence.text, strength: Number(strength.value) };
   const step = { picture, model: models.wanted, ...settings };
-  const before = history.pictures;
   history.push(step);
-  const dropped = [...before].filter((id) => !history.pictures.has(id));
-  if (dropped.length > 0) engine.forget(dropped);
   await refresh();
 }
 

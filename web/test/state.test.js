@@ -7,7 +7,7 @@ import { fromHash, toHash } from "../src/share.js";
 const picture = { id: 1, name: "a", width: 1, height: 1, pixels: new Uint8ClampedArray(4) };
 
 test("what is typed in one go is one step; undo and redo go through all", () => {
-  const history = new History();
+  const history = new History(() => {});
   history.push({ picture, caption: "", strength: 1 });
   for (const caption of ["r", "re", "red"]) history.change({ caption });
   history.close();
@@ -25,7 +25,7 @@ test("what is typed in one go is one step; undo and redo go through all", () => 
 });
 
 test("a step whose model is not there is left for the nearest of the model that is", () => {
-  const history = new History();
+  const history = new History(() => {});
   for (const model of ["birds", "birds", "clothes", "birds", "clothes"]) {
     history.push({ picture, model, caption: "", strength: 1 });
   }
@@ -37,13 +37,24 @@ test("a step whose model is not there is left for the nearest of the model that 
   assert.equal(history.at, 1);
 });
 
-test("pictures that no step needs are known", () => {
-  const history = new History();
-  history.push({ picture, caption: "", strength: 1 });
-  history.push({ picture: { ...picture, id: 2 }, caption: "", strength: 1 });
+test("pictures that no step needs any more are forgotten, whatever drops their steps", () => {
+  const forgotten = [];
+  const history = new History((ids) => forgotten.push(...ids));
+  const push = (id) => history.push({ picture: { ...picture, id }, caption: "", strength: 1 });
+  for (const id of [1, 2]) push(id);
   history.jump(0);
-  history.push({ picture: { ...picture, id: 3 }, caption: "", strength: 1 });
-  assert.deepEqual([...history.pictures], [1, 3]);
+  push(3);
+  assert.deepEqual(forgotten, [2]);
+  history.jump(0);
+  history.change({ caption: "red" });
+  assert.deepEqual(forgotten, [2, 3]);
+  for (let count = 0; count < 40; count++) {
+    history.close();
+    history.change({ strength: count / 40 });
+  }
+  assert.deepEqual(forgotten, [2, 3]); // 40 steps, all of the first picture
+  for (let id = 4; id < 44; id++) push(id);
+  assert.deepEqual(forgotten, [2, 3, 1]);
 });
 
 test("an address holds the settings, and nonsense in it is left out", () => {
