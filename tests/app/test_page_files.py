@@ -50,3 +50,15 @@ def test_the_colour_profile_goes_on_into_the_downloaded_file(
         page.wait_for_selector("#examples [aria-pressed=true]")
         page.wait_for_selector("#download:not([disabled])")
         assert saved(page, tmp_path / "plain.png")[0] is None
+
+
+def test_results_side_by_side_are_small_copies(address, browser, picture, tmp_path):
+    large = tmp_path / "large.png"
+    Image.fromarray(files.read(picture)).resize((1220, 896)).save(large)
+    with opened(browser, address) as page:
+        upload(page, large)
+        page.fill("#sentences", "red wings\nblue wings")
+        page.click("#show-several")
+        page.wait_for_function("() => document.querySelectorAll('#results canvas').length === 2")
+        sizes = page.eval_on_selector_all("#results canvas", "all => all.map((c) => c.width)")
+        assert sizes == [400, 400]

@@ -76,18 +76,42 @@ export function draw(canvas, { width, height, pixels }) {
 }
 
 /**
- * A small copy of a picture, for the history.
+ * A small copy of a picture's middle square, for the history.
  * @param {Picture} picture
- * @param {number} side of the square that holds it
+ * @param {number} side of the square
  */
 export function thumbnail(picture, side) {
+  const scale = side / Math.min(picture.width, picture.height);
+  return scaled(picture, scale, side, side);
+}
+
+/**
+ * A copy of a whole picture, small enough to keep many of them.
+ * @param {Picture} picture
+ * @param {number} most pixels of its longer side
+ */
+export function preview(picture, most) {
+  const { width, height } = picture;
+  const scale = Math.min(1, most / Math.max(width, height));
+  return scaled(picture, scale, Math.ceil(width * scale), Math.ceil(height * scale));
+}
+
+/**
+ * The middle of a picture in another size.
+ * @param {Picture} picture
+ * @param {number} scale
+ * @param {number} width of the new canvas
+ * @param {number} height
+ */
+function scaled(picture, scale, width, height) {
   const whole = document.createElement("canvas");
   draw(whole, picture);
-  const scale = side / Math.min(picture.width, picture.height);
   const small = document.createElement("canvas");
-  small.width = small.height = side;
-  const [width, height] = [picture.width * scale, picture.height * scale];
-  small.getContext("2d")?.drawImage(whole, (side - width) / 2, (side - height) / 2, width, height);
+  small.width = width;
+  small.height = height;
+  const [w, h] = [picture.width * scale, picture.height * scale];
+  small.getContext("2d")?.drawImage(whole, (width - w) / 2, (height - h) / 2, w, h);
+  whole.width = whole.height = 0; // frees its memory at once
   return small;
 }
 

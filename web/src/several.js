@@ -2,9 +2,10 @@
 
 import { HARDLY_CHANGED } from "./captions.js";
 import { byId, element, messageOf, toast } from "./elements.js";
-import { draw } from "./pictures.js";
+import { preview } from "./pictures.js";
 
 const MOST = 12;
+const SIDE = 400; // pixels of a result's longer side
 
 const field = byId("sentences", HTMLTextAreaElement);
 const button = byId("show-several", HTMLButtonElement);
@@ -79,8 +80,7 @@ export class Several {
     if (!shows && strength > 0) {
       return element("p", { className: "note" }, `“${caption}”: ${HARDLY_CHANGED}`);
     }
-    const canvas = document.createElement("canvas");
-    draw(canvas, { ...picture, pixels });
+    const canvas = preview({ ...picture, pixels }, SIDE);
     canvas.setAttribute("aria-hidden", "true");
     const title = `Use the sentence “${caption}”`;
     return element("button", { type: "button", title, onclick: () => this.use(caption) },
