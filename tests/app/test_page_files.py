@@ -62,3 +62,28 @@ def test_results_side_by_side_are_small_copies(address, browser, picture, tmp_pa
         page.wait_for_function("() => document.querySelectorAll('#results canvas').length === 2")
         sizes = page.eval_on_selector_all("#results canvas", "all => all.map((c) => c.width)")
         assert sizes == [400, 400]
+
+
+@pytest.mark.parametrize("way", ["paste", "drop"])
+@pytest.mark.parametrize("with_picture", [True, False])
+def test_text_goes_into_the_field_also_where_a_picture_comes_with_it(
+    address, browser, picture, way, with_picture
+):
+    script = """({way, bytes}) => {
+        const data = new DataTransfer();
+        data.setData("text/plain", "red wings");
+        if (bytes.length > 0) data.items.add(new File([new Uint8Array(bytes)], "cells.png"));
+        const options = {bubbles: true, cancelable: true};
+        const event = way === "paste"
+            ? new ClipboardEvent("paste", {...options, clipboardData: data})
+            : new DragEvent("drop", {...options, dataTransfer: data});
+        document.querySelector("#caption").dispatchEvent(event);
+        return event.defaultPrevented;
+    }"""
+    content = list(picture.read_bytes()) if with_picture else []
+    with opened(browser, address) as page:
+        facts = page.inner_text("#facts").split(",")[0]
+        assert page.evaluate(script, {"way": way, "bytes": content}) is False
+        page.wait_for_timeout(500)
+        assert page.inner_text("#facts").split(",")[0] == facts
+        assert page.inner_text("#toast") == ""

@@ -13,21 +13,37 @@ export function listenToFiles(take) {
   });
   document.addEventListener("paste", (event) => {
     const pasted = event.clipboardData?.files[0];
-    if (!pasted) return; // text goes to the field it is pasted into
+    if (!pasted || isText(event, event.clipboardData)) return;
     event.preventDefault();
     take(pasted, pasted.name || "The pasted picture");
   });
   document.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    drop.hidden = !event.dataTransfer?.types.includes("Files");
+    drop.hidden = !hasFiles(event.dataTransfer) || isText(event, event.dataTransfer);
+    if (!drop.hidden) event.preventDefault();
   });
   document.addEventListener("dragleave", (event) => {
     if (event.relatedTarget === null) drop.hidden = true;
   });
   document.addEventListener("drop", (event) => {
-    event.preventDefault();
     drop.hidden = true;
+    if (!hasFiles(event.dataTransfer) || isText(event, event.dataTransfer)) return;
+    event.preventDefault();
     const dropped = event.dataTransfer?.files[0];
     if (dropped) take(dropped, dropped.name);
   });
+}
+
+/** @param {DataTransfer | null} data */
+function hasFiles(data) {
+  return data?.types.includes("Files") ?? false;
+}
+
+/**
+ * Whether text comes to a field for it, which then gets that; cells of a spreadsheet come as text
+ * and as a picture.
+ * @param {Event} event
+ * @param {DataTransfer | null} data
+ */
+function isText({ target }, data) {
+  return target instanceof HTMLTextAreaElement && (data?.types.includes("text/plain") ?? false);
 }
