@@ -252,7 +252,8 @@ def test_a_link_holds_the_settings_and_no_picture(address, browser, picture):
         upload(page, picture)
         edit(page, "a pink crown")
         page.locator("#views label:has([value=alpha])").click()
-        link = page.evaluate("location.href")
+        page.wait_for_url("**view=alpha**")
+        link = page.url
     assert "bird" not in link.split("#")[1] and len(link) < 200
     with opened(browser, link) as page:
         assert page.input_value("#caption") == "a pink crown"

@@ -1,5 +1,6 @@
 /** The page: picture and sentence in, edited picture out. */
 
+import { Address, linkOf } from "./address.js";
 import { HARDLY_CHANGED, splitWords } from "./captions.js";
 import { byId, element, messageOf, toast } from "./elements.js";
 import { Engine } from "./engine.js";
@@ -12,7 +13,7 @@ import { decode, download, named, thumbnail } from "./pictures.js";
 import { RunsOn } from "./runs-on.js";
 import { Sentence } from "./sentence.js";
 import { Several } from "./several.js";
-import { fromHash, toHash } from "./share.js";
+import { fromHash } from "./share.js";
 import { Stage } from "./stage.js";
 import { offerSteps, showSteps } from "./steps.js";
 
@@ -48,6 +49,7 @@ const several = new Several(
 const memories = new Memories(engine);
 const models = new Models(changeModel, fetchModel);
 const examples = new Examples((example) => takeExample(example, () => captionFor(example)));
+const address = new Address(follow);
 const runsOn = new RunsOn(engine, stage, { drop, again: refresh });
 let loaded = false;
 let newest = 0; // number of the edit asked for last; answers to earlier ones are dropped
@@ -101,7 +103,6 @@ async function refresh(before = history.at) {
 async function paint(step, number) {
   sentence.check();
   showStrength(step.strength);
-  writeAddress();
   examples.mark(step.picture.name);
   if (!sentence.ready) {
     show(step, null);
@@ -142,6 +143,7 @@ function show(step, edit) {
   memories.show(step.picture.id, sentence.read, edit?.attention ?? null);
   hold(edit && { step, edit });
   showSteps(history, jump);
+  writeAddress();
 }
 
 /** @param {string} text about the edit that was just made, or was not */
@@ -267,29 +269,30 @@ function showStrength(value) {
   byId("strength-value", HTMLOutputElement).value = value.toFixed(2);
 }
 
-function writeAddress() {
-  const step = history.current;
-  if (!step) return;
-  const { caption, picture } = step;
-  const example = examples.has(picture.name) ? picture.name : "";
-  const hash = toHash({
+/** What a link to the page as it stands says. */
+function settingsNow() {
+  const { caption = "", strength = 1, picture } = history.current ?? {};
+  return {
     model: models.name === models.first ? "" : models.name,
     caption,
-    example,
-    strength: step.strength,
+    example: picture && examples.has(picture.name) ? picture.name : "",
+    strength,
     view: stage.view,
     sentences: several.text,
-  });
-  window.history.replaceState(null, "", hash === "#" ? location.pathname : hash);
+  };
+}
+
+function writeAddress() {
+  if (history.current) address.write(settingsNow());
 }
 
 async function copyLink() {
-  writeAddress();
+  const link = linkOf(settingsNow());
   try {
-    await navigator.clipboard.writeText(location.href);
+    await navigator.clipboard.writeText(link);
     toast("The link holds the sentence and the settings, never your picture. It is copied.");
   } catch {
-    toast(`Copy this link: ${location.href}`);
+    toast(`Copy this link: ${link}`);
   }
 }
 
@@ -336,6 +339,28 @@ function listenToControls() {
   });
 }
 
+/**
+ * Do what a link says that was opened in this page; what it does not say stays.
+ * @param {import("./share.js").Settings} settings
+ */
+async function follow(settings) {
+  await started;
+  if (!loaded) return;
+  stage.setView(settings.view);
+  several.text = settings.sentences;
+  await changeModel(models.known(settings.model));
+  sentence.text = settings.caption || sentence.text;
+  showStrength(settings.strength);
+  history.close();
+  const example = examples.usable(understood).find(({ name }) => name === settings.example);
+  if (example && example.name !== history.current?.picture.name) {
+    await takeExample(example, () => settings.caption || example.caption);
+  } else {
+    changed({ caption: sentence.text, strength: settings.strength });
+    history.close();
+  }
+}
+
 async function start() {
   listenToFiles(takeFile);
   listenToControls();
@@ -365,4 +390,4 @@ async function start() {
   }
 }
 
-start();
+const started = start();
