@@ -1,5 +1,6 @@
 /** The page's address, which holds the settings as `share.js` writes them. */
 
+import { toast } from "./elements.js";
 import { fromHash, toHash } from "./share.js";
 
 /** @typedef {import("./share.js").Settings} Settings */
@@ -25,6 +26,17 @@ export class Address {
     if (this.#timer === undefined) this.#put();
   }
 
+  /** @param {Settings} settings of the link that is put into the clipboard */
+  async copy(settings) {
+    const link = linkOf(settings);
+    try {
+      await navigator.clipboard.writeText(link);
+      toast("The link holds the sentence and the settings, never your picture. It is copied.");
+    } catch {
+      toast(`Copy this link: ${link}`);
+    }
+  }
+
   #put() {
     this.#timer = undefined;
     if (location.href === this.#wanted) return;
@@ -38,7 +50,7 @@ export class Address {
 }
 
 /** @param {Settings} settings */
-export function linkOf(settings) {
+function linkOf(settings) {
   const link = new URL(location.href);
   link.hash = toHash(settings);
   return link.href;

@@ -1,7 +1,7 @@
 /** The page: picture and sentence in, edited picture out. */
 
-import { Address, linkOf } from "./address.js";
-import { HARDLY_CHANGED, splitWords } from "./captions.js";
+import { Address } from "./address.js";
+import { HARDLY_CHANGED } from "./captions.js";
 import { byId, element, messageOf, toast } from "./elements.js";
 import { Engine } from "./engine.js";
 import { Examples, fileOf } from "./examples.js";
@@ -9,30 +9,35 @@ import { History } from "./history.js";
 import { listenToFiles } from "./incoming.js";
 import { Memories } from "./memories.js";
 import { Models } from "./models.js";
-import { decode, download, named, thumbnail } from "./pictures.js";
+import { decode, thumbnail } from "./pictures.js";
+import { Result } from "./result.js";
 import { RunsOn } from "./runs-on.js";
 import { Sentence } from "./sentence.js";
 import { Several } from "./several.js";
 import { fromHash } from "./share.js";
 import { Stage } from "./stage.js";
-import { offerSteps, showSteps } from "./steps.js";
+import { listenToSteps, offerSteps, showSteps } from "./steps.js";
+import { Strength } from "./strength.js";
 
 /**
  * @typedef {import("./examples.js").Example} Example
  * @typedef {import("./history.js").Step} Step
- * @typedef {{step: Step, edit: import("./engine.js").Edit}} Shown
  */
 
 const THUMBNAIL = 96; // pixels
 const PAUSE = 120; // milliseconds without a key before an edit runs
 
-const strength = byId("strength", HTMLInputElement);
 const settings = fromHash(location.hash);
 const engine = new Engine();
 const history = new History((ids) => engine.forget(ids));
+const result = new Result();
 const stage = new Stage(() => writeAddress());
 const sentence = new Sentence(
   () => changed({ caption: sentence.text }),
+  () => history.close(),
+);
+const strength = new Strength(
+  (value) => changed({ strength: value }),
   () => history.close(),
 );
 const several = new Several(
@@ -57,8 +62,6 @@ let newest = 0; // number of the edit asked for last; answers to earlier ones ar
 let painting = Promise.resolve();
 let taking = 0; // pictures and models on their way: what is typed meanwhile is for them
 let chosen = 0; // number of the picture that was chosen last; earlier ones that arrive later are dropped
-/** @type {Shown | null} the newest edit, once it is shown */
-let shown = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 
@@ -74,14 +77,7 @@ function changed(change) {
 function drop() {
   clearTimeout(timer);
   newest += 1;
-  hold(null);
-}
-
-/** @param {Shown | null} found what may be saved and edited on: what stands on the page, or nothing */
-function hold(found) {
-  shown = found;
-  byId("continue", HTMLButtonElement).disabled = !found?.edit.shows;
-  byId("download", HTMLButtonElement).disabled = !found;
+  result.drop();
 }
 
 /**
@@ -102,7 +98,7 @@ async function refresh(before = history.at) {
 /** @param {Step} step @param {number} number of the edit */
 async function paint(step, number) {
   sentence.check();
-  showStrength(step.strength);
+  strength.value = step.strength;
   examples.mark(step.picture.name);
   if (!sentence.ready) {
     show(step, null);
@@ -136,12 +132,12 @@ async function paint(step, number) {
  * @param {import("./engine.js").Edit | null} edit
  */
 function show(step, edit) {
-  const result = edit ? { ...step.picture, pixels: edit.pixels } : step.picture;
-  step.thumbnail = thumbnail(result, THUMBNAIL);
+  const painted = edit ? { ...step.picture, pixels: edit.pixels } : step.picture;
+  step.thumbnail = thumbnail(painted, THUMBNAIL);
   stage.show(step.picture, edit);
   stage.wait("");
   memories.show(step.picture.id, sentence.read, edit?.attention ?? null);
-  hold(edit && { step, edit });
+  result.hold(step, edit);
   showSteps(history, jump);
   writeAddress();
 }
@@ -173,7 +169,7 @@ async function changeModel(name) {
   if (own && !understood(sentence.text)) sentence.text = models.captions[0] ?? sentence.text;
   if (!history.current) return;
   history.close();
-  const settings = { caption: sentence.text, strength: Number(strength.value) };
+  const settings = { caption: sentence.text, strength: strength.value };
   history.change({ model: models.name, ...settings });
   history.close();
   await refresh();
@@ -220,7 +216,7 @@ async function take(picture) {
   } finally {
     taking -= 1;
   }
-  const settings = { caption: sentence.text, strength: Number(strength.value) };
+  const settings = { caption: sentence.text, strength: strength.value };
   const step = { picture, model: models.wanted, ...settings };
   history.push(step);
   await refresh();
@@ -263,12 +259,6 @@ function captionFor(/** @type {Example} */ example) {
   return own ? example.caption : sentence.text;
 }
 
-/** @param {number} value */
-function showStrength(value) {
-  strength.value = String(value);
-  byId("strength-value", HTMLOutputElement).value = value.toFixed(2);
-}
-
 /** What a link to the page as it stands says. */
 function settingsNow() {
   const { caption = "", strength = 1, picture } = history.current ?? {};
@@ -286,57 +276,22 @@ function writeAddress() {
   if (history.current) address.write(settingsNow());
 }
 
-async function copyLink() {
-  const link = linkOf(settingsNow());
-  try {
-    await navigator.clipboard.writeText(link);
-    toast("The link holds the sentence and the settings, never your picture. It is copied.");
-  } catch {
-    toast(`Copy this link: ${link}`);
-  }
-}
-
-async function save() {
-  if (!shown) return;
-  const { picture, caption } = shown.step;
-  const words = splitWords(caption).map(({ text }) => text).join("-").slice(0, 60);
-  const stem = picture.name.replace(/\.[^.]*$/, "");
-  await download({ ...picture, pixels: shown.edit.pixels }, `${stem}-${words}.png`);
-}
-
 /** Make the result the picture that is edited next. */
 async function editResult() {
-  if (!shown) return;
-  const { picture } = shown.step;
-  const stem = picture.name.replace(/( edited)?(\.[^.]*)?$/, "");
-  const result = named(`${stem} edited`, { ...picture, pixels: shown.edit.pixels });
+  const picture = result.picture;
+  if (!picture) return;
   drop();
   chosen += 1;
   sentence.text = "";
-  await take(result);
+  await take(picture);
   byId("caption", HTMLTextAreaElement).focus();
 }
 
 function listenToControls() {
-  strength.addEventListener("input", () => {
-    showStrength(Number(strength.value));
-    changed({ strength: Number(strength.value) });
-  });
-  strength.addEventListener("change", () => history.close());
-  byId("undo", HTMLButtonElement).addEventListener("click", () => jump(history.at - 1));
-  byId("redo", HTMLButtonElement).addEventListener("click", () => jump(history.at + 1));
   byId("continue", HTMLButtonElement).addEventListener("click", editResult);
-  byId("download", HTMLButtonElement).addEventListener("click", save);
-  byId("share", HTMLButtonElement).addEventListener("click", copyLink);
+  byId("download", HTMLButtonElement).addEventListener("click", () => result.save());
+  byId("share", HTMLButtonElement).addEventListener("click", () => address.copy(settingsNow()));
   byId("sentences", HTMLTextAreaElement).addEventListener("change", writeAddress);
-  document.addEventListener("keydown", (event) => {
-    const typing = event.target instanceof HTMLTextAreaElement; // which undoes by itself
-    if (typing || !(event.ctrlKey || event.metaKey)) return;
-    const key = event.key.toLowerCase();
-    if (key !== "z" && key !== "y") return;
-    event.preventDefault();
-    jump(history.at + (key === "y" || event.shiftKey ? 1 : -1));
-  });
 }
 
 /**
@@ -348,9 +303,10 @@ async function follow(settings) {
   if (!loaded) return;
   stage.setView(settings.view);
   several.text = settings.sentences;
-  await changeModel(models.known(settings.model));
+  const model = models.known(settings.model);
+  if (model !== models.wanted) await changeModel(model);
   sentence.text = settings.caption || sentence.text;
-  showStrength(settings.strength);
+  strength.value = settings.strength;
   history.close();
   const example = examples.usable(understood).find(({ name }) => name === settings.example);
   if (example && example.name !== history.current?.picture.name) {
@@ -364,10 +320,11 @@ async function follow(settings) {
 async function start() {
   listenToFiles(takeFile);
   listenToControls();
+  listenToSteps((way) => jump(history.at + way));
   stage.setView(settings.view);
   sentence.text = settings.caption;
   several.text = settings.sentences;
-  showStrength(settings.strength);
+  strength.value = settings.strength;
   try {
     await examples.list();
     await models.list();

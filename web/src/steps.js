@@ -2,6 +2,20 @@
 
 import { byId, element } from "./elements.js";
 
+/** @param {(way: -1 | 1) => void} go called to undo a step (-1) or redo one (1) */
+export function listenToSteps(go) {
+  byId("undo", HTMLButtonElement).addEventListener("click", () => go(-1));
+  byId("redo", HTMLButtonElement).addEventListener("click", () => go(1));
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target instanceof HTMLTextAreaElement; // which undoes by itself
+    if (typing || !(event.ctrlKey || event.metaKey)) return;
+    const key = event.key.toLowerCase();
+    if (key !== "z" && key !== "y") return;
+    event.preventDefault();
+    go(key === "y" || event.shiftKey ? 1 : -1);
+  });
+}
+
 /** @param {import("./history.js").History} history whose current step may not be shown yet */
 export function offerSteps(history) {
   const [undo, redo] = [byId("undo", HTMLButtonElement), byId("redo", HTMLButtonElement)];
