@@ -131,3 +131,30 @@ def test_a_picture_that_is_chosen_before_the_first_example_is_here_stays(address
         page.wait_for_timeout(1000)
         assert "305 × 224" in page.inner_text("#facts")
         assert page.locator("#examples [aria-pressed=true]").count() == 0
+
+
+def test_results_side_by_side_are_of_the_picture_and_the_model_that_stand_there(site, browser):
+    results = "document.querySelectorAll('#results li').length"
+    with opened(browser, site) as page:
+        page.fill("#sentences", "red wings\nblue wings\ngreen wings\nblack wings")
+        page.click("#show-several")
+        page.wait_for_function(f"() => {results} === 4")
+        edit(page, "a blue tail")
+        assert page.evaluate(results) == 4  # another sentence takes none away
+        click(page, "#show-several", "[data-name=rising]")
+        page.wait_for_selector("[data-name=rising][aria-pressed=true]")
+        page.wait_for_timeout(1000)
+        assert page.evaluate(results) == 0
+        page.click("#show-several")
+        page.wait_for_function(f"() => {results} === 4")
+        page.evaluate(
+            """() => {
+                const models = document.querySelector("#model");
+                models.value = "clothes-128";
+                models.dispatchEvent(new Event("change"));
+                document.querySelector("#show-several").click();
+            }"""
+        )
+        page.wait_for_selector("#or-example", state="hidden")
+        page.wait_for_timeout(1000)
+        assert page.evaluate(results) == 0

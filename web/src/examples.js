@@ -26,8 +26,8 @@ export class Examples {
     return this.#all.filter(({ caption }) => understood(caption));
   }
 
-  /** @param {Example[]} examples */
-  show(examples) {
+  /** @param {Example[]} examples @param {string} name of the picture that is edited */
+  show(examples, name) {
     byId("or-example", HTMLElement).hidden = examples.length === 0;
     list.replaceChildren(
       ...examples.map((example) => {
@@ -38,6 +38,7 @@ export class Examples {
         return element("li", {}, button);
       }),
     );
+    this.mark(name);
   }
 
   /** @param {string} name of the picture that is edited */

@@ -88,6 +88,7 @@ async function refresh(before = history.at) {
   const step = history.current;
   if (!step || !loaded) return;
   drop();
+  several.keep(step);
   const number = newest;
   const there = await loadModel(step.model);
   if (number !== newest) return;
@@ -192,16 +193,11 @@ async function fetchModel(name) {
   memories.know(metadata);
   sentence.know(metadata, words, models.captions[0] ?? "");
   several.suggest(models.captions);
-  showExamples();
+  examples.show(examples.usable(understood), history.current?.picture.name ?? "");
 }
 
 function understood(/** @type {string} */ caption) {
   return sentence.messagesOf(caption).length === 0;
-}
-
-function showExamples() {
-  examples.show(examples.usable(understood));
-  examples.mark(history.current?.picture.name ?? "");
 }
 
 /**

@@ -12,6 +12,10 @@ const button = byId("show-several", HTMLButtonElement);
 const results = byId("results", HTMLElement);
 
 export class Several {
+  #number = 0; // of the results asked for last
+  /** @type {import("./history.js").Step | null} whose picture and model they are of */
+  #step = null;
+
   /**
    * @param {import("./engine.js").Engine} engine
    * @param {import("./sentence.js").Sentence} sentence whose messages these sentences get too
@@ -47,6 +51,14 @@ export class Several {
     button.disabled = false;
   }
 
+  /** @param {import("./history.js").Step} step that is edited: results of others go, or never come */
+  keep({ picture, model }) {
+    if (!this.#step || (this.#step.picture.id === picture.id && this.#step.model === model)) return;
+    this.#step = null;
+    this.#number += 1;
+    results.replaceChildren();
+  }
+
   async show() {
     const step = this.current();
     const captions = field.value.split("\n").map((line) => line.trim()).filter(Boolean);
@@ -55,16 +67,17 @@ export class Several {
       return;
     }
     if (captions.length > MOST) toast(`The first ${MOST} sentences are shown.`);
-    button.disabled = true;
+    const number = ++this.#number;
+    this.#step = step;
     results.replaceChildren();
     try {
       for (const caption of captions.slice(0, MOST)) {
-        results.append(element("li", {}, await this.#result(step, caption)));
+        const result = await this.#result(step, caption);
+        if (number !== this.#number) return;
+        results.append(element("li", {}, result));
       }
     } catch (error) {
-      toast(messageOf(error));
-    } finally {
-      button.disabled = false;
+      if (number === this.#number) toast(messageOf(error));
     }
   }
 
