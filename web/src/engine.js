@@ -41,14 +41,17 @@ export class Engine {
    * @property {import("./model.js").Metadata} metadata
    * @property {string[]} words
    * @property {import("./places.js").Place} place where the networks run
+   * @property {string} [refusal] why they do not run where they should
    *
    * @param {string} name of the model that edits from now on; where that fails, it is the one before
+   * @param {import("./places.js").Place} [place] where its networks should run
    * @returns {Promise<Loaded>}
    */
-  load(name) {
+  load(name, place) {
     return this.#call("load", {
       folder: new URL(`models/${encodeURIComponent(name)}/`, document.baseURI).href,
       runtime: new URL("wasm/", document.baseURI).href,
+      place,
     });
   }
 

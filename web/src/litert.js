@@ -83,11 +83,12 @@ export class LiteRT {
    * @param {Int32Array} tokens [T] of a caption to compare with
    */
   async runOn(accelerator, tokens) {
+    if (this.#image !== this.#onCpu) this.#image.delete();
     this.#image = this.#onCpu;
     if (accelerator === "wasm") return;
     const candidate = await compile(this.folder, this.metadata, "image", accelerator);
-    const texture = await this.#read(tokens);
     try {
+      const texture = await this.#read(tokens);
       for (let round = 0; round < PROBES; round++) {
         const inputs = { ...texture, image: probe(this.metadata.size, round) };
         const { fine: expected } = await run(this.#onCpu, inputs);

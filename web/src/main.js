@@ -187,9 +187,9 @@ async function loadModel(name) {
 
 /** @param {string} name of the model that edits from now on; where that fails, it is the one before */
 async function fetchModel(name) {
-  const { metadata, words, place } = await engine.load(name);
+  const { metadata, words, place, refusal } = await engine.load(name, runsOn.wanted);
   models.use(name);
-  runsOn.offer(metadata, place);
+  runsOn.offer(metadata, place, refusal);
   memories.know(metadata);
   sentence.know(metadata, words, models.captions[0] ?? "");
   several.suggest(models.captions);

@@ -3,7 +3,7 @@
 import { encode } from "./captions.js";
 import { get } from "./get.js";
 import { LiteRT } from "./litert.js";
-import { placesOf } from "./places.js";
+import { isOffered, placesOf } from "./places.js";
 import { Server } from "./server.js";
 
 /**
@@ -22,6 +22,8 @@ import { Server } from "./server.js";
  */
 
 export class Model {
+  /** @type {string | undefined} why it does not run where it was wanted */
+  refusal;
   /** @type {LiteRT | undefined} loaded when it is needed first */
   #litert;
   /** @type {Server | undefined} */
@@ -47,17 +49,21 @@ export class Model {
   }
 
   /**
-   * A model that runs at the first of its places.
+   * A model that runs where it is wanted, or else at the first of its places.
    * @param {string} folder address of the folder with `metadata.json`
    * @param {string} runtime address of the folder with LiteRT's WebAssembly files
+   * @param {Place} [wanted]
    */
-  static async load(folder, runtime) {
+  static async load(folder, runtime, wanted) {
     const base = new URL(folder);
     /** @type {Metadata} */
     const metadata = await (await get(new URL("metadata.json", base))).json();
     const { words } = await (await get(new URL(metadata.vocabulary, base))).json();
     const model = new Model(base, metadata, words, runtime);
     await model.runOn(model.place);
+    if (wanted && isOffered(wanted, metadata)) {
+      await model.runOn(wanted).catch((error) => (model.refusal = error.message));
+    }
     return model;
   }
 

@@ -20,6 +20,11 @@ export function placesOf({ files, server }) {
   return server ? ["server"] : ["wasm"];
 }
 
+/** @param {Place} place @param {import("./model.js").Metadata} metadata */
+export function isOffered(place, metadata) {
+  return placesOf(metadata).includes(place === "webgpu" ? "wasm" : place);
+}
+
 /**
  * @param {Record<string, unknown>} files by their names
  * @param {"text" | "image"} kind

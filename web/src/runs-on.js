@@ -16,6 +16,8 @@ export class RunsOn {
   /** @type {Place} */
   #place = "wasm";
   #size = 0;
+  /** @type {Place | undefined} what the user chose, for all models */
+  wanted;
 
   /**
    * @param {import("./engine.js").Engine} engine
@@ -36,8 +38,9 @@ export class RunsOn {
    * Tell where a model that was just loaded runs, and offer the other places.
    * @param {import("./model.js").Metadata} metadata
    * @param {Place} place where it runs
+   * @param {string} [refusal] why not where it was wanted
    */
-  offer(metadata, place) {
+  offer(metadata, place, refusal) {
     this.#size = metadata.size;
     const offered = placesOf(metadata);
     choice.replaceChildren(
@@ -45,6 +48,7 @@ export class RunsOn {
       ...(offered.includes("server") ? [server] : []),
     );
     this.#tell(place);
+    if (refusal && this.wanted) this.#refuse(this.wanted, refusal);
   }
 
   async #offerGpu() {
@@ -59,16 +63,24 @@ export class RunsOn {
   async #take(place) {
     this.edits.drop();
     this.stage.wait("Preparing");
+    const before = this.wanted;
+    this.wanted = place;
     try {
       await this.engine.runOn(place);
       this.#tell(place);
     } catch (error) {
+      this.wanted = before;
       this.#tell(this.#place);
-      const before = NAMES[this.#place];
-      toast(`The ${NAMES[place]} cannot run this model (${messageOf(error)}); the ${before} goes on.`);
+      this.#refuse(place, messageOf(error));
     }
     await this.edits.again();
     this.stage.wait("");
+  }
+
+  /** @param {Place} place @param {string} reason */
+  #refuse(place, reason) {
+    const running = NAMES[this.#place];
+    toast(`The ${NAMES[place]} cannot run this model (${reason}); the ${running} goes on.`);
   }
 
   /** @param {Place} place where edits run from now on */

@@ -16,14 +16,15 @@ const pictures = new Map();
 const outputs = new Map();
 
 const calls = {
-  /** @param {{folder: string, runtime: string}} addresses */
-  async load({ folder, runtime }) {
+  /** @param {{folder: string, runtime: string, place?: import("./places.js").Place}} request */
+  async load({ folder, runtime, place }) {
     const before = model;
-    model = await Model.load(folder, runtime);
+    model = await Model.load(folder, runtime, place);
     before?.delete();
     outputs.clear();
     for (const seen of pictures.values()) seen.input = inputOf(seen);
-    return { metadata: model.metadata, words: model.words, place: model.place };
+    const { metadata, words, refusal } = model;
+    return { metadata, words, place: model.place, refusal };
   },
 
   /** @param {{place: import("./places.js").Place}} choice */
