@@ -10,6 +10,7 @@
  */
 
 const MOST = 40;
+const MOST_BYTES = 600_000_000; // of the steps' pictures: two of the largest that are taken
 
 export class History {
   /** @type {Step[]} */
@@ -41,6 +42,7 @@ export class History {
   push(step) {
     const before = this.pictures;
     this.steps = [...this.steps.slice(0, this.at + 1), step].slice(-MOST);
+    while (this.#bytes > MOST_BYTES && this.steps.length > 1) this.steps.shift();
     this.at = this.steps.length - 1;
     this.#open = false;
     const kept = this.pictures;
@@ -93,5 +95,11 @@ export class History {
   /** Ids of the pictures that some step still needs. */
   get pictures() {
     return new Set(this.steps.map((step) => step.picture.id));
+  }
+
+  /** What the pictures take, each of them once. */
+  get #bytes() {
+    const sizes = new Map(this.steps.map(({ picture }) => [picture.id, picture.pixels.length]));
+    return [...sizes.values()].reduce((sum, size) => sum + size, 0);
   }
 }

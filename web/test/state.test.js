@@ -57,6 +57,22 @@ test("pictures that no step needs any more are forgotten, whatever drops their s
   assert.deepEqual(forgotten, [2, 3, 1]);
 });
 
+test("the oldest steps go where their pictures take too much", () => {
+  const forgotten = [];
+  const history = new History((ids) => forgotten.push(...ids));
+  const pixels = { length: 250_000_000 };
+  for (const id of [1, 2, 3]) {
+    history.push({ picture: { ...picture, id, pixels }, caption: "", strength: 1 });
+    for (const caption of ["red", "blue"]) {
+      history.change({ caption });
+      history.close();
+    }
+  }
+  assert.deepEqual(forgotten, [1]);
+  assert.equal(history.steps.length, 6);
+  assert.equal(history.at, 5);
+});
+
 test("an address holds the settings, and nonsense in it is left out", () => {
   const settings = {
     model: "a face",
