@@ -87,3 +87,16 @@ def test_text_goes_into_the_field_also_where_a_picture_comes_with_it(
         page.wait_for_timeout(500)
         assert page.inner_text("#facts").split(",")[0] == facts
         assert page.inner_text("#toast") == ""
+
+
+def test_a_link_that_is_dropped_does_not_leave_the_page(address, browser):
+    with opened(browser, address) as page:
+        prevented = page.evaluate(
+            """() => ["dragover", "drop"].map((kind) => {
+              const data = new DataTransfer();
+              data.setData("text/uri-list", "https://elsewhere.example/");
+              const options = {bubbles: true, cancelable: true, dataTransfer: data};
+              return !document.body.dispatchEvent(new DragEvent(kind, options));
+            })"""
+        )
+    assert prevented == [True, True]

@@ -18,15 +18,18 @@ export function listenToFiles(take) {
     take(pasted, pasted.name || "The pasted picture");
   });
   document.addEventListener("dragover", (event) => {
-    drop.hidden = !hasFiles(event.dataTransfer) || isText(event, event.dataTransfer);
-    if (!drop.hidden) event.preventDefault();
+    const data = event.dataTransfer;
+    drop.hidden = !hasFiles(data) || isText(event, data);
+    if (isText(event, data)) return;
+    event.preventDefault(); // the browser would open what is dropped, and leave the page
+    if (data && drop.hidden) data.dropEffect = "none";
   });
   document.addEventListener("dragleave", (event) => {
     if (event.relatedTarget === null) drop.hidden = true;
   });
   document.addEventListener("drop", (event) => {
     drop.hidden = true;
-    if (!hasFiles(event.dataTransfer) || isText(event, event.dataTransfer)) return;
+    if (isText(event, event.dataTransfer)) return;
     event.preventDefault();
     const dropped = event.dataTransfer?.files[0];
     if (dropped) take(dropped, dropped.name);
