@@ -36,6 +36,24 @@ def signals_as_in_a_terminal():
         signal.signal(number, handler)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def memories_that_start_roughly():
+    """A twentieth of the steps that fit a memory's start, in every training; its own tests have
+    all of them."""
+    from mim_tf.training import memory_start
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory_start, "_STEPS", 50)
+        yield
+
+
+@pytest.fixture
+def whole_memory_start(monkeypatch):
+    from mim_tf.training import memory_start
+
+    monkeypatch.setattr(memory_start, "_STEPS", 1000)
+
+
 @pytest.fixture(scope="session")
 def samples() -> Path:
     """Real samples of the published data sets: in MIM_TF_SAMPLES, else in ../shared/data."""

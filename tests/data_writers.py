@@ -81,7 +81,9 @@ def write_folder(root: Path, count: int = 8) -> Path:
     lines = []
     for k in range(count):
         suffix = ("jpg", "png", "webp")[k % 3]
-        picture = np.full((40 + k, 50, 3), 20 * k, np.uint8)
+        # Neither mirrored, turned nor with its channels in another order it looks the same.
+        y, x = np.mgrid[: 40 + k, :50]
+        picture = np.stack([0 * y + 20 * k, 4 * y, 3 * x], axis=-1).astype(np.uint8)
         files.write(root / "some" / f"{k}.{suffix}", picture)
         lines.append(
             f'{{"image": "some/{k}.{suffix}", "captions": ["a {COLOURS[k % 5]} thing"], '

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -307,7 +308,9 @@ def test_what_records_were_made_with_can_be_written_as_json(name):
         return
     options = find_set(name).Options.model_validate({"source": name, **given})
     paths = {key for key, value in options.model_dump().items() if isinstance(value, Path)}
-    own = {key.removeprefix("data.") for key in Source(options, "train").settings}
+    settings = Source(options, "train").settings
+    assert json.dumps(settings)
+    own = {key.removeprefix("data.") for key in settings}
     assert "root" in paths or name == "birds"
     assert own.isdisjoint(paths | {"person_model", "root"})
 

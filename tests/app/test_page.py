@@ -309,20 +309,21 @@ def test_several_sentences_say_where_nothing_was_changed(address, browser, tmp_p
                         for caption in ("red wings", "a bird with a blue tail")]  # fmt: skip
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_axe_finds_no_serious_fault(address, browser, scheme, width):
+def test_axe_finds_no_serious_fault(address, browser, width):
     if not AXE.is_file():
         pytest.skip("axe-core is not installed (cd web && npm ci)")
-    options = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
-    with opened(browser, address, **options) as page:
+    found = []
+    with opened(browser, address, viewport={"width": width, "height": 800}) as page:
         page.click("#show-several")
         page.wait_for_function("() => document.querySelectorAll('#results canvas').length === 4")
         edit(page, "make the wingz red")  # with marks and messages
         page.click("#bars li:first-child button")
         page.wait_for_selector("#memory-figure:not([hidden])")
         page.evaluate(AXE.read_text("utf-8"))
-        found = page.evaluate("async () => (await axe.run(document)).violations")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            found += page.evaluate("async () => (await axe.run(document)).violations")
     serious = [
         (fault["id"], fault["help"], fault["nodes"][0]["html"][:200])
         for fault in found

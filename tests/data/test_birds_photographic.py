@@ -27,6 +27,7 @@ from mim_tf.data.birds.surroundings import list_photographs
 from mim_tf.data.recolouring import draw_pair
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
+from mim_tf.evaluators.folder import Evaluators
 from mim_tf.pictures import files
 from mim_tf.pictures.colours import nearest_colour
 
@@ -244,8 +245,10 @@ def test_records_are_of_these_birds_alone(folder, tmp_path):
     assert settings(photographic=True, backgrounds=str(tmp_path)) != with_folder
 
 
-def test_evaluators_of_drawn_birds_do_not_measure_them():
-    assert source().options.kind != tiny_config().data.kind
+def test_evaluators_of_drawn_birds_do_not_measure_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no evaluators for birds-photographic"):
+        Evaluators.chosen(None, source().options.kind)
 
 
 def test_noise_and_light_are_there(scenes):

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 from data_writers import left_over, link, refusal, source_of
-from short_training import trained
+from short_training import started
 
 from mim_tf.data.sets import celeba
 from mim_tf.data.sets.celeba_captions import ATTRIBUTES, face_caption
@@ -109,8 +109,8 @@ def test_celeba_bad_attributes(samples, tmp_path):
         assert expected in refusal(celeba.read, tmp_path, "train")
 
 
-def test_training_from_celeba(samples, tmp_path):
-    run = trained(tmp_path, source="celeba", root=samples / "celeba")
+def test_a_run_starts_from_celeba(samples, tmp_path):
+    run = started(tmp_path, source="celeba", root=samples / "celeba")
     assert "smiling" in run.vocabulary.words
     names = (run.path / "train.txt").read_text().splitlines()
     assert len(set(names)) == len(names) > 10 and all(len(name) == 6 for name in names)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from data_writers import options_of
 from PIL import Image
-from short_training import trained
+from short_training import started
 from tiny import tiny_config
 
 from mim_tf.data.formats.listing import Record
@@ -293,6 +293,6 @@ def test_crop_to_box_by_hand(tiny):
         square(records_of(tiny, "train")[0], 8)
 
 
-def test_training_from_cub(samples, tmp_path):
-    run = trained(tmp_path, source="cub", root=samples / "cub")
+def test_a_run_starts_from_cub(samples, tmp_path):
+    run = started(tmp_path, source="cub", root=samples / "cub")
     assert "bill" in run.vocabulary.words

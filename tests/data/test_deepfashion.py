@@ -7,7 +7,7 @@ import pickle
 import h5py
 import numpy as np
 from data_writers import refusal, source_of, write_fashion
-from short_training import trained
+from short_training import started
 
 from mim_tf.data.sets import deepfashion
 from mim_tf.data.sets.splits import random_split
@@ -50,8 +50,8 @@ def test_deepfashion_other_axes_are_refused(samples, tmp_path):
     assert "G2.h5" in refusal(source_of, "deepfashion", root)
 
 
-def test_training_from_deepfashion(samples, tmp_path):
-    run = trained(
+def test_a_run_starts_from_deepfashion(samples, tmp_path):
+    run = started(
         tmp_path,
         source="deepfashion",
         root=write_fashion(samples, tmp_path / "fashion", rows=1),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from data_writers import COLOURS, left_over, link, options_of, refusal, source_of
-from short_training import trained
+from short_training import started
 
 from mim_tf.data.sets import flowers
 
@@ -91,6 +91,6 @@ def test_flowers_bad_input(flower_root, tmp_path):
     assert "no captions; expected the folder text_c10" in refusal(flowers.read, tmp_path, "test")
 
 
-def test_training_from_flowers(samples, tmp_path):
-    run = trained(tmp_path, source="flowers", root=write_flowers(samples, tmp_path / "flowers"))
+def test_a_run_starts_from_flowers(samples, tmp_path):
+    run = started(tmp_path, source="flowers", root=write_flowers(samples, tmp_path / "flowers"))
     assert "petals" in run.vocabulary.words

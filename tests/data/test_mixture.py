@@ -163,8 +163,7 @@ def test_each_part_is_cropped_as_it_would_be_alone(own, sampler):
     indices = sampler.order(0, 200)
     for index, mine, whole in zip(indices, sampler(0, 200)[0], plain(0, 200)[0], strict=True):
         np.testing.assert_array_equal(whole, sampler.source.picture(int(index), 32))
-        if index < 10:
-            np.testing.assert_array_equal(mine, whole)
+        assert np.array_equal(mine, whole) == (index < 10)
 
 
 def test_what_the_memory_starts_from_is_of_all_parts(sampler):

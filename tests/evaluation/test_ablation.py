@@ -26,7 +26,7 @@ def test_the_ablation_trains_measures_and_goes_on(tmp_path, capsys, monkeypatch)
     tree = {
         **TINY,
         "train": {**TINY["train"], "steps": 1},
-        "deviations": {"warm_up": 1, "adversarial_every": 9},
+        "deviations": {"warm_up": 1, "adversarial_start": 9},
         "loss": {"p": 0},
     }
     base.write_text(yaml.safe_dump(tree))

@@ -101,7 +101,7 @@ def test_resumed_training_equals_unbroken(tiny_evaluators, tmp_path, monkeypatch
 
     def stop_once(self, indices, rng):
         calls.append(1)
-        if len(calls) == 2:
+        if len(calls) == 3:  # one after the checkpoint of step 2
             raise KeyboardInterrupt
         return batch(self, indices, rng)
 
@@ -112,6 +112,7 @@ def test_resumed_training_equals_unbroken(tiny_evaluators, tmp_path, monkeypatch
     with pytest.raises(UserError, match="no finished evaluator yet"):
         evaluators.Evaluators.open(path)
     assert pretrain.main(["--run", str(path), "--resume"]) == 0
+    assert len(calls) == 3 + 1 + 3  # the step that was left of DAMSM's three, and the classifier's
     whole, resumed = evaluators.Evaluators.open(tiny_evaluators), evaluators.Evaluators.open(path)
     for first, second in zip(
         (*whole.damsm.get_weights(), *whole.classifier.get_weights()),

@@ -34,7 +34,9 @@ def test_the_demo_trains_scores_and_shows(tmp_path, monkeypatch, capsys):
     assert all(short in " ".join(text.split()) for text in (shown, page))
 
     # Again, it trains no further and shows the same.
+    capsys.readouterr()
     assert demo.main(given) == 0
+    assert "all 4 steps are done" in capsys.readouterr().err
     assert json.loads((output / "metrics.json").read_text()) == scores
     assert demo.main([*given, "--set", "train.seed=9"]) == 1
     assert "another configuration" in capsys.readouterr().err

@@ -34,7 +34,9 @@ def test_the_page_has_every_section_and_loads_nothing(tiny_run, tmp_path):
     assert report.main([str(argument) for argument in given]) == 0
     text = output.read_text()
     page = Page(text)
-    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert page.sources and all(
+        source.startswith("data:image/png;base64,") for source in page.sources
+    )
     for name in (
         "L_rec_fine",
         "step-0000004",

@@ -36,7 +36,8 @@ def made(tmp_path):
     return page
 
 
-def chromium():
+@pytest.fixture(scope="module")
+def browser():
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed (requirements-dev.txt)"
     )
@@ -44,10 +45,13 @@ def chromium():
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next(filter(None, map(shutil.which, names)), None)
     try:
-        return driver, driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        started = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
     except sync_api.Error as error:
         driver.stop()
         pytest.skip(f"no Chromium to start (playwright install chromium): {str(error)[:80]}")
+    yield started
+    started.close()
+    driver.stop()
 
 
 def white(page, position):
@@ -62,45 +66,40 @@ def white(page, position):
     return page.evaluate(script, position)
 
 
-def test_answered_by_keyboard_and_on_a_phone_saved_and_aggregated(made, tmp_path, capsys):
-    driver, browser = chromium()
+def test_answered_by_keyboard_and_on_a_phone_saved_and_aggregated(made, browser, tmp_path, capsys):
     files = []
-    try:
-        for name in ("keyboard", "phone"):
-            options = {"viewport": {"width": 360, "height": 740}, "has_touch": True,
-                       "is_mobile": True} if name == "phone" else {}  # fmt: skip
-            page = browser.new_context(**options).new_page()
-            errors: list[str] = []
-            page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
-            page.goto(made.as_uri())
-            for place in range(PAIRS):
-                assert page.inner_text("#caption").startswith("a </script> bird")
-                for position in range(2):
-                    rank = 5 if white(page, position) else 2
-                    for question in range(3):
-                        if name == "keyboard":
-                            page.keyboard.press(str(rank))
-                        else:
-                            box = page.locator("fieldset").nth(3 * position + question)
-                            box.locator("label").nth(rank - 1).tap()
-                if name == "phone":
-                    width = page.evaluate("document.documentElement.scrollWidth")
-                    assert width <= 360
-                    if place == 1:
-                        page.reload()  # answers survive it
-                if place < PAIRS - 1:
+    for name in ("keyboard", "phone"):
+        options = {"viewport": {"width": 360, "height": 740}, "has_touch": True,
+                   "is_mobile": True} if name == "phone" else {}  # fmt: skip
+        page = browser.new_context(**options).new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
+        page.goto(made.as_uri())
+        for place in range(PAIRS):
+            assert page.inner_text("#caption").startswith("a </script> bird")
+            for position in range(2):
+                rank = 5 if white(page, position) else 2
+                for question in range(3):
                     if name == "keyboard":
-                        page.keyboard.press("Enter")
+                        page.keyboard.press(str(rank))
                     else:
-                        page.tap("#next")
-            with page.expect_download() as download:
-                page.click("#save")
-            files.append(tmp_path / f"{name}.json")
-            download.value.save_as(files[-1])
-            assert not errors
-    finally:
-        browser.close()
-        driver.stop()
+                        box = page.locator("fieldset").nth(3 * position + question)
+                        box.locator("label").nth(rank - 1).tap()
+            if name == "phone":
+                width = page.evaluate("document.documentElement.scrollWidth")
+                assert width <= 360
+                if place == 1:
+                    page.reload()  # answers survive it
+            if place < PAIRS - 1:
+                if name == "keyboard":
+                    page.keyboard.press("Enter")
+                else:
+                    page.tap("#next")
+        with page.expect_download() as download:
+            page.click("#save")
+        files.append(tmp_path / f"{name}.json")
+        download.value.save_as(files[-1])
+        assert not errors
     given = ["--answers", *map(str, files), "--key", str(tmp_path / "study-key.json")]
     assert study.main(given) == 0
     printed = capsys.readouterr().out
@@ -111,56 +110,41 @@ def test_answered_by_keyboard_and_on_a_phone_saved_and_aggregated(made, tmp_path
 
 
 @pytest.mark.parametrize("width", [320, 540, 800, 900])
-def test_columns_of_ranks_stay_apart(made, tmp_path, width):
+def test_columns_of_ranks_stay_apart(made, browser, tmp_path, width):
     third = tmp_path / "third.html"
     methods = [f"{name}={tmp_path / name}" for name in ("good", "bad", "inputs")]
     given = ["--images", *methods, "--pairs", str(tmp_path / "pairs.jsonl")]
     assert study.main([*given, "--count", str(PAIRS), "--output", str(third)]) == 0
-    driver, browser = chromium()
-    try:
-        page = browser.new_context(viewport={"width": width, "height": 700}).new_page()
-        page.goto(third.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        boxes = page.evaluate(
-            """[...document.querySelectorAll("#pictures fieldset")].map((box) => ({
-              edge: box.getBoundingClientRect().right, last: Math.max(...[...box
-              .querySelectorAll("label")].map((label) => label.getBoundingClientRect().right))}))"""
-        )
-        assert len(boxes) == 9 and all(box["last"] <= box["edge"] for box in boxes)
-    finally:
-        browser.close()
-        driver.stop()
+    page = browser.new_context(viewport={"width": width, "height": 700}).new_page()
+    page.goto(third.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    boxes = page.evaluate(
+        """[...document.querySelectorAll("#pictures fieldset")].map((box) => ({
+          edge: box.getBoundingClientRect().right, last: Math.max(...[...box
+          .querySelectorAll("label")].map((label) => label.getBoundingClientRect().right))}))"""
+    )
+    assert len(boxes) == 9 and all(box["last"] <= box["edge"] for box in boxes)
 
 
 @pytest.mark.parametrize(("width", "height", "seen"), [(1280, 720, 6), (360, 740, 1)])
-def test_ratings_are_on_the_first_screen(made, width, height, seen):
+def test_ratings_are_on_the_first_screen(made, browser, width, height, seen):
     """All of a page on a laptop; on a phone a first result with a first question."""
-    driver, browser = chromium()
-    try:
-        page = browser.new_context(viewport={"width": width, "height": height}).new_page()
-        page.goto(made.as_uri())
-        assert page.evaluate("scrollY") == 0
-        ends = page.evaluate(
-            """[...document.querySelectorAll("#pictures fieldset")].map(
-              (box) => box.getBoundingClientRect().bottom)"""
-        )
-        assert len(ends) == 6 and sum(end <= height for end in ends) >= seen
-    finally:
-        browser.close()
-        driver.stop()
+    page = browser.new_context(viewport={"width": width, "height": height}).new_page()
+    page.goto(made.as_uri())
+    assert page.evaluate("scrollY") == 0
+    ends = page.evaluate(
+        """[...document.querySelectorAll("#pictures fieldset")].map(
+          (box) => box.getBoundingClientRect().bottom)"""
+    )
+    assert len(ends) == 6 and sum(end <= height for end in ends) >= seen
 
 
-def test_the_next_page_needs_every_answer(made):
-    driver, browser = chromium()
-    try:
-        page = browser.new_page()
-        page.goto(made.as_uri())
-        page.click("#next")
-        assert "6 questions" in page.inner_text("#message")
-        assert page.inner_text("#place") == "Page 1 of 3"
-    finally:
-        browser.close()
-        driver.stop()
+def test_the_next_page_needs_every_answer(made, browser):
+    page = browser.new_page()
+    page.goto(made.as_uri())
+    page.click("#next")
+    assert "6 questions" in page.inner_text("#message")
+    assert page.inner_text("#place") == "Page 1 of 3"
 
 
 def test_the_page_is_blinded_and_self_contained(made):

@@ -15,6 +15,7 @@ from mim_tf.run import Run
 
 pytestmark = pytest.mark.slow
 _KILLED = -9
+_CALLS = {"checkpoint": (1, 2), "weights": (1, 2), "log": (0, 1)}  # of the three, or two, there are
 
 
 @pytest.fixture
@@ -24,17 +25,16 @@ def folder(random_run, tmp_path) -> Path:
 
 @pytest.mark.parametrize("kind", ["fsync", "rename", "delete", "checkpoint", "weights", "log"])
 def test_killed_inside_each_kind_of_write(processes, folder, unbroken, kind):
-    """Before the second call of its kind, and before one in the middle of training."""
+    """Before the second call of its kind, and before a later one."""
     whole = folder.parent / "whole"
     shutil.copytree(folder, whole)
-    for count in (1, 4):
+    for count in _CALLS.get(kind, (1, 4)):
         shutil.rmtree(folder)
         shutil.copytree(whole, folder)
         process = processes.Process(target=crashes.train_until, args=(folder, kind, count))
         process.start()
         process.join()
-        assert process.exitcode in (_KILLED, 0)
-        assert count > 1 or process.exitcode == _KILLED
+        assert process.exitcode == _KILLED
         crashes.check(folder, unbroken)
 
 

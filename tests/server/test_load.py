@@ -142,6 +142,7 @@ def test_requests_of_different_sizes_share_batches(model):
         assert requests.get(f"{url}/healthz").ok
     counts = [len(answers[place].json()["predictions"]) for place in range(len(sizes))]
     assert counts == sizes and sum(stub.batches) == sum(sizes)
+    assert len(stub.batches) < len(sizes) and max(stub.batches) <= 8
 
 
 def test_healthz_reports_a_dead_worker(model, monkeypatch):

@@ -3,8 +3,11 @@
 import warnings
 
 import numpy as np
+import pytest
 
 from mim_tf.training.memory_start import memorise
+
+pytestmark = pytest.mark.usefixtures("whole_memory_start")
 
 WORDS, SLOTS = 300, 8
 

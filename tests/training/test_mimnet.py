@@ -95,6 +95,7 @@ def test_the_warm_up_moves_what_localises_words_and_nothing_else():
     assert not unmoved and not any(moved(before[1], others))
 
 
+@pytest.mark.usefixtures("whole_memory_start")
 def test_the_warm_up_ends_in_a_memory_that_reads_its_textures():
     state = make(model={"slots": 64, "channels": 8})
     tokens = batch(size=32)["tokens"]

@@ -76,6 +76,7 @@ def test_reconstruction_starts_from_before(pairs):
     logs = stages.reconstruction_step(state, pairs)
     difference = tf.reduce_mean(tf.square(pairs["before"] - pairs["picture"]))
     np.testing.assert_allclose(logs["L_rec_fine"], difference, rtol=1e-4)
+    assert {"L_where", "L_alpha_fine"} <= set(logs)
 
 
 def test_l_where_pulls_gates_towards_the_part_that_words_speak_of(pairs):

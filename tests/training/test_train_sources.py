@@ -1,6 +1,6 @@
 """Training from records, by word vectors and Canny, and from data that is broken or not there.
 
-Each data set's own test trains from it.
+Each data set's own test reads the first batch that would train from it.
 """
 
 from __future__ import annotations
