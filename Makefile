@@ -20,9 +20,10 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 demo: $(VENV)/installed
 	$(BIN)/python -m mim_tf.demo --output demo
 
-# A file's tests stay together in one of two processes: they share what its fixtures train.
+# A file's tests stay together in one of two processes: they share what its fixtures train. Their
+# order is that of tests/conftest.py.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # The tests that need PyTorch, which belongs into no environment that serves or trains.
 test-import: $(VENV)/installed requirements-import.txt

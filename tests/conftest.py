@@ -24,6 +24,21 @@ tf.config.set_logical_device_configuration(
 from tiny import tiny_config  # noqa: E402
 
 
+LONG = (
+    "test_training", "test_workers", "test_evaluation", "test_page", "test_mimnet", "test_tflite",
+    "test_saved_model", "test_wheel", "test_updates", "test_precision", "test_warm_up", "test_edit",
+    "test_demo", "test_ablation", "test_train_sources", "test_accumulation", "test_dry_run",
+    "test_evaluators", "test_serve", "test_versions", "test_page_server",
+)  # fmt: skip
+"""Modules that take longest: they come first, so that neither of two processes waits for the other
+at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
+
+
 @pytest.fixture(autouse=True)
 def signals_as_in_a_terminal():
     """A parent (``nohup``, a shell's ``&``) may have told this process to ignore signals."""
