@@ -23,7 +23,6 @@ tf.config.set_logical_device_configuration(
 
 from tiny import tiny_config  # noqa: E402
 
-
 LONG = (
     "test_training", "test_workers", "test_evaluation", "test_page", "test_mimnet", "test_tflite",
     "test_saved_model", "test_wheel", "test_updates", "test_precision", "test_warm_up", "test_edit",

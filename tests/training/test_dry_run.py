@@ -20,14 +20,21 @@ from mim_tf.training.state import TrainingState
 
 
 def test_a_dry_run_says_what_would_be_trained_and_trains_nothing(tmp_path, monkeypatch, capsys):
+    """Of a cluster, of which it needs none."""
     monkeypatch.chdir(tmp_path)
-    tree = {**TINY, "model": SHORT["model"], "deviations": {"warm_up": 0}}
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    machine = {**TINY["machine"], "strategy": "multiworker"}
+    tree = {
+        **TINY, "model": SHORT["model"], "deviations": {"warm_up": 0}, "machine": machine,
+    }  # fmt: skip
     (tmp_path / "c.yaml").write_text(json.dumps(tree))
     assert train.main(["--config", "c.yaml", "--dry-run"]) == 0
     out = capsys.readouterr().out
     config = parse_config(tree, "test")
     assert parse_config(yaml.safe_load(out), "out") == config  # all else is a comment
     assert [path.name for path in tmp_path.iterdir()] == ["c.yaml"]
+    [devices] = [line for line in out.splitlines() if "devices:" in line]
+    assert "worker" not in devices  # this machine's part alone
     vocabulary = int(out.split("vocabulary: ")[1].split()[0])
     state = TrainingState(config, vocabulary)
     rows = {words[1]: words for words in map(str.split, out.splitlines()) if len(words) > 3}
@@ -123,13 +130,3 @@ def test_a_dry_run_tells_a_picture_that_cannot_be_read(tmp_path, monkeypatch, ca
     assert train.main(["--config", "c.yaml", "--dry-run"]) == 1
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("error: pictures/some/")
-
-
-def test_a_dry_run_of_a_cluster_needs_none(tmp_path, monkeypatch, capsys):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    machine = {**TINY.get("machine", {}), "strategy": "multiworker"}
-    tree = {**TINY, "model": SHORT["model"], "deviations": {"warm_up": 0}, "machine": machine}
-    (tmp_path / "c.yaml").write_text(json.dumps(tree))
-    assert train.main(["--config", str(tmp_path / "c.yaml"), "--dry-run"]) == 0
-    [devices] = [line for line in capsys.readouterr().out.splitlines() if "devices:" in line]
-    assert "worker" not in devices  # this machine's part alone
