@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mim_tf import json_text
 from mim_tf.checksums import sha256_of, write_sums_of_all
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags, command_parser
@@ -143,19 +142,17 @@ def model_card(editor) -> dict[str, Any]:
 
 def _read_metrics(editor) -> dict[str, Any] | None:
     """What ``mim_tf.evaluate`` found of these very weights, and on what; None where nobody did."""
+    from mim_tf.evaluation.folders import read_evaluation
     from mim_tf.evaluators.folder import fingerprint
 
     folder = editor.run.path / "evaluation"
     if not (folder / "metrics.json").is_file():
         return None
     try:
-        numbers, manifest = (
-            dict(json_text.read(folder / name)) for name in ("metrics.json", "manifest.json")
-        )
-        measured = dict(manifest["model"]).get("weights_sha256")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        numbers, manifest = read_evaluation(folder)
+    except (OSError, ValueError) as error:
         raise UserError(f"{folder}: cannot be read ({error}); evaluate the run again") from None
-    if measured != fingerprint(editor.generator):
+    if manifest["model"].get("weights_sha256") != fingerprint(editor.generator):
         print(f"{folder} is of other weights: the model card has no metrics", file=sys.stderr)
         return None
     on = {name: manifest.get(name) for name in ("data", "split", "count", "evaluators")}

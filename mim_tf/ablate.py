@@ -15,7 +15,13 @@ from pathlib import Path
 from mim_tf.config import Config
 from mim_tf.config_files import load_config
 from mim_tf.errors import UserError, entry_point
-from mim_tf.flags import add_config_flags, add_evaluators_flag, add_seed_flag, command_parser
+from mim_tf.flags import (
+    add_config_flags,
+    add_evaluators_flag,
+    add_seed_flag,
+    check_count,
+    command_parser,
+)
 from mim_tf.onednn import prefer_onednn
 
 # Row -> overrides of the full configuration; "literal-paper" adds the layer paper.yaml instead.
@@ -89,6 +95,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 @entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
+    check_count(arguments.count)
     full = row_config("full", arguments.config, arguments.set)
     rows = {row: row_config(row, arguments.config, arguments.set) for row in arguments.rows}
     left_out = [row for row, config in rows.items() if row != "full" and config == full]

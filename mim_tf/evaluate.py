@@ -18,6 +18,7 @@ from mim_tf.flags import (
     add_evaluators_flag,
     add_model_flags,
     add_seed_flag,
+    check_count,
     command_parser,
 )
 
@@ -87,8 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                         "out: manifest.json beside the pairs says it")  # fmt: skip
     if arguments.count is not None and arguments.pairs:
         raise UserError("--count: the pairs of --pairs are measured all; leave it out")
-    if arguments.count is not None and arguments.count < 1:
-        raise UserError(f"--count {arguments.count}: give 1 or more")
+    check_count(arguments.count)
     if arguments.size and arguments.images:
         raise UserError("--size: the pictures of --images have theirs; leave it out")
     if arguments.set and not arguments.config:

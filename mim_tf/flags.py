@@ -114,6 +114,16 @@ def add_evaluators_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_count(count: int | None) -> None:
+    """Refuse a ``--count`` of no pairs.
+
+    Raises:
+        UserError: it is below 1.
+    """
+    if count is not None and count < 1:
+        raise UserError(f"--count {count}: give 1 or more")
+
+
 def add_seed_flag(parser: argparse.ArgumentParser, what: str, default: int | None = 0) -> None:
     """``--seed N``, a whole number from 0; ``what`` is its help text."""
     parser.add_argument("--seed", metavar="N", type=_seed, default=default, help=what)

@@ -70,6 +70,10 @@ class Vocabulary:
         ids = [self.id(word) for word in tokenize(caption)[:max_words]]
         return np.array(ids + [PAD] * (max_words - len(ids)), np.int32)
 
+    def reads(self, caption: str, max_words: int) -> bool:
+        """Whether it knows one of a caption's words that are not cut."""
+        return bool((self.encode(caption, max_words) > UNKNOWN).any())
+
     def save(self, path: Path) -> None:
         """Write the words to a JSON file."""
         replace_text(path, json.dumps({"words": self.words}, ensure_ascii=False))

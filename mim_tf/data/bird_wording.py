@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mim_tf.data.on_pairs import RecolouredSource
 from mim_tf.data.regions import Words
 from mim_tf.data.wording import article, word_for
 
@@ -27,6 +28,22 @@ _GROUP_SHARE = 0.12  # share of the captions that speak of a group, and of nothi
 _MOST_ASKED = 3
 
 _PLURAL = {"wings"}
+
+
+class RecolouredBirds(RecolouredSource):
+    """A split of birds that may be recoloured, which captions speak of as this module says."""
+
+    def draw_asked(
+        self, rng: np.random.Generator, index: int, present: Sequence[str]
+    ) -> tuple[str, ...]:
+        """See :func:`draw_asked`."""
+        return draw_asked(rng, present)
+
+    def describe_parts(
+        self, rng: np.random.Generator, index: int, colours: Mapping[str, str]
+    ) -> Words:
+        """See :func:`describe_parts`."""
+        return describe_parts(rng, colours)
 
 
 def draw_asked(rng: np.random.Generator, present: Sequence[str]) -> tuple[str, ...]:

@@ -67,11 +67,6 @@ class MixtureSource(Source):
         return tuple(self.options.parts)
 
     @property
-    def recoloured(self) -> bool:
-        """Whether the samples are pairs: of all parts, or of none."""
-        return all(part.recoloured for part in self.parts)
-
-    @property
     def crop(self) -> str:
         """Which part of a picture becomes the square, in words."""
         return "; ".join(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -34,7 +34,7 @@ class RecolouredOptions(DataConfig):
 
 
 class RecolouredSource(Source):
-    """A split of such a data set; its pictures are recoloured where they train.
+    """A split of such a data set.
 
     Attributes:
         askable: the parts that captions may speak of.
@@ -43,14 +43,6 @@ class RecolouredSource(Source):
 
     askable: ClassVar[tuple[str, ...]]
     stream: ClassVar[int]
-
-    if TYPE_CHECKING:
-        options: RecolouredOptions
-
-    @property
-    def recoloured(self) -> bool:
-        """Only pictures that train are recoloured."""
-        return self.options.recoloured and self.split == "train"
 
 
 def with_own_captions(source: _Any) -> _Any:

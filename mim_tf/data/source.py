@@ -235,7 +235,7 @@ class Source:
     def recoloured(self) -> bool:
         """Whether training samples are pairs of one picture in two colourings, see
         :mod:`mim_tf.data.recolouring`."""
-        return False
+        return self.options.on_pairs and self.split == "train"
 
     def regions(self, index: int, picture: np.ndarray) -> Regions:
         """The parts of a picture.

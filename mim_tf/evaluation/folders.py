@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mim_tf import json_text
 from mim_tf.errors import UserError
 from mim_tf.evaluation import tables
 from mim_tf.evaluation.task import Edits, Task
@@ -116,6 +117,19 @@ def write_evaluation(
         replace_text(output / METRICS, json.dumps(_plain(numbers), indent=2) + "\n")
     except OSError as error:
         raise UserError(f"--output {output}: cannot write there: {error.strerror}") from None
+
+
+def read_evaluation(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """``metrics.json`` and ``manifest.json``, with what it says of the model, of a folder.
+
+    Raises:
+        OSError, ValueError: one is missing, or not as :func:`write_evaluation` writes it.
+    """
+    numbers, manifest = (json_text.read(folder / name) for name in (METRICS, "manifest.json"))
+    whole = isinstance(numbers, dict) and isinstance(manifest, dict)
+    if not whole or not isinstance(manifest.get("model"), dict):
+        raise ValueError("not as evaluate writes it")
+    return numbers, manifest
 
 
 def _plain(tree: Any) -> Any:

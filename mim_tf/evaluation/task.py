@@ -103,13 +103,10 @@ def without_deciding_words(run: Run) -> Callable[[str], str] | None:
     deciding = set(run.config.data.swap_words)
 
     def forget(caption: str) -> str:
-        return " ".join(_UNKNOWN if word in deciding else word for word in _words(caption))
+        words = [word.text for word in split_words(caption)]
+        return " ".join(_UNKNOWN if word in deciding else word for word in words)
 
     return forget if deciding else None
-
-
-def _words(caption: str) -> list[str]:
-    return [word.text for word in split_words(caption)]
 
 
 def edit_with(run: Run, task: Task, originals: np.ndarray) -> tuple[Edits, dict[str, Any]]:
@@ -119,10 +116,10 @@ def edit_with(run: Run, task: Task, originals: np.ndarray) -> tuple[Edits, dict[
     model's pixels, is put into the picture at its own size; alpha is resampled to it. A caption
     without a known word, which training takes and an editor refuses, changes nothing.
     """
-    editor, known = Editor(run), set(run.vocabulary.words)
+    editor, max_words = Editor(run), run.config.data.max_words
 
     def is_read(caption: str) -> bool:
-        return not known.isdisjoint(_words(caption))
+        return run.vocabulary.reads(caption, max_words)
 
     def edit(pictures: np.ndarray, captions: list[str]) -> tuple[np.ndarray, np.ndarray]:
         edited, alphas = pictures.copy(), np.zeros((*pictures.shape[:3], 1), np.float32)

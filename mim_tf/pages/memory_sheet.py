@@ -99,11 +99,12 @@ def test_pictures(editor: Editor, count: int) -> tuple[list[np.ndarray], str]:
     Raises:
         UserError: no caption has.
     """
-    source, known = load_source(editor.run.config, "test"), set(editor.run.vocabulary.words)
+    config, vocabulary = editor.run.config, editor.run.vocabulary
+    source = load_source(config, "test")
     shown = range(min(count, len(source)))
     for captions in source.captions:
         for caption in captions:
-            if not known.isdisjoint(tokenize(caption)):
+            if vocabulary.reads(caption, config.data.max_words):
                 return [source.picture(index, editor.size) for index in shown], caption
     raise UserError(f"no caption of the test split of {source.name} has a word that it knows")
 

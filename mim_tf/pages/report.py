@@ -12,6 +12,7 @@ from mim_tf import json_text
 from mim_tf.editor import Editor
 from mim_tf.errors import UserError
 from mim_tf.evaluation import tables
+from mim_tf.evaluation.folders import read_evaluation
 from mim_tf.evaluation.titles import METRICS
 from mim_tf.evaluators.folder import fingerprint
 from mim_tf.pages import memory_sheet
@@ -144,14 +145,9 @@ def _read_evaluation(
         )
     broken = f"{evaluation}: {paths[0].name} or {paths[1].name} is broken; evaluate again"
     try:
-        numbers, manifest = (json_text.read(path) for path in paths)
+        return read_evaluation(evaluation)
     except ValueError:
         raise UserError(broken) from None
-    if not isinstance(numbers, dict) or not isinstance(manifest, dict):
-        raise UserError(broken)
-    if not isinstance(manifest.get("model"), dict):
-        raise UserError(broken)
-    return numbers, manifest
 
 
 def _table(numbers: dict[str, Any], manifest: dict[str, Any], evaluation: Path) -> list[TextBlock]:

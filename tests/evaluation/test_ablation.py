@@ -86,6 +86,8 @@ def test_photographs_are_measured_by_targeted_edits(tmp_path, capsys):
     assert ablate.main([*given, "--rows", "literal-paper"]) == 0  # reads what it measured
     assert capsys.readouterr().out == again
     capsys.readouterr()
+    assert ablate.main([*given, "--rows", "full", "--count", "-3"]) == 1
+    assert "--count -3: give 1 or more" in capsys.readouterr().err
     assert ablate.main([*given, "--rows", "full", "--count", "99"]) == 1
     assert "can be asked for" in capsys.readouterr().err
 

@@ -231,13 +231,14 @@ def test_a_caption_without_a_known_word_changes_nothing(tiny_run, capsys):
 
     run, own = Run.open(tiny_run), "a bird with red wings"
     source = load_source(run.config, "test")
-    asked = ["tom", "a bird with blue wings", "red"]
+    cut = "tom " * run.config.data.max_words + "red"  # its known word is beyond what is read
+    asked = ["tom", "a bird with blue wings", "red", cut]
     wishes = [pairs.Pair(str(k), k, str(k), text, own) for k, text in enumerate(asked)]
     task = Task(source, wishes, run.config.model.fine_size, 0)
     originals = task.originals()
     edits, _ = edit_with(run, task, originals)
-    assert "1 of 3 captions have no word that the model knows" in capsys.readouterr().err
-    np.testing.assert_array_equal(edits.pictures[0], originals[0])
+    assert "2 of 4 captions have no word that the model knows" in capsys.readouterr().err
+    np.testing.assert_array_equal(edits.pictures[[0, 3]], originals[[0, 3]])
     assert edits.alphas[0].max() == 0 < edits.alphas[1].max()
     np.testing.assert_array_equal(edits.unknown[2], originals[2])  # nothing known is left of it
 

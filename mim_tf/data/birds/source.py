@@ -5,22 +5,21 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from mim_tf.data import bird_wording
+from mim_tf.data.bird_wording import RecolouredBirds
 from mim_tf.data.birds import captions as bird_captions
 from mim_tf.data.birds import photographic, scenes
 from mim_tf.data.birds.captions import Words
 from mim_tf.data.birds.scenes import Scene
 from mim_tf.data.birds.surroundings import list_photographs
-from mim_tf.data.on_pairs import RecolouredSource, with_own_captions
+from mim_tf.data.on_pairs import with_own_captions
 from mim_tf.data.regions import Regions
-from mim_tf.data.regions import Words as SpokenWords
 from mim_tf.data.source import Marks, Request, Source, Split, TrueEdit
 from mim_tf.pictures.colours import COLOURS as BASIC
 
@@ -122,7 +121,7 @@ class BirdSource(Source):
 
 
 @dataclass(frozen=True)
-class PhotographicBirds(BirdSource, RecolouredSource):
+class PhotographicBirds(BirdSource, RecolouredBirds):
     """A split of birds that look like photographs, and may train on pairs of colourings.
 
     Attributes:
@@ -167,18 +166,6 @@ class PhotographicBirds(BirdSource, RecolouredSource):
         labels = (1 + scene.regions.argmax(axis=-1)) * (scene.regions.max(axis=-1) > 0.5)
         colours = {part: colour for part, colour in self.colours(index).items() if colour in BASIC}
         return Regions(labels.astype(np.uint8), scene.parts, colours, photographic.GROUPS)
-
-    def draw_asked(
-        self, rng: np.random.Generator, index: int, present: Sequence[str]
-    ) -> tuple[str, ...]:
-        """See :func:`mim_tf.data.bird_wording.draw_asked`."""
-        return bird_wording.draw_asked(rng, present)
-
-    def describe_parts(
-        self, rng: np.random.Generator, index: int, colours: Mapping[str, str]
-    ) -> SpokenWords:
-        """See :func:`mim_tf.data.bird_wording.describe_parts`."""
-        return bird_wording.describe_parts(rng, colours)
 
 
 # A picture and its regions are asked for one after the other, by a few threads.

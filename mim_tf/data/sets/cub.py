@@ -12,7 +12,7 @@ captions from attributes alone the lists may be absent: see :mod:`mim_tf.data.se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +25,8 @@ from mim_tf.data import bird_wording
 from mim_tf.data.formats import reed
 from mim_tf.data.formats.listing import Box, Listing, Record
 from mim_tf.data.formats.untrusted import find_or_unpack
-from mim_tf.data.on_pairs import RecolouredOptions, RecolouredSource, with_own_captions
-from mim_tf.data.regions import Regions, Words
+from mim_tf.data.on_pairs import RecolouredOptions, with_own_captions
+from mim_tf.data.regions import Regions
 from mim_tf.data.sets import cub_captions, cub_metadata, cub_split
 from mim_tf.data.sets.on_disk import FolderOptions, add_photographs
 from mim_tf.data.source import Marks, Published, Source, Split
@@ -56,7 +56,7 @@ class Options(RecolouredOptions, FolderOptions):
     )
 
 
-class CubSource(RecolouredSource):
+class CubSource(bird_wording.RecolouredBirds):
     """A split of CUB, which may be cropped to the birds' boxes and has marked points."""
 
     has_marks: ClassVar[bool] = True
@@ -76,18 +76,6 @@ class CubSource(RecolouredSource):
         from mim_tf.data.sets.cub_regions import regions_of  # imports OpenCV
 
         return regions_of(picture, self.marks(index, len(picture)))
-
-    def draw_asked(
-        self, rng: np.random.Generator, index: int, present: Sequence[str]
-    ) -> tuple[str, ...]:
-        """See :func:`mim_tf.data.bird_wording.draw_asked`."""
-        return bird_wording.draw_asked(rng, present)
-
-    def describe_parts(
-        self, rng: np.random.Generator, index: int, colours: Mapping[str, str]
-    ) -> Words:
-        """See :func:`mim_tf.data.bird_wording.describe_parts`."""
-        return bird_wording.describe_parts(rng, colours)
 
     def marks(self, index: int, size: int) -> Marks | None:
         """Points and box of a bird; None where a photograph has no box.
