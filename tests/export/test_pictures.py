@@ -108,11 +108,12 @@ def test_refusals_name_the_items(squares, files, message):
         squares(tf.constant(data))
 
 
-# At byte 104 the damage is outside of Exif: no decoder reads that file.
-@pytest.mark.parametrize("position", [*range(20, 104, 7), 111, 118])
+@pytest.mark.parametrize("position", range(20, 104, 7))  # Exif ends before byte 104
 def test_a_picture_with_broken_exif_is_still_decoded(squares, position):
+    """Turned by 6 or not at all: Pillow gives up some directories that can still be read."""
     data = bytearray(rotated(6, ">"))
     data[position] ^= 0xFF
-    expected = pixels.square_crop(files.decode(bytes(data), "picture")).shape
-    assert expected[0] == 61
-    assert squares(tf.constant([bytes(data)])).shape == (1, SIZE, SIZE, 3)
+    (found,) = squares(tf.constant([bytes(data)])).numpy()
+    turned, as_it_lies = squares(tf.constant([rotated(6, ">"), rotated(1, ">")])).numpy()
+    assert (found == turned).all() or (found == as_it_lies).all()
+    assert (turned != as_it_lies).any()
