@@ -126,7 +126,7 @@ class GraphCaptions:
         deciding = np.isin(self._vocabulary, self._deciding)
         begins = same & ((shorter >= 4) | (deciding & (self._lengths < length)))
         apart = tf.abs(length - self._lengths)
-        allowed = tf.where(length <= 5, 1, 2)
+        allowed = tf.where((length > 5) & (padded[0] == self._letters[:, 0]), 2, 1)
         rows = tf.where(apart <= allowed)[:, 0]
         near = _edit_distances(
             letters, tf.gather(self._letters, rows), tf.gather(self._lengths, rows)

@@ -153,16 +153,17 @@ def nearest_words(
     """Known words that may have been meant by an unknown one, the nearest first, at most three.
 
     A word is near if at most one letter was typed wrong, left out, added or swapped with its
-    neighbour (two in words of more than five letters), or if one of the two begins with the other
+    neighbour (two in words of more than five letters with the same first one), or if one of the two begins with the other
     ("gold", "golden"), which must have four letters or be a deciding word ("reddish", "red").
     """
     if len(word) < SHORTEST:
         return []
-    allowed = 1 if len(word) <= 5 else 2
     ranked = []
     for position, candidate in enumerate(vocabulary):
         if len(candidate) < SHORTEST:
             continue
+        # Hands seldom slip on the first letter: "orange" is not meant to be "change".
+        allowed = 2 if len(word) > 5 and word[0] == candidate[0] else 1
         shorter, longer = sorted((word, candidate), key=len)
         distance = len(longer) - len(shorter)  # at least
         begins = longer.startswith(shorter) and (

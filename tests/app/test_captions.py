@@ -22,6 +22,7 @@ from mim_tf.captions import (
     Message,
     check_caption,
     edit_distance,
+    nearest_words,
     refusal,
     split_words,
 )
@@ -96,6 +97,12 @@ def test_only_a_caption_with_a_known_word_can_be_forced():
 
 def test_without_deciding_words_no_caption_is_undecided():
     assert check_caption("a bird", SHARED["vocabulary"], 24) == []
+
+
+def test_two_wrong_letters_are_a_slip_only_after_the_first():
+    assert nearest_words("orange", ["change", "range"]) == ["range"]
+    assert nearest_words("purpel", ["purple"]) == ["purple"]
+    assert nearest_words("crimsson", ["crimson", "grimson"]) == ["crimson"]
 
 
 def test_edit_distance():

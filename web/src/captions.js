@@ -118,12 +118,13 @@ export function checkCaption(caption, vocabulary, maxWords, decidingWords = []) 
 export function nearestWords(word, vocabulary, decidingWords = []) {
   const letters = [...word].length;
   if (letters < SHORTEST) return [];
-  const allowed = letters <= 5 ? 1 : 2;
   /** @type {{distance: number, position: number, candidate: string}[]} */
   const ranked = [];
   for (const [position, candidate] of vocabulary.entries()) {
     const length = [...candidate].length;
     if (length < SHORTEST) continue;
+    // Hands seldom slip on the first letter: "orange" is not meant to be "change".
+    const allowed = letters > 5 && [...word][0] === [...candidate][0] ? 2 : 1;
     const distance = editDistance(word, candidate);
     const [shorter, longer] = letters <= length ? [word, candidate] : [candidate, word];
     const begins =
