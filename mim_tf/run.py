@@ -23,7 +23,7 @@ from mim_tf.text import Vocabulary
 
 MAY_CHANGE = (
     "train.steps", "train.epochs", "machine.", "data.root", "data.records", "data.backgrounds",
-    "data.word_vectors", "data.person_model", "model.encoder_weights",
+    "data.word_vectors", "data.person_model", "data.teacher", "model.encoder_weights",
 )  # fmt: skip
 """Keys of a run's configuration that may be edited by hand after its start: the length, what suits
 the machine, and where the data and the files of pretrained parts lie."""

@@ -21,7 +21,8 @@ LAYERS = [
     {"json_text"},
     {"checksums", "locks", "logs", "pictures"},
     {"text"},
-    {"backends/litert", "models", "data"},
+    {"backends/litert"},
+    {"models", "data"},
     {
         "config_files",
         "training/clusters",

@@ -23,7 +23,8 @@ MARGIN = 304 / 256
 """Random crops are taken from pictures this much larger than the crop: AttnGAN's 304 for 256."""
 
 _TRIES = 20  # draws of a picture of another class before any other picture must do
-_WHERE_AND_HOW = {"root", "augment", "person_model"}  # options that do not change what records hold
+# Options that do not change what records hold.
+_WHERE_AND_HOW = {"root", "augment", "person_model", "teacher"}
 
 
 @dataclass(frozen=True)

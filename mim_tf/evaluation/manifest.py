@@ -22,6 +22,7 @@ _VERSIONS = ("tensorflow", "keras", "numpy", "pillow", "opencv-python")
 # Data settings that say where and how to read, not what, and those of training alone.
 _OF_THIS_MACHINE = {
     "root", "records", "word_vectors", "broken_limit", "backgrounds", "person_model",
+    "teacher",
 }  # fmt: skip
 
 

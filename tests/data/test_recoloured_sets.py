@@ -9,8 +9,9 @@ from data_writers import source_of, write_clothes
 
 from mim_tf.config_files import parse_config
 from mim_tf.data.regions import caption_of
-from mim_tf.data.sets import celeba_pairs, celeba_regions
+from mim_tf.data.sets import celeba, celeba_pairs, celeba_regions
 from mim_tf.data.sets.celeba_captions import ATTRIBUTES
+from mim_tf.data.sets.celeba_teacher import Teacher
 from mim_tf.data.sets.folder_captions import OBJECT, describe_object
 from mim_tf.data.sets.folder_pairs import regions_of
 from mim_tf.errors import UserError
@@ -106,6 +107,58 @@ def test_without_a_person_no_hair_is_dyed(face):
     attributes = {name: name == "Brown_Hair" for name in ATTRIBUTES}
     regions = celeba_regions.regions_of(face[0], attributes, np.zeros_like(face[3]))
     assert not (regions.labels == 1).any()
+
+
+def test_a_teacher_finds_hair_and_lips(face):
+    picture, hair, lips, person = face
+    attributes = {name: name == "Brown_Hair" for name in ATTRIBUTES}
+    regions = celeba_regions.regions_of(picture, attributes, person, Teacher("faces-128"))
+    assert overlap(regions.labels == 1, hair) > 0.85
+    assert overlap(regions.labels == 2, lips) > 0.85
+    assert regions.colours == {"hair": "brown"}
+
+
+def test_hair_by_a_teacher_keeps_within_the_person_and_off_hats(face):
+    picture, _, _, person = face
+    alpha = {"hair": np.ones((96, 96)), "lips": np.zeros((96, 96))}
+    bare = dict.fromkeys(ATTRIBUTES, False)
+    regions = celeba_regions.regions_of(picture, bare, person, lambda picture: alpha)
+    np.testing.assert_array_equal(regions.labels == 1, person > 0.5)
+    hat = bare | {"Wearing_Hat": True}
+    regions = celeba_regions.regions_of(picture, hat, person, lambda picture: alpha)
+    assert not regions.labels.any()
+
+
+def test_faces_are_told_by_the_teacher_of_the_options(face, tmp_path):
+    picture, _, _, person = face
+    attributes = {"1": dict.fromkeys(ATTRIBUTES, False)}
+    found = {}
+    for teacher in (None, "faces-128"):
+        options = celeba.Options(source="celeba", root=tmp_path, teacher=teacher)
+        source = celeba.CelebaSource(options, "train", ids=("1",))
+        source.__dict__ |= {"_attributes": attributes, "_person": lambda picture: person}
+        found[teacher] = source.regions(0, picture).labels
+    taught = celeba_regions.regions_of(picture, attributes["1"], person, Teacher("faces-128"))
+    np.testing.assert_array_equal(found["faces-128"], taught.labels)
+    assert (found["faces-128"] != found[None]).any()
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("faces-7", r"data\.teacher: no preset faces-7, and no folder of that name"),
+        ("birds-64", r"data\.teacher: .*birds-64 does not know the word hair; give a model of"),
+    ],
+)
+def test_what_cannot_teach_is_told(model, message):
+    with pytest.raises(UserError, match=message):
+        Teacher(model)
+
+
+def test_a_teacher_without_its_files_is_told_how_to_make_them(tmp_path):
+    (tmp_path / "generator.weights.h5").write_bytes(b"weights")
+    with pytest.raises(UserError, match=r"data\.teacher: .* has no LiteRT files; make them"):
+        Teacher(str(tmp_path))
 
 
 def test_recoloured_faces_need_the_model_of_people(tmp_path):

@@ -34,6 +34,7 @@ from mim_tf.errors import UserError
 from mim_tf.pictures.colours import Palette
 
 if TYPE_CHECKING:
+    from mim_tf.data.sets.celeba_teacher import Teacher
     from mim_tf.pictures.people import PersonModel
 
 PUBLISHED = Published(
@@ -55,6 +56,11 @@ class Options(RecolouredOptions, FolderOptions):
 
     person_model: Path | None = Field(
         None, description="selfie_segmentation.tflite, which finds hair; recoloured needs it"
+    )
+    teacher: str | None = Field(
+        None,
+        description="an earlier model of faces, a preset's name or a folder with LiteRT files: "
+        "recoloured finds hair and lips by its alpha; without, by rules",
     )
 
     @model_validator(mode="after")
@@ -85,7 +91,7 @@ class CelebaSource(RecolouredSource):
         """Hair and lips."""
         from mim_tf.data.sets.celeba_regions import regions_of  # imports OpenCV
 
-        return regions_of(picture, self.attributes(index), self._person(picture))
+        return regions_of(picture, self.attributes(index), self._person(picture), self._teacher)
 
     def draw_asked(
         self, rng: np.random.Generator, index: int, present: Sequence[str]
@@ -117,6 +123,12 @@ class CelebaSource(RecolouredSource):
 
         assert self.options.person_model is not None  # checked by Options
         return PersonModel(self.options.person_model)
+
+    @cached_property
+    def _teacher(self) -> Teacher | None:
+        from mim_tf.data.sets.celeba_teacher import Teacher  # imports OpenCV
+
+        return None if self.options.teacher is None else Teacher(self.options.teacher)
 
     @cached_property
     def _attributes(self) -> dict[str, dict[str, bool]]:

@@ -2,12 +2,14 @@
 
 All faces lie at the same place, so a few ellipses say where hair and lips may be. A network says
 which pixels are the person's (:mod:`mim_tf.pictures.people`), GrabCut which of them are hair, and
-the lips' redness which of the mouth's are lips.
+the lips' redness which of the mouth's are lips. An earlier model of faces knows better than these
+rules that taught it; see :mod:`mim_tf.data.sets.celeba_teacher`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -15,6 +17,9 @@ import numpy as np
 from mim_tf.data.regions import Regions
 from mim_tf.data.sets.celeba_pairs import HAIR, PARTS
 from mim_tf.pictures.segmentation import grab_cut
+
+if TYPE_CHECKING:
+    from mim_tf.data.sets.celeba_teacher import Teacher
 
 # Centre and half axes as shares of the centred square's side: (x, y), (x, y).
 _FACE = (0.5, 0.62), (0.21, 0.27)  # surely skin
@@ -29,28 +34,44 @@ _CHIN = 0.86, 0.22  # surely neck or clothes: below this row, so far from the mi
 _NO_HAIR = ("Bald", "Wearing_Hat", "Receding_Hairline")
 
 
-def regions_of(picture: np.ndarray, attributes: Mapping[str, bool], person: np.ndarray) -> Regions:
+def regions_of(
+    picture: np.ndarray,
+    attributes: Mapping[str, bool],
+    person: np.ndarray,
+    teacher: Teacher | None = None,
+) -> Regions:
     """Hair and lips of a face.
 
     Args:
         picture: uint8 [S, S, 3], the centred square of an aligned picture.
         attributes: CelebA's, of the face.
         person: float32 [S, S], how likely a pixel belongs to the person.
+        teacher: tells hair and lips; by default the rules of this module do.
     """
+    if teacher is None:
+        hair, lips = _hair(picture, person), _lips(picture)
+    else:
+        alpha = teacher(picture)
+        hair, lips = (alpha["hair"] > 0.5) & (person > 0.5), alpha["lips"] > 0.5
     labels = np.zeros(picture.shape[:2], np.uint8)
     colours = {}
     if not any(attributes[name] for name in _NO_HAIR):
-        labels[_hair(picture, person)] = 1 + PARTS.index("hair")
+        labels[hair] = 1 + PARTS.index("hair")
         named = [colour for colour, (name, _) in HAIR.items() if attributes[name]]
         if len(named) == 1:
             colours["hair"] = named[0]
+    labels[lips] = 1 + PARTS.index("lips")
+    return Regions(labels, PARTS, colours, {})
+
+
+def _lips(picture: np.ndarray) -> np.ndarray:
+    """bool [S, S]."""
     face, mouth = (_ellipse(picture.shape[0], *shape) for shape in (_FACE, _MOUTH))
     lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     redness = cv2.GaussianBlur(lab[..., 1], (0, 0), picture.shape[0] / 100)
     least = np.median(lab[..., 1][face & ~mouth]) + _REDDER
-    lips = mouth & (redness > max(least, float(np.percentile(redness[mouth], _REDDEST))))
-    labels[lips] = 1 + PARTS.index("lips")
-    return Regions(labels, PARTS, colours, {})
+    reddest = float(np.percentile(redness[mouth], _REDDEST))
+    return np.asarray(mouth & (redness > max(least, reddest)))
 
 
 def _hair(picture: np.ndarray, person: np.ndarray) -> np.ndarray:
