@@ -31,7 +31,7 @@ def work(job: dict[str, Any]) -> Any:
     if job["do"] == "preset":
         from mim_tf.run import Run
 
-        return str(Run.preset(job["name"]).path)
+        return str(Run.named(job["name"]).path)
     if job["do"] == "random":
         return _make_random(job)
     if job["do"] == "export":

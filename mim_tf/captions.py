@@ -153,8 +153,9 @@ def nearest_words(
     """Known words that may have been meant by an unknown one, the nearest first, at most three.
 
     A word is near if at most one letter was typed wrong, left out, added or swapped with its
-    neighbour (two in words of more than five letters with the same first one), or if one of the two begins with the other
-    ("gold", "golden"), which must have four letters or be a deciding word ("reddish", "red").
+    neighbour (two in words of more than five letters with the same first one), or if one of the two
+    begins with the other ("gold", "golden"), which must have four letters or be a deciding word
+    ("reddish", "red").
     """
     if len(word) < SHORTEST:
         return []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
 
 import numpy as np
 from PIL import Image
@@ -19,6 +19,7 @@ from mim_tf.places import DEFAULT_PRESET, LITERT, find_model
 from mim_tf.text import Vocabulary
 
 if TYPE_CHECKING:
+    from mim_tf.backends.tensorflow import TensorFlowBackend
     from mim_tf.run import Run
 
 Picture = str | os.PathLike[str] | Image.Image | np.ndarray
@@ -33,18 +34,11 @@ class Backend(Protocol):
     size: int
     max_words: int
     vocabulary: Vocabulary
-    deciding_words: Sequence[str]
+    deciding_words: list[str]
+    resample: Callable[..., Any]
+    add_change: Callable[..., Any]
 
     def __call__(self, squares: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, ...]: ...
-    def resample(self, batch: np.ndarray, size: int) -> Any: ...
-    def add_change(
-        self,
-        square: np.ndarray,
-        model_input: np.ndarray,
-        edited: np.ndarray,
-        alpha: np.ndarray,
-        weight: np.ndarray,
-    ) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -132,7 +126,7 @@ class Editor:
     """
 
     def __init__(self, model: Run | LiteRTBackend) -> None:
-        self.backend: Any
+        self.backend: Backend
         if isinstance(model, LiteRTBackend):
             self.backend = model
         else:
@@ -317,20 +311,24 @@ class Editor:
     # What the TensorFlow backend alone has: for evaluation, exports and the memory sheet.
 
     @property
+    def _tensorflow(self) -> TensorFlowBackend:
+        return cast("TensorFlowBackend", self.backend)
+
+    @property
     def run(self) -> Run:
-        return self.backend.run
+        return self._tensorflow.run
 
     @property
     def generator(self) -> Any:
-        return self.backend.generator
+        return self._tensorflow.generator
 
     @property
     def graph(self) -> Any:
-        return self.backend.graph
+        return self._tensorflow.graph
 
     @property
     def paint(self) -> Any:
-        return self.backend.paint
+        return self._tensorflow.paint
 
 
 def _captions(text: str | Sequence[str], count: int) -> list[str]:

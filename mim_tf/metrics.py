@@ -33,15 +33,20 @@ def ssim(picture: np.ndarray, truth: np.ndarray) -> float:
     return float(tf.image.ssim(tf.constant(picture), tf.constant(truth), max_val=255))
 
 
-def masked_difference(picture: np.ndarray, original: np.ndarray, mask: np.ndarray) -> float:
+def masked_difference(
+    picture: np.ndarray, original: np.ndarray, mask: np.ndarray, empty: float = 0.0
+) -> float:
     """Mean absolute difference in [0, 1] over the pixels of ``mask``.
 
     Args:
         picture, original: uint8 [H, W, 3].
-        mask: bool [H, W]; where no pixel is in it, the result is 0.
+        mask: bool [H, W].
+        empty: the result where no pixel is in it.
     """
+    if picture.shape != original.shape:
+        raise ValueError(f"pictures of {picture.shape} and {original.shape} cannot be compared")
     if not mask.any():
-        return 0.0
+        return empty
     difference = np.abs(picture.astype(np.float64) - original.astype(np.float64))
     return float(difference[mask].mean() / 255)
 

@@ -118,16 +118,16 @@ class Run:
     def chosen(cls, path: Path | None, preset: str | None) -> Run:
         """What ``--run`` or ``--preset`` names."""
         if preset is not None:
-            return cls.preset(preset)
+            return cls.named(preset)
         assert path is not None  # one of the two is required
         return cls.open(path)
 
     @classmethod
-    def preset(cls, name: str) -> Run:
-        """Open a preset, by its name or its folder.
+    def named(cls, name: str) -> Run:
+        """Open a preset by its name, or a run or preset by its folder.
 
         Raises:
-            UserError: there is none; the message lists those that ship.
+            UserError: there is none; the message lists the presets that ship.
         """
         return cls.open(find_model(name))
 

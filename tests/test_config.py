@@ -81,7 +81,7 @@ OLD = Path(__file__).parent / "old_birds_64.yaml"
 def test_the_configuration_of_a_former_version_reads_as_the_present_one():
     """The file of an earlier preset, from before some keys moved."""
     old = yaml.safe_load(OLD.read_text())
-    expected = Run.preset("birds-64").config.model_dump()
+    expected = Run.named("birds-64").config.model_dump()
     expected["data"] |= {"max_words": 24, "word_dropout": 0}
     expected["train"] |= {"steps": 10000, "seed": 0}
     expected["deviations"] |= {"alpha_prior": 2, "alpha_prior_start": 7000, "warm_up_until": 0}

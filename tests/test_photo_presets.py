@@ -122,7 +122,7 @@ def test_both_backends_give_the_same(editors, name):
         "faces-128": "this woman has blond hair and is wearing lipstick",
     }[name]
     picture, _ = shirt()
-    by_tensorflow = Editor(Run.preset(name))
+    by_tensorflow = Editor(Run.named(name))
     assert isinstance(by_tensorflow.backend, TensorFlowBackend)
     one, other = (
         np.asarray(editor(picture, caption).image).astype(int)

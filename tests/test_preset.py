@@ -24,7 +24,7 @@ NAME = "birds-64"
 
 @pytest.fixture(scope="module")
 def editor():
-    return Editor(Run.preset(NAME))
+    return Editor(Run.named(NAME))
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,13 @@ Wordings are drawn from one generator, so the same generator gives the same capt
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from mim_tf.data.on_pairs import RecolouredSource
 from mim_tf.data.regions import Words
-from mim_tf.data.wording import article, word_for
+from mim_tf.data.wording import article, one_of, word_for
 
 PARTS = (
     "crown", "throat", "breast", "belly", "back", "wings", "tail", "nape", "forehead", "bill",
@@ -59,10 +60,7 @@ def draw_asked(rng: np.random.Generator, present: Sequence[str]) -> tuple[str, .
 
 def describe_parts(rng: np.random.Generator, colours: Mapping[str, str]) -> Words:
     """A caption that gives parts their colours, at most 24 words."""
-
-    def pick(*choices: str) -> str:
-        return choices[int(rng.integers(len(choices)))]
-
+    pick = partial(one_of, rng)
     spoken = {name: word_for(rng, colour) for name, colour in colours.items()}
     if set(spoken) == {"bird"}:
         return _plain(pick("a {}", "this is a {}", "make it a {}").split(), spoken)

@@ -1,6 +1,8 @@
-"""What captions of our own have in common: words for colours, articles, plurals."""
+"""What captions of our own have in common: words for colours, choices, lists, articles."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -26,6 +28,16 @@ def word_for(rng: np.random.Generator, colour: str) -> str:
     """A word, or two, for a colour."""
     words = SYNONYMS[colour]
     return words[int(rng.integers(len(words)))]
+
+
+def one_of(rng: np.random.Generator, *choices: str) -> str:
+    """One of the choices, each as likely."""
+    return choices[int(rng.integers(len(choices)))]
+
+
+def listed(things: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return things[0] if len(things) == 1 else f"{', '.join(things[:-1])} and {things[-1]}"
 
 
 def article(phrase: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mim_tf.data.source import Marks, Source
 from mim_tf.data.wording import with_article
-from mim_tf.evaluation.photographs import ASKED_PARTS, hit, kept, may_ask, outside, radius_of
+from mim_tf.evaluation.points import ASKED_PARTS, hit, kept, may_ask, outside, radius_of
 from mim_tf.pictures.colours import COLOURS
 
 
@@ -56,7 +56,7 @@ class Birds:
     def measure(
         self, index: int, caption: str, before: np.ndarray, after: np.ndarray
     ) -> dict[str, float]:
-        """``hit``, ``kept`` and ``outside`` of :mod:`mim_tf.evaluation.photographs`."""
+        """``hit``, ``kept`` and ``outside`` of :mod:`mim_tf.evaluation.points`."""
         marks = self.source.marks(index, self.size)
         assert isinstance(marks, Marks)  # or nothing would have been asked
         part, colour = WISHES[caption]

@@ -15,6 +15,7 @@ The twelve colours are those of :data:`mim_tf.pictures.colours.CLOTHES`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import cv2
@@ -22,7 +23,7 @@ import numpy as np
 
 from mim_tf.data.source import Source
 from mim_tf.data.wording import is_plural, with_article
-from mim_tf.evaluation.photographs import mean_change
+from mim_tf.metrics import masked_difference
 from mim_tf.pictures.colours import CLOTHES, SHOP_COLOURS, commonest_colour
 from mim_tf.pictures.segmentation import white_background
 
@@ -114,9 +115,9 @@ class Clothes:
         """``hit`` and ``background``."""
         found = garment(before)
         if found is None:  # of pairs drawn for another size
-            return {"hit": 0.0, "background": float("nan")}
+            return {"hit": 0.0, "background": math.nan}
         inside, background = found
         return {
             "hit": float(colour_of(after, inside) == self.group(index, caption)),
-            "background": mean_change(before, after, background),
+            "background": masked_difference(before, after, background, math.nan),
         }

@@ -16,7 +16,6 @@ from keras import ops
 
 from mim_tf.errors import UserError
 
-SIZE = 299  # pixels it was made for
 LOCAL, POOLED = 768, 2048  # channels of the 17 x 17 map, and of the pooled features
 _EPSILON = 1e-3
 _FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"

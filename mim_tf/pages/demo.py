@@ -68,7 +68,7 @@ def run_demo(config: Config, output: Path) -> str:
     train(run, source)
     editors = {_TRAINED: Editor(run)}
     if (PRESETS / _PRESET).is_dir():
-        preset = Run.preset(_PRESET)
+        preset = Run.named(_PRESET)
         if preset.config.model.fine_size == config.model.fine_size:
             editors[f"preset {_PRESET}"] = Editor(preset)
     size = config.model.fine_size

@@ -1,4 +1,4 @@
-"""Names of colours: which of eleven the pixels around a point have.
+"""Names of colours: which one pixels have, of the eleven basic ones or those that shops name.
 
 Colours are compared in CIELAB (D65) with lightness at half weight, because shade and sun change the
 lightness of plumage or cloth far more than its hue: the distance of two colours is

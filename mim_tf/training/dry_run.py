@@ -82,7 +82,7 @@ def dry_run(config: Config) -> str:
         f"devices: {described(strategy)}",
         f"training pictures: {len(source)}, vocabulary: {len(vocabulary)} ids",
         *_parts(model, kinds["full step"], config),
-        *_memory(model, kinds, strategy.num_replicas_in_sync),
+        *_memory(model, kinds),
         *_time(config, kinds, steps_after_warm_up(config, len(source))),
     ]
     return dump_config(config) + "".join(f"# {line}".rstrip() + "\n" for line in lines)
@@ -150,7 +150,7 @@ def _parts(model: MIMNet, full: Kind, config: Config) -> list[str]:
     return lines
 
 
-def _memory(model: MIMNet, kinds: dict[str, Kind], replicas: int) -> list[str]:
+def _memory(model: MIMNet, kinds: dict[str, Kind]) -> list[str]:
     """Variables and gradients, and what the largest step keeps between forward and backward."""
     state = model.state
     variables = sum(_bytes(variable) for variable in tf.nest.flatten(state.parts()))

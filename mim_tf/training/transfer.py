@@ -32,7 +32,7 @@ def start_from(state: TrainingState, vocabulary: Vocabulary, model: str) -> None
     Raises:
         UserError: there is no such model, or its networks are others.
     """
-    run = Run.preset(model)
+    run = Run.named(model)
     found = run.load_generator()
     _check_alike(state.generator, found, model)
     theirs_too = set(run.vocabulary.words)

@@ -29,7 +29,7 @@ def litert(tmp_path_factory) -> Path:
     if (shipped / "memories.bin").is_file():
         return shipped
     folder = tmp_path_factory.mktemp("models") / "litert"
-    export(Editor(Run.preset("birds-64")), folder)
+    export(Editor(Run.named("birds-64")), folder)
     return folder
 
 
@@ -99,4 +99,4 @@ def editor():
     from mim_tf.editor import Editor
     from mim_tf.run import Run
 
-    return Editor(Run.preset("birds-64"))
+    return Editor(Run.named("birds-64"))

@@ -62,7 +62,7 @@ def test_the_chosen_model_edits_and_each_step_keeps_its_own(
         again = downloaded(page, tmp_path)[1]
     own, grey = files.read(picture), files.read(shirt)
     birds = editor.edit(own, CAPTION, keep_size=True).picture
-    clothes = Editor(Run.preset("clothes-128")).edit(grey, "a navy blue shirt", keep_size=True)
+    clothes = Editor(Run.named("clothes-128")).edit(grey, "a navy blue shirt", keep_size=True)
     assert np.abs(before.astype(int) - birds).max() <= 2
     np.testing.assert_array_equal(again, before)
     assert np.abs(found.astype(int) - clothes.picture).max() <= 2

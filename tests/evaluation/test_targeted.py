@@ -19,7 +19,7 @@ from mim_tf.errors import UserError
 from mim_tf.evaluation import targeted
 from mim_tf.evaluation.birds import WISHES
 from mim_tf.evaluation.pairs import draw_pairs
-from mim_tf.evaluation.photographs import radius_of
+from mim_tf.evaluation.points import radius_of
 from mim_tf.evaluation.task import Edits, Task
 from mim_tf.pictures import files
 from mim_tf.pictures.colours import COLOURS, colour_at, disc

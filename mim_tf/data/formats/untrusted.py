@@ -1,4 +1,4 @@
-"""Reads files that others published: archives, lists, pickles and MATLAB files.
+"""Reads files that others published: archives, lists and pickles (MATLAB files: `matlab.py`).
 
 None of them is trusted: names must stay inside their folder, and no code in a pickle is run.
 """

@@ -7,8 +7,11 @@ set and can be seen is named once. A face's wording is drawn from its number, so
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
+
+from mim_tf.data.wording import listed, one_of
 
 ATTRIBUTES = (
     "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs",
@@ -51,9 +54,7 @@ def face_caption(number: int, attributes: Mapping[str, bool]) -> str:
         attributes: CelebA's 40, by name.
     """
     rng = np.random.default_rng([7, number])
-
-    def pick(*choices: str) -> str:
-        return choices[int(rng.integers(len(choices)))]
+    pick = partial(one_of, rng)
 
     def named(table: tuple[tuple[str, str], ...]) -> list[str]:
         return [words for name, words in table if attributes[name]]
@@ -76,13 +77,9 @@ def face_caption(number: int, attributes: Mapping[str, bool]) -> str:
             f"{first} " + ("is smiling" if smiles else pick("does not smile", "is serious"))
         ]
     if features := named(_FEATURES):
-        sentences.append(f"{pronoun} has {_listed(features)}")
+        sentences.append(f"{pronoun} has {listed(features)}")
     if male and not attributes["No_Beard"] and not attributes["Goatee"]:
         sentences.append(f"{pronoun} {pick('has', 'wears')} a beard")
     if worn := named(_WORN):
-        sentences.append(f"{pronoun} {pick('wears', 'is wearing')} {_listed(worn)}")
+        sentences.append(f"{pronoun} {pick('wears', 'is wearing')} {listed(worn)}")
     return ". ".join(sentences) + "."
-
-
-def _listed(things: list[str]) -> str:
-    return things[0] if len(things) == 1 else f"{', '.join(things[:-1])} and {things[-1]}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from mim_tf.data.regions import Words
+from mim_tf.data.wording import one_of
 from mim_tf.pictures.colours import Levels, Palette
 
 PARTS = ("hair", "lips")
@@ -42,10 +44,7 @@ def draw_asked(rng: np.random.Generator, present: Sequence[str]) -> tuple[str, .
 
 def describe(rng: np.random.Generator, male: bool, colours: Mapping[str, str]) -> Words:
     """A caption that gives hair or lips their colours."""
-
-    def pick(*choices: str) -> str:
-        return choices[int(rng.integers(len(choices)))]
-
+    pick = partial(one_of, rng)
     person = pick("this", "the") + " " + pick("man" if male else "woman", "person")
     said = {part: pick(*_SPELLINGS.get(colour, (colour,))) for part, colour in colours.items()}
     phrases = []

@@ -20,6 +20,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ import numpy as np
 from mim_tf.data.formats.listing import Box
 from mim_tf.data.sets import cub_metadata
 from mim_tf.data.sets.cub_metadata import WHOLE, PartColours, Points
-from mim_tf.data.wording import with_article
+from mim_tf.data.wording import listed, one_of, with_article
 from mim_tf.errors import UserError
 from mim_tf.pictures import files
 from mim_tf.pictures.colours import RADIUS_SHARE, colour_at
@@ -162,9 +163,7 @@ def bird_captions(name: str, colours: PartColours) -> tuple[str, ...]:
 
 
 def _caption(rng: np.random.Generator, colours: PartColours) -> str:
-    def pick(*choices: str) -> str:
-        return choices[int(rng.integers(len(choices)))]
-
+    pick = partial(one_of, rng)
     parts = sorted(set(colours) - {WHOLE})
     bird = WHOLE
     if WHOLE in colours and (not parts or rng.random() < 0.3):
@@ -176,14 +175,14 @@ def _caption(rng: np.random.Generator, colours: PartColours) -> str:
     chosen = [parts[place] for place in rng.permutation(len(parts))[:count]]
     form = int(rng.integers(3))
     if form == 0:
-        return f"{with_article(bird)} with {_listed([_phrase(part, colours) for part in chosen])}"
+        return f"{with_article(bird)} with {listed([_phrase(part, colours) for part in chosen])}"
     if form == 1:
-        has = _listed([_phrase(part, colours) for part in chosen])
+        has = listed([_phrase(part, colours) for part in chosen])
         return f"{pick('this', 'the')} {bird} has {has}"
     first, *others = (
         f"{part} {'are' if part in _PLURAL else 'is'} {_words(colours[part])}" for part in chosen
     )
-    return _listed([f"the {first}", *(f"{pick('its', 'the')} {other}" for other in others)])
+    return listed([f"the {first}", *(f"{pick('its', 'the')} {other}" for other in others)])
 
 
 def _phrase(part: str, colours: PartColours) -> str:
@@ -193,7 +192,3 @@ def _phrase(part: str, colours: PartColours) -> str:
 
 def _words(colours: Sequence[str]) -> str:
     return " and ".join(colours[:_MOST_COLOURS])
-
-
-def _listed(things: Sequence[str]) -> str:
-    return things[0] if len(things) == 1 else f"{', '.join(things[:-1])} and {things[-1]}"

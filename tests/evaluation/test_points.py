@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from mim_tf.evaluation.photographs import ASKED_PARTS, hit, kept, may_ask, outside, radius_of
+from mim_tf.evaluation.points import ASKED_PARTS, hit, kept, may_ask, outside, radius_of
 from mim_tf.pictures.colours import COLOURS
 
 BOX = (10.0, 10.0, 20.0, 10.0)

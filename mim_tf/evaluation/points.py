@@ -21,8 +21,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mim_tf.metrics import masked_difference
 from mim_tf.pictures.colours import RADIUS_SHARE, colour_at, disc
-from mim_tf.pictures.pixels import check_picture
 
 ASKED_PARTS = ("crown", "belly", "wings", "tail", "throat", "back", "breast")
 """Parts of CUB's birds that a caption may ask for."""
@@ -83,7 +83,7 @@ def kept(
     """
     others = [place for name, places in points.items() if name != part for place in places]
     own = _discs(before, points.get(part, ()), radius)
-    return mean_change(before, after, _discs(before, others, radius) & ~own)
+    return masked_difference(before, after, _discs(before, others, radius) & ~own, math.nan)
 
 
 def outside(before: np.ndarray, after: np.ndarray, box: Box) -> float:
@@ -100,7 +100,7 @@ def outside(before: np.ndarray, after: np.ndarray, box: Box) -> float:
     columns, rows = np.arange(width) + 0.5, np.arange(height) + 0.5
     across = (columns >= x) & (columns <= x + box_width)
     down = (rows >= y) & (rows <= y + box_height)
-    return mean_change(before, after, ~(down[:, None] & across[None, :]))
+    return masked_difference(before, after, ~(down[:, None] & across[None, :]), math.nan)
 
 
 def _discs(picture: np.ndarray, places: Sequence[Point], radius: float) -> np.ndarray:
@@ -109,19 +109,3 @@ def _discs(picture: np.ndarray, places: Sequence[Point], radius: float) -> np.nd
     for place in places:
         mask |= disc(height, width, place, radius)
     return mask
-
-
-def mean_change(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> float:
-    """Mean absolute change, of 1.0, of the pixels of a mask, bool `[H, W]`; NaN where it is empty.
-
-    Args:
-        before, after: uint8 `[H, W, 3]`.
-    """
-    check_picture(before)
-    check_picture(after)
-    if before.shape != after.shape:
-        raise ValueError(f"pictures of {before.shape} and {after.shape} cannot be compared")
-    if not mask.any():
-        return math.nan
-    change = np.abs(before[mask].astype(np.int16) - after[mask].astype(np.int16))
-    return float(change.mean() / 255)
