@@ -21,10 +21,14 @@ _EXIF_WITHIN = 1 << 17
 _ORIENTATION = 0x0112
 
 
-def refuse(bad, message: str) -> None:
-    """Raise INVALID_ARGUMENT where any of ``bad`` [B] is true, with the indices of those items."""
+def refuse(bad, message: str):
+    """Raise INVALID_ARGUMENT where any of ``bad`` [B] is true, with the indices of those items.
+
+    Returns:
+        In a graph, the operation that does.
+    """
     which = tf.strings.reduce_join(tf.strings.as_string(tf.where(bad)[:, 0]), separator=", ")
-    _refuse(bad, tf.strings.join(["item ", which, f": {message}"]))
+    return _refuse(bad, tf.strings.join(["item ", which, f": {message}"]))
 
 
 def refuse_each(bad, messages) -> None:
@@ -36,24 +40,27 @@ def refuse_each(bad, messages) -> None:
     _refuse(bad, tf.strings.reduce_join(texts, separator=" "))
 
 
-def _refuse(bad, text) -> None:
-    tf.debugging.Assert(tf.logical_not(tf.reduce_any(bad)), [text], summarize=1)
+def _refuse(bad, text):
+    return tf.debugging.Assert(tf.logical_not(tf.reduce_any(bad)), [text], summarize=1)
 
 
 def squares_of_files(files, size: int, max_pixels: int = files.MAX_PIXELS):
     """Whole picture files of any sizes, ``files`` [B], to squares [B, S, S, 3] in [-1, 1].
 
-    Raises INVALID_ARGUMENT, with the indices of the items, where a file is not a picture, is broken
-    or has more than ``max_pixels`` pixels.
+    Raises INVALID_ARGUMENT, with the indices of the items, where a file is not a picture, is an
+    animation or broken, or has more than ``max_pixels`` pixels.
     """
     count = tf.shape(files)[0]
     kinds = tf.map_fn(_kind, files, fn_output_signature=tf.int32)
-    refuse(kinds < 0, "no picture this model can read; send a PNG, JPEG or WebP file")
+    checks = [
+        refuse(kinds == _NONE, "no picture this model can read; send a PNG, JPEG or WebP file"),
+        refuse(kinds == _ANIMATION, "an animation; send a picture that stands still"),
+    ]
 
     def decode(index, data, kind):
         pixel_count = _pixel_count(data, kind)
         square = tf.cond(
-            pixel_count > max_pixels,
+            (kind < 0) | (pixel_count > max_pixels),
             lambda: tf.zeros([size, size, 3]),
             lambda: squares(_decode(data, kind)[None], size)[0],
         )
@@ -68,11 +75,16 @@ def squares_of_files(files, size: int, max_pixels: int = files.MAX_PIXELS):
     dataset = dataset.concatenate(last).batch(tf.cast(count, tf.int64) + 1)
     indices, pixel_counts, result = tf.data.Dataset.get_single_element(dataset)
     intact = tf.scatter_nd(indices[:-1, None], tf.ones_like(indices[:-1]), [count]) > 0
-    refuse(tf.logical_not(intact), "the picture is truncated or broken; send an intact file")
-    refuse(
-        pixel_counts[:-1] > max_pixels, f"the picture has more than {max_pixels} pixels; shrink it"
-    )
-    return tf.reshape(result[:-1], [-1, size, size, 3])
+    checks += [
+        refuse(tf.logical_not(intact), "the picture is truncated or broken; send an intact file"),
+        refuse(
+            pixel_counts[:-1] > max_pixels,
+            f"the picture has more than {max_pixels} pixels; shrink it",
+        ),
+    ]
+    # What is computed from the squares waits for the checks, whatever order a server runs it in.
+    with tf.control_dependencies(None if tf.executing_eagerly() else checks):
+        return tf.reshape(result[:-1], [-1, size, size, 3])
 
 
 def squares(pictures, size: int):
@@ -137,6 +149,7 @@ def _square(edited):
 
 
 _JPEG, _PNG, _WEBP = range(3)
+_NONE, _ANIMATION = -1, -2
 
 
 def _header(data):
@@ -146,22 +159,27 @@ def _header(data):
 
 
 def _kind(data):
-    """The file's format by its magic number: `_JPEG`, `_PNG`, `_WEBP`, or -1 for any other."""
+    """The file's format by its magic number: `_JPEG`, `_PNG`, `_WEBP`, or `_NONE` for any other.
+
+    `_ANIMATION` for an animated WebP file: TensorFlow's decoder may write beyond its memory there.
+    """
     header = _header(data)
     magics = (
         (_JPEG, b"\xff\xd8\xff"),
         (_PNG, b"\x89PNG\r\n\x1a\n"),
         (_WEBP, b"RIFF"),
     )
-    kind = tf.constant(-1)
+    kind = tf.constant(_NONE)
     for index, magic in magics:
         same = tf.reduce_all(header[: len(magic)] == list(magic))
         kind = tf.where(same, index, kind)
-    return kind
+    extended = tf.reduce_all(header[12:16] == list(b"VP8X"))
+    animated = extended & (tf.bitwise.bitwise_and(header[20], 2) > 0)
+    return tf.where((kind == _WEBP) & animated, _ANIMATION, kind)
 
 
 def _pixel_count(data, kind):
-    """Height times width by the file's header, int64."""
+    """Height times width by the file's header, int64; 0 where there is no picture."""
     header = _header(data)
 
     def big(start, length):
@@ -191,26 +209,36 @@ def _pixel_count(data, kind):
             _PNG: lambda: big(16, 4) * big(20, 4),
             _WEBP: webp,
         },
+        default=lambda: tf.constant(0, tf.int64),
     )
 
 
 @tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32)])
 def _decode(data, kind):
-    """A file's pixels: uint8 [H, W, 3], upright, and over white where it is transparent."""
+    """A file's pixels: uint8 [H, W, 3], upright, and over white where it is transparent.
+
+    One white pixel where there is no picture.
+    """
+
+    def flat(stored):
+        """[H, W, 3], of what was decoded with as many channels as it has, 3 or 4."""
+        return tf.cond(tf.shape(stored)[-1] == 4, lambda: _over_white(stored), lambda: stored)
 
     def png():
         header = _header(data)
         depth, colour = header[24], header[25]
-        # Grey of fewer than 8 bits has no alpha, and TensorFlow would fill in a wrong one.
-        return tf.cond(
-            (depth < 8) & (colour == 0),
-            lambda: tf.io.decode_png(data, channels=3),
-            lambda: _over_white(tf.io.decode_png(data, channels=4)),
+        # Where grey or a palette of fewer than 8 bits has no alpha, TensorFlow would fill in a
+        # wrong one.
+        return tf.case(
+            [
+                (colour == 3, lambda: flat(tf.io.decode_png(data, channels=0))),
+                ((depth < 8) & (colour == 0), lambda: tf.io.decode_png(data, channels=3)),
+            ],
+            default=lambda: _over_white(tf.io.decode_png(data, channels=4)),
         )
 
     def webp():
-        stored = tf.io.decode_image(data, expand_animations=False)  # 3 channels, or 4
-        return tf.cond(tf.shape(stored)[-1] == 4, lambda: _over_white(stored), lambda: stored)
+        return flat(tf.io.decode_image(data, expand_animations=False))
 
     picture = tf.switch_case(
         kind,
@@ -222,6 +250,7 @@ def _decode(data, kind):
             _PNG: png,
             _WEBP: webp,
         },
+        default=lambda: tf.fill([1, 1, 3], tf.constant(255, tf.uint8)),
     )
     return tf.ensure_shape(picture, [None, None, 3])
 

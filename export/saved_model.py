@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -87,7 +88,7 @@ def export(editor, base: Path) -> Path:
 
 def _next_version(base: Path) -> int:
     """The number after the highest version in a folder."""
-    versions = (int(path.name) for path in base.iterdir() if path.name.isdigit())
+    versions = (int(path.name) for path in base.iterdir() if re.fullmatch("[0-9]+", path.name))
     return 1 + max(versions, default=0)
 
 

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from mim_tf.backends.litert import METADATA, OUTPUTS, file_name
-from mim_tf.checksums import sha256_of, write_sums_of_all
+from mim_tf.checksums import check_replaceable, sha256_of, write_sums_of_all
 from mim_tf.errors import UserError, entry_point
 from mim_tf.flags import add_model_flags, command_parser
 from mim_tf.places import WEIGHTS
 from mim_tf.progress import Progress
-from mim_tf.storage import check_replaceable, replacing_folder
+from mim_tf.storage import replacing_folder
 
 from .exportable import check_exportable
 from .litert_accuracy import measure, signature

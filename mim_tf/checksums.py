@@ -85,6 +85,31 @@ def check_sums(folder: Path, names: Iterable[str] | None = None) -> None:
         )
 
 
+def check_replaceable(folder: Path, mark: str, flag: str) -> None:
+    """Refuse to replace a folder that is neither new, nor empty, nor all of an earlier export.
+
+    Args:
+        mark: a file that every earlier export holds.
+        flag: that named the folder, for the message.
+
+    Raises:
+        UserError: the folder holds something else, or something besides.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / mark).is_file() or not (folder / NAME).is_file():
+        raise UserError(f"{flag} {folder} is not an earlier export; name an empty folder")
+    exported = {NAME, *_read(folder)[0]}
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    others = sorted(name for name in found if name not in exported)
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise UserError(
+            f"{flag} {folder} holds {others[0]}{more} besides an earlier export, which would be "
+            "deleted; move it away, or name an empty folder"
+        )
+
+
 def fits(folder: Path, name: str) -> bool:
     """Whether a file is as noted.
 

@@ -51,7 +51,7 @@ def replacing_folder(
     """:func:`replacing_file` for a folder: the body fills the empty folder that it is given.
 
     Args:
-        path: the folder to be; its parent is made where it is missing.
+        path: the folder to be, or a link to it; its parent is made where it is missing.
         existing: what to do about a folder that is at ``path`` when the body ends: ``replace``
             it, ``keep`` it and drop the new one (another process was faster), or ``refuse`` to
             touch it and raise FileExistsError.
@@ -59,6 +59,7 @@ def replacing_folder(
     Raises:
         OSError: the place cannot be written.
     """
+    path = path.resolve()
     temporary = _beside(path)
     temporary.mkdir(parents=True)
     try:
@@ -69,7 +70,11 @@ def replacing_folder(
         if path.exists() and existing == "replace":
             earlier = _beside(path)
             path.rename(earlier)
-            temporary.rename(path)
+            try:
+                temporary.rename(path)
+            except BaseException:
+                earlier.rename(path)
+                raise
             shutil.rmtree(earlier)
         elif path.exists() and existing == "refuse":
             raise FileExistsError(17, "another process has made it in the meantime", str(path))
@@ -196,19 +201,3 @@ def flush_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def check_replaceable(folder: Path, mark: str, flag: str) -> None:
-    """Refuse to replace a folder that is neither new, nor empty, nor an earlier export.
-
-    Args:
-        mark: a file that every earlier export holds.
-        flag: that named the folder, for the message.
-
-    Raises:
-        UserError: the folder holds something else.
-    """
-    if folder.exists() and not (folder / mark).is_file() and (
-        not folder.is_dir() or any(folder.iterdir())
-    ):  # fmt: skip
-        raise UserError(f"{flag} {folder} is not an earlier export; name an empty folder")

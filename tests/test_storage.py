@@ -50,6 +50,34 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert contents(tmp_path) == {"new/folder/b": "2"}
 
 
+def test_a_folder_that_cannot_be_moved_leaves_the_earlier_one(tmp_path, monkeypatch):
+    place = tmp_path / "folder"
+    with replacing_folder(place) as partial:
+        (partial / "a").write_text("old")
+    move, moved = Path.rename, []
+
+    def fail_once(path, target):
+        moved.append(path)
+        if len(moved) == 2:
+            raise OSError("the share went away")
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail_once)
+    with pytest.raises(OSError, match="went away"), replacing_folder(place) as partial:
+        (partial / "a").write_text("new")
+    assert contents(tmp_path) == {"folder/a": "old"}
+
+
+def test_a_folder_behind_a_link_is_replaced_and_the_link_stays(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    with replacing_folder(tmp_path / "link") as partial:
+        (partial / "a").write_text("new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "a").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
 def test_a_folder_that_another_process_made_first(tmp_path):
     place = tmp_path / "folder"
 

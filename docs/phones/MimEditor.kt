@@ -99,6 +99,7 @@ class MimEditor(
         val readable = picture.copy(Bitmap.Config.ARGB_8888, false)
         val result =
             Bitmap.createBitmap(picture.width, picture.height, Bitmap.Config.ARGB_8888)
+        result.density = readable.density // or the canvas would scale one to the other
         result.eraseColor(Color.WHITE)
         Canvas(result).drawBitmap(readable, 0f, 0f, null)
         return result

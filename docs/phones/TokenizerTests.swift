@@ -1,5 +1,7 @@
 import XCTest
 
+@testable import YourApp  // the module of the app that holds Tokenizer.swift
+
 /// The cases that Python and JavaScript are tested with: `tests/captions.json`, a resource of the
 /// test target.
 final class TokenizerTests: XCTestCase {

@@ -188,7 +188,10 @@ class GrpcClient:
 
 def connect(url: str, model: str, timeout: float, retries: int) -> RestClient | GrpcClient:
     """The client for a URL: ``http://host:port``, ``https://...`` or ``grpc://host:port``."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise UserError(f"--url {url}: {error}") from None
     if parts.scheme == "grpc" and parts.netloc:
         return GrpcClient(parts.netloc, model, timeout, retries)
     if parts.scheme in ("http", "https") and parts.netloc:

@@ -19,10 +19,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from mim_tf import json_text
-from mim_tf.checksums import check_sums, write_sums_of_all
+from mim_tf.checksums import check_replaceable, check_sums, write_sums_of_all
 from mim_tf.errors import UserError
 from mim_tf.places import ABOUT, LITERT
-from mim_tf.storage import check_replaceable, replacing_folder
+from mim_tf.storage import replacing_folder
 
 PAGE = Path(__file__).resolve().parent.parent / "app_files"  # built from web/
 _MODELS = "models.json"  # it also tells an earlier export from a folder of something else

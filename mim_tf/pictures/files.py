@@ -251,13 +251,15 @@ def _grey_from_wide(values: np.ndarray) -> np.ndarray:
     """Scale greyscale of more than 8 bits, `[H, W]`, to uint8 (Pillow's `convert` would clip it).
 
     Which value is white is not written in the file. Integers: 65535, as 16-bit PNG has it. Floats:
-    the first of 1, 255, 65535 that holds the maximum. The maximum itself where none does.
+    the first of 1, 255, 65535 that holds the maximum. The maximum itself where none does. What is
+    not a number is black, what is infinite is the end of the scale that it lies beyond.
     """
     candidates = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (65535.0,)
-    values = np.nan_to_num(values.astype(np.float64))
-    top = float(values.max())
+    values = values.astype(np.float64)
+    finite = values[np.isfinite(values)]
+    top = float(finite.max()) if finite.size else 1.0
     white = next((candidate for candidate in candidates if top <= candidate), top)
-    return np.rint(np.clip(values / white, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return np.rint(np.clip(np.nan_to_num(values / white), 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 def _encode(picture: np.ndarray, form: str, options: dict[str, Any]) -> bytes:

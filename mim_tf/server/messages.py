@@ -21,6 +21,7 @@ from mim_tf.server.limits import Limits, RequestError
 from mim_tf.server.model import Model
 
 _DEFAULT_SIGNATURE = "serving_default"
+_DECODED = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")  # how the files begin that models decode
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +167,7 @@ def _check_pixels(files: Sequence[bytes], limits: Limits) -> int:
     """The pixels of all pictures; refuses too many before any picture is decoded."""
     total = 0
     for index, data in enumerate(files):
-        total += _pixels(data)
+        total += _pixels(index, data)
         if total > limits.pixels:
             raise RequestError(
                 400,
@@ -176,10 +177,11 @@ def _check_pixels(files: Sequence[bytes], limits: Limits) -> int:
     return total
 
 
-def _pixels(data: bytes) -> int:
-    """Width times height by the picture's header.
+def _pixels(index: int, data: bytes) -> int:
+    """Width times height by the picture's header; 0 for what begins as no picture that the model
+    decodes: the model refuses it with a better message.
 
-    0 for data that Pillow cannot read: the model refuses it with a better message.
+    Refuses what Pillow cannot read and the model may: how much memory it takes is not known.
     """
     from PIL import Image
 
@@ -189,7 +191,11 @@ def _pixels(data: bytes) -> int:
     except Image.DecompressionBombError:
         return sys.maxsize
     except Exception:  # a broken file can make Pillow's codecs raise almost any exception
-        return 0
+        if not data.startswith(_DECODED):
+            return 0
+        raise RequestError(
+            400, f"item {index}: the picture is truncated or broken; send an intact file"
+        ) from None
 
 
 def answer(outputs: dict[str, np.ndarray], *, row_format: bool) -> dict[str, Any]:

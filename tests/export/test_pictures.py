@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
-from crafted_pictures import bomb
+from crafted_pictures import animation, bomb
 from PIL import Image
 
 from export import pictures
@@ -43,6 +43,13 @@ def rotated(orientation: int, endian: str) -> bytes:
 
 
 PHOTO = Image.fromarray(photograph())
+
+
+def moving(mode: str) -> bytes:
+    image = with_alpha("RGBA").convert(mode)
+    return animation(image, image.rotate(180))
+
+
 FILES = {
     "png": encoded(PHOTO, "PNG"),
     "jpeg": encoded(PHOTO, "JPEG", quality=80),
@@ -53,6 +60,12 @@ FILES = {
     "cmyk jpeg": encoded(PHOTO.convert("CMYK"), "JPEG"),
     "palette": encoded(PHOTO.convert("P"), "PNG"),
     "palette with a transparent colour": encoded(PHOTO.convert("P"), "PNG", transparency=3),
+    "palette of 2": encoded(PHOTO.quantize(2), "PNG", bits=1),
+    "palette of 4": encoded(PHOTO.quantize(4), "PNG", bits=2),
+    "palette of 16": encoded(PHOTO.quantize(16), "PNG", bits=4),
+    "palette of 16 with a transparent colour": encoded(
+        PHOTO.quantize(16), "PNG", bits=4, transparency=3
+    ),
     "one bit": encoded(PHOTO.convert("1"), "PNG"),
     "transparent png": encoded(with_alpha("RGBA"), "PNG"),
     "transparent grey png": encoded(with_alpha("LA"), "PNG"),
@@ -96,6 +109,7 @@ def test_no_files_give_no_squares(squares):
         (["webp", b"\xff\xd8\xff"], "item 1: the picture is truncated or broken"),
         (["png", FILES["webp"][:60], FILES["webp"][:90]], "item 1, 2: the picture is truncated"),
         ([encoded(PHOTO, "GIF"), "png", encoded(PHOTO, "BMP")], "item 0, 2: no picture"),
+        (["png", moving("RGB"), moving("RGBA")], "item 1, 2: an animation; send a picture"),
         (
             ["png", bomb(10_000, 10_000)],
             "item 1: the picture has more than 64000000 pixels",

@@ -274,10 +274,11 @@ def test_the_next_export_is_the_next_version(random_run, tmp_path, capsys, monke
     base = tmp_path / "models" / "bird"
     (base / "7").mkdir(parents=True)
     (base / "notes").mkdir()
+    (base / "²").mkdir()  # a digit, but no number
     arguments = ["--run", str(random_run.path), "--output", str(base)]
     assert export_module.main(arguments) == 0
     assert capsys.readouterr().out.strip() == str(base / "8")
-    assert sorted(path.name for path in base.iterdir()) == ["7", "8", "notes"]
+    assert sorted(path.name for path in base.iterdir()) == ["7", "8", "notes", "²"]
 
 
 def test_a_failed_export_leaves_nothing(editor, tmp_path, monkeypatch):

@@ -197,16 +197,24 @@ def test_only_an_earlier_export_is_replaced(editor, tmp_path, monkeypatch):
     monkeypatch.setattr(
         tflite, "_write", lambda _, folder, __: (folder / "metadata.json").write_text("new") and {}
     )
-    earlier, other = tmp_path / "earlier", tmp_path / "other"
-    for folder, name in ((earlier, "metadata.json"), (other, "thesis.txt")):
+    earlier, other, app = tmp_path / "earlier", tmp_path / "other", tmp_path / "app"
+    for folder, name in ((other, "thesis.txt"), (app, "metadata.json")):
         folder.mkdir()
         (folder / name).write_text("old")
-    tflite.export(editor, earlier)
-    assert (earlier / "metadata.json").read_text() == "new"
-    with pytest.raises(UserError, match="is not an earlier export"):
-        tflite.export(editor, other)
-    assert (other / "thesis.txt").read_text() == "old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["earlier", "other"]
+    for _ in range(2):
+        tflite.export(editor, earlier)
+        assert (earlier / "metadata.json").read_text() == "new"
+        (earlier / "metadata.json").write_text("changed")
+    for folder in (other, app):
+        with pytest.raises(UserError, match="is not an earlier export"):
+            tflite.export(editor, folder)
+    (earlier / "photos").mkdir()
+    (earlier / "photos" / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds photos/thesis.txt besides an earlier export"):
+        tflite.export(editor, earlier)
+    assert (earlier / "photos" / "thesis.txt").read_text() == "mine"
+    assert (other / "thesis.txt").read_text() == (app / "metadata.json").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app", "earlier", "other"]
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,8 @@ def test_sixteen_bit_greyscale_is_scaled():
         (np.array([[0, 100_000, 200_000]], np.int32), [0, 128, 255]),
         (np.array([[0.0, 0.2, 1.0]], np.float32), [0, 51, 255]),
         (np.array([[-3.0, 51.0, 255.0]], np.float32), [0, 51, 255]),
+        (np.array([[np.nan, 0.2, np.inf, -np.inf]], np.float32), [0, 51, 255, 0]),
+        (np.array([[np.nan, np.inf]], np.float32), [0, 255]),
     ],
 )
 def test_wide_tiff_is_scaled(values, expected):

@@ -61,6 +61,7 @@ def test_client_errors_are_one_line(url, file, tmp_path, capsys):
     assert "strength 2.0: give a number from 0" in failure(url, path, TEXT, "--strength", "2")
     assert "cannot be reached" in failure("http://127.0.0.1:9", path, TEXT, "--retries", "0")
     assert "give http://host:8501" in failure("ftp://x")
+    assert "--url http://[::1: Invalid IPv6 URL" in failure("http://[::1")
     assert "HTTP 400: item 0: The caption has no words" in failure(url, path, "...")
     assert "No such file" in failure(url, tmp_path / "missing.png")
     assert "HTTP 404: Servable not found" in failure(url, path, TEXT, "--model", "other")

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
-from crafted_pictures import bomb
+from crafted_pictures import animation, bomb
+from PIL import Image
 from running_server import LIMITS, TEXT, encoded, error_of, predict, rows, running
 
 from mim_tf import serve
@@ -152,6 +153,9 @@ def test_wrong_paths_and_methods_are_answered_in_json(url, path, status):
         ({"instances": [{"image_bytes": encoded(b"x"), "caption": TEXT}]}, "item 0: no picture"),
         (rows(bomb(10_000, 10_000), TEXT), "item 0: up to here the pictures have more than 250"),
         (rows(bomb(50_000, 50_000), TEXT), "item 0: up to here the pictures have more than 250"),
+        (rows(bomb(10_000, 10_000, broken_note=True), TEXT), "item 0: the picture is truncated or"),
+        (rows(animation(*[Image.new("RGB", (9, 9), c) for c in ("red", "blue")]), TEXT),
+         "item 0: an animation; send a picture that stands still"),
         (rows(bomb(4_000, 4_000), TEXT, TEXT), "item 1: up to here the pictures have more than"),
         (rows(b"x", "a " * 500_000), "item 0: 'caption' has 1000000 characters"),
         (rows(b"x", *[TEXT] * 5), "5 items; send 1 to 4"),
