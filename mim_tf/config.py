@@ -118,7 +118,7 @@ class ModelConfig(Section):
     text_dim: EvenWidth = Field(128, description="d of h_i")
     memory: bool = Field(True, description="off: the paper's baseline without memory")
     slots: Width = Field(64, description="n, the number of memories in Eq. 1")
-    tlu: bool = Field(True, description="off: alpha = 1/2 everywhere")
+    tlu: bool = Field(True, description="off: Eq. 7 mixes half and half, and nothing is composed")
     fine: bool = Field(True, description="off: coarse stage only (Table 1, 'Ours 128')")
     decoder_channels: FourfoldWidth = Field(32, description="width of Dec_c and Dec_f")
     discriminator_channels: FourfoldWidth = Field(
@@ -157,7 +157,8 @@ def _deviation(default: Any, *, paper: Any, description: str) -> Any:
 
 
 class Deviations(Section):
-    """Where we differ from the paper. ``deviations: none`` in a YAML file is the literal paper."""
+    """Where we differ from the paper. ``deviations: none`` in a YAML file turns all of these off;
+    the differences that have no switch are in docs/deviations.md."""
 
     # Networks.
     word_gates: bool = _deviation(
@@ -197,7 +198,7 @@ class Deviations(Section):
         1.0,
         paper=0.0,
         description="weight of L_match, the contrastive form of L_p that finds the places words "
-        "speak of; needs word_gates",
+        "speak of; needs word_gates. In the warm-up its weight is 1",
     )
     where: Weight = _deviation(
         0.0,
@@ -215,8 +216,8 @@ class Deviations(Section):
     alpha_prior: Weight = _deviation(
         0.0,
         paper=0.0,
-        description="weight of mean(alpha): alpha opens only where L_rec gains more than this "
-        "share of lambda_rec by it",
+        description="weight of mean(alpha): alpha opens only where the weighted L_rec gains more "
+        "than this by it",
     )
     reality: Literal["log", "hinge"] = _deviation(
         "hinge", paper="log", description="form of D_I's losses, Eq. 16 to 18"
@@ -246,13 +247,13 @@ class Deviations(Section):
         1.0,
         paper=0.0,
         description="share of the pictures whose mentioned parts are recoloured, by the model's "
-        "own drawing of a false caption, before reconstruction",
+        "own drawing of a false caption, before reconstruction; without effect on pairs",
     )
     draw_first: Index = _deviation(
         0,
         paper=0,
         description="steps after the warm-up in which L_rec sees the drawn pictures alone, for "
-        "alpha would close while there is nothing to show",
+        "alpha would close while there is nothing to show; needs compose and rec_drawn",
     )
     alpha_prior_start: Index = _deviation(
         0,
@@ -333,5 +334,14 @@ class Config(Section):
                     "with deviations.where, model.fine_size must be even and a multiple of "
                     "model.coarse_size"
                 )
+        if model.encoder.startswith("vgg") and model.fine_size < 32:
+            raise ValueError(
+                f"model.encoder={model.encoder} needs a model.fine_size of 32 at least"
+            )
+        if model.encoder == "efficientnet-lite0" and deviations.perturb and not self.data.on_pairs:
+            raise ValueError(
+                "model.encoder=efficientnet-lite0 sees the picture's colours, which "
+                "deviations.perturb cannot hide; set data.recoloured=true, or deviations.perturb=0"
+            )
         self.data.check_size("model.fine_size", model.fine_size)
         return self

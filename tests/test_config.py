@@ -151,6 +151,11 @@ def test_scientific_notation_in_a_file_is_a_number(tmp_path):
         (["model.temperature=2"], "there is no model.temperature any more"),
         (["train.epochs=3"], "exactly one of train.steps and train.epochs"),
         (["model.coarse_size=128"], "model.fine_size is smaller than model.coarse_size"),
+        (
+            ["model.encoder=vgg16", "model.coarse_size=16", "model.fine_size=24"],
+            "model.encoder=vgg16 needs a model.fine_size of 32 at least",
+        ),
+        (["model.encoder=efficientnet-lite0"], "deviations.perturb cannot hide"),
         (["data.sorce=cub"], "unknown key data.sorce; did you mean data.source?"),
         (["data.source=bird"], f"there are: {', '.join(set_names())}"),
         (["data.source=splits"], "data.source=splits is no data set"),

@@ -130,11 +130,11 @@ class Sampler:
         return pictures, paired, mismatched, swapped, false, *pairs
 
     def first_captions(self, count: int) -> np.ndarray:
-        """The first captions of the first pictures, as many of each part, at most [count, T]."""
+        """First captions, as many of each part, at most [count, T]: sets are sorted by class."""
         each = count // len(self.source.parts)
         begins, ends = self.order.starts[:-1], self.order.starts[1:]
         chosen = [
-            self.starts[begin : min(begin + each, end)]
+            self.starts[np.linspace(begin, end, min(each, end - begin), endpoint=False, dtype=int)]
             for begin, end in zip(begins, ends, strict=True)
         ]
         return self.tokens[np.concatenate(chosen)]

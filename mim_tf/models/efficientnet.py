@@ -110,10 +110,11 @@ class EfficientNetEncoder(Network):
         super().__init__(**kwargs)
         # Twice the size whatever the size: weights of one size are then a start for another's.
         self.side = max(_ENLARGED * size, _LEAST_SIDE)
+        self.half = size // 2
         self.backbone = EfficientNetLite0()
         # Features at half the picture's side and less.
         sides = [self.side >> (1 + k) for k in range(len(_PASSED_ON))]
-        self.first = next(k for k, side in enumerate(sides) if side <= size // 2)
+        self.first = next(k for k, side in enumerate(sides) if side <= self.half)
         count = len(sides) - self.first
         self.lateral = [conv(channels, 1) for _ in range(count)]
         self.up_blocks = [Residual(channels) for _ in range(count - 1)]
@@ -129,7 +130,7 @@ class EfficientNetEncoder(Network):
         x = sides[-1]
         for side, block in zip(reversed(sides[:-1]), self.up_blocks, strict=True):
             x = block(activate(resize(x, side.shape[1])) + side)
-        return self.norm(x)
+        return self.norm(resize(x, self.half))
 
 
 def load_backbone(backbone: EfficientNetLite0, path: Path) -> None:

@@ -6,12 +6,18 @@ import sys
 
 import numpy as np
 
+from mim_tf.config import Config
 from mim_tf.errors import UserError
 from mim_tf.models.generator import Generator
 from mim_tf.run import Run
 from mim_tf.text import Vocabulary
 from mim_tf.training.state import TrainingState
 
+_SWITCHES = {
+    "model": ("encoder", "boundary", "tlu"),
+    "deviations": ("word_gates", "fuse", "compose", "tlu_affine", "keep_detail"),
+}
+"""What changes what a network computes, and not always the shapes of its weights."""
 _REMEDY = (
     "give the sections model and deviations as its config.yaml has them, but for the sizes of "
     "pictures"
@@ -35,6 +41,7 @@ def start_from(state: TrainingState, vocabulary: Vocabulary, model: str) -> None
     run = Run.named(model)
     found = run.load_generator()
     _check_alike(state.generator, found, model)
+    _check_switches(state.config, run.config, model)
     theirs_too = set(run.vocabulary.words)
     known = [word for word in vocabulary.words if word in theirs_too]
     embeddings = state.generator.text_encoder.embedding.embeddings
@@ -69,3 +76,15 @@ def _check_alike(mine: Generator, theirs: Generator, model: str) -> None:
             f"train.start_from: {model} has {len(theirs.weights)} weights, this model "
             f"{len(mine.weights)}; {_REMEDY}"
         )
+
+
+def _check_switches(mine: Config, theirs: Config, model: str) -> None:
+    """Refuse weights of a network that computes something else with them."""
+    for section, names in _SWITCHES.items():
+        for name in names:
+            other, ours = (getattr(getattr(config, section), name) for config in (theirs, mine))
+            if other != ours:
+                raise UserError(
+                    f"train.start_from: {section}.{name} is {other} in {model}, {ours} here; "
+                    f"{_REMEDY}"
+                )

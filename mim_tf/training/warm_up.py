@@ -119,9 +119,10 @@ def _patience(state: TrainingState) -> int:
 
 def begin_again(state: TrainingState) -> None:
     """Give new random weights to all that the warm-up trains; its budget goes on."""
-    keras.utils.set_random_seed(state.config.train.seed + int(state.step.numpy()))
+    keras.utils.set_random_seed((state.config.train.seed + int(state.step.numpy())) % 2**32)
     fresh = make_generator(state.config, state.vocabulary_size, state.vectors)
     state.generator.set_weights(fresh.get_weights())
+    state.averaged.set_weights(fresh.get_weights())
     projection = keras.layers.Dense(state.generator.enc.channels)
     projection.build((None, None, state.config.model.text_dim))
     state.texture_projection.set_weights(projection.get_weights())

@@ -94,3 +94,9 @@ def test_the_command_writes_what_the_encoder_reads(tmp_path, monkeypatch, capsys
     assert "exists; choose another name" in capsys.readouterr().err
     assert import_encoder.main(["lite0.pth", "--output", str(tmp_path / "lite0")]) == 1
     assert "ends in .npz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [32, 40, 48, 64])
+def test_features_have_half_the_size_whatever_it_is(size):
+    encoder = EfficientNetEncoder(8, size, "none")
+    assert encoder(np.zeros((1, size, size, 3), np.float32)).shape == (1, size // 2, size // 2, 8)

@@ -48,6 +48,19 @@ def test_reconstruction_moves_the_memory_and_no_discriminator():
     assert not any(moved(judges, state.discriminator_variables))
 
 
+def test_l_p_does_not_train_enc():
+    """It could be answered by smaller features."""
+    state = make(
+        loss={"rec": {"coarse": 0, "fine": 0}, "m": {"coarse": 0, "fine": 0}},
+        deviations={"match": 0, "warm_up": 0, "rec_drawn": 0, "perturb": 0, "fuse": False},
+    )
+    enc, others = state.generator.enc.of_picture.trainable_variables, state.generator.icm
+    before, before_others = values(enc), values(others.trainable_variables)
+    stages.reconstruction_step(state, batch())
+    assert not any(moved(before, enc))
+    assert any(moved(before_others, others.trainable_variables))
+
+
 def test_the_adversarial_stage_moves_everything_but_the_memory():
     state = make(deviations={"fuse": True})
     # Zero-initialised last layers block gradients behind them on the very first step.

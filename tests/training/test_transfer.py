@@ -53,6 +53,21 @@ def test_other_networks_are_refused_by_name(tiny_run):
             start_from(state, run.vocabulary, str(tiny_run))
 
 
+@pytest.mark.parametrize(
+    ("section", "switch", "told"),
+    [
+        ("deviations", {"tlu_affine": False}, "deviations.tlu_affine is True in .*, False here"),
+        ("deviations", {"fuse": True}, "deviations.fuse is False in"),
+        ("model", {"boundary": "canny"}, "model.boundary is sobel in .*, canny here"),
+    ],
+)
+def test_networks_that_compute_something_else_are_refused(tiny_run, section, switch, told):
+    run = Run.open(tiny_run)
+    state = TrainingState(tiny_config(**{section: switch}), len(run.vocabulary))
+    with pytest.raises(UserError, match=f"train.start_from: {told}"):
+        start_from(state, run.vocabulary, str(tiny_run))
+
+
 def test_a_run_reads_it_once(tiny_run, tmp_path, capsys):
     config = tiny_config(train={"start_from": str(tiny_run)}, deviations={"warm_up": 0})
     source = load_source(config, "train")

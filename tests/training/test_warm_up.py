@@ -130,7 +130,8 @@ def test_an_early_end_leaves_the_later_training_its_whole_length(tmp_path, monke
 def test_a_warm_up_that_stands_at_chance_says_so_and_begins_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(warm_up, "PATIENCE", 2)
     monkeypatch.setattr(warm_up, "AT_CHANCE", 0.0)
-    config = tiny_config(deviations={"warm_up": 4}, train={"steps": 1})
+    # The largest seed there is: what it begins again with must be one, too.
+    config = tiny_config(deviations={"warm_up": 4}, train={"steps": 1, "seed": 2**32 - 1})
     source = load_source(config, "train")
     moved = []
     plain = warm_up.begin_again
@@ -138,6 +139,8 @@ def test_a_warm_up_that_stands_at_chance_says_so_and_begins_again(tmp_path, monk
     def begin_again(state):
         before = [np.array(variable) for variable in state.warm_up_variables]
         plain(state)
+        for mine, average in zip(state.generator.weights, state.averaged.weights, strict=True):
+            np.testing.assert_array_equal(mine, average)
         moved.append(
             sum(
                 not np.array_equal(old, new)
