@@ -16,6 +16,6 @@ COPY . .
 RUN pip install --no-cache-dir --no-deps .
 
 # Data sets and runs lie on volumes, below this folder.
-WORKDIR /work
+WORKDIR /workspace
 ENTRYPOINT ["mim"]
 CMD ["--help"]

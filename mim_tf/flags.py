@@ -58,7 +58,7 @@ def command_parser(name: str, description: str, *examples: str) -> argparse.Argu
     program = f"python -m {name if '.' in name else f'mim_tf.{name}'}"
     if Path(sys.argv[0]).stem == "mim" and "serving" not in name:
         program = f"mim {name.replace('.', ' ').replace('_', '-')}"
-    lines = "".join(f"\n  {program} {example}" for example in examples)
+    lines = "".join(f"\n  {program} {example}".rstrip() for example in examples)
     return _Parser(
         prog=program,
         description=description,

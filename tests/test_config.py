@@ -257,6 +257,18 @@ def last_name(node: ast.expr) -> str | None:
     return node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("cub", "flowers"), ("clothes", "faces"), ("birds-photo", "birds-mixture"),
+     ("cub-mini", "cub-attributes")],
+)  # fmt: skip
+def test_configurations_of_one_recipe_have_it_word_for_word(first, second):
+    """No layer turns one data set into another, so each of them has it whole."""
+    texts = ((CONFIGS / f"{name}.yaml").read_text("utf-8") for name in (first, second))
+    one, other = (text[text.index("\nmodel:") :] for text in texts)
+    assert one == other
+
+
 def test_a_set_with_a_folder_needs_it():
     with pytest.raises(UserError, match="data.root is needed for data.source=cub") as caught:
         load_config("cub.yaml", overrides=["data.root=null"])
