@@ -113,8 +113,8 @@ def test_a_teacher_finds_hair_and_lips(face):
     picture, hair, lips, person = face
     attributes = {name: name == "Brown_Hair" for name in ATTRIBUTES}
     regions = celeba_regions.regions_of(picture, attributes, person, Teacher("faces-128"))
-    assert overlap(regions.labels == 1, hair) > 0.85
-    assert overlap(regions.labels == 2, lips) > 0.85
+    assert overlap(regions.labels == 1, hair) > 0.7
+    assert overlap(regions.labels == 2, lips) > 0.7
     assert regions.colours == {"hair": "brown"}
 
 

@@ -31,6 +31,8 @@ _CROWN = 0.27, 0.3  # surely hair: above this row, so far from the middle at mos
 _LEAST_CROWN = 0.015  # of the picture; with less the hair's colours are not known
 _SHOULDERS = 0.85  # the row below which clothes are likelier than hair
 _CHIN = 0.86, 0.22  # surely neck or clothes: below this row, so far from the middle at most
+# Training asks more of alpha where it should be open, so it reaches beyond what is as small as lips.
+_SURE_LIPS = 0.8
 _NO_HAIR = ("Bald", "Wearing_Hat", "Receding_Hairline")
 
 
@@ -52,7 +54,7 @@ def regions_of(
         hair, lips = _hair(picture, person), _lips(picture)
     else:
         alpha = teacher(picture)
-        hair, lips = (alpha["hair"] > 0.5) & (person > 0.5), alpha["lips"] > 0.5
+        hair, lips = (alpha["hair"] > 0.5) & (person > 0.5), alpha["lips"] > _SURE_LIPS
     labels = np.zeros(picture.shape[:2], np.uint8)
     colours = {}
     if not any(attributes[name] for name in _NO_HAIR):
