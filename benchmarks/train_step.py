@@ -190,10 +190,13 @@ def print_table(seconds: dict[str, list[float]], jobs: dict[str, Job], batch: in
                   f"{time_of * speed / batch:28.1f}")  # fmt: skip
         before = (took, gflop)
     if "two devices" in jobs:
-        ratio = statistics.median(seconds["and random memory"]) / statistics.median(
-            seconds["two devices"]
+        one, two = (
+            statistics.median(seconds[name]) for name in ("and random memory", "two devices")
         )
-        print(f"two devices share a batch: {ratio:.2f} times the speed of one")
+        if tf.config.list_physical_devices("GPU"):
+            print(f"two devices share a batch: {one / two:.2f} times the speed of one")
+        else:  # the processor's time on all cores says nothing of what they gain side by side
+            print(f"two devices share a batch: {two / one:.2f} times the work of one")
 
 
 def print_counts(jobs: dict[str, Job], batch: int) -> None:

@@ -31,7 +31,7 @@ _CROWN = 0.27, 0.3  # surely hair: above this row, so far from the middle at mos
 _LEAST_CROWN = 0.015  # of the picture; with less the hair's colours are not known
 _SHOULDERS = 0.85  # the row below which clothes are likelier than hair
 _CHIN = 0.86, 0.22  # surely neck or clothes: below this row, so far from the middle at most
-# Training asks more of alpha where it should be open, so it reaches beyond what is as small as lips.
+# Training asks more of alpha where it should be open: it reaches beyond what is as small as lips.
 _SURE_LIPS = 0.8
 _NO_HAIR = ("Bald", "Wearing_Hat", "Receding_Hairline")
 
