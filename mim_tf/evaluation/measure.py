@@ -50,9 +50,10 @@ def measure(
             sim = metrics.cosine(seen.codes, evaluators.text_codes(texts))
             products, means = metrics.manipulative_precision(seen.diff, sim)
             found |= {"sim": float(sim.mean()), "mp_products": products, "mp_means": means}
-            candidates = _candidates(task, texts)
+            asked, candidates = _candidates(task, texts)
             if len(candidates[0]) > 1:
-                found["r_precision"] = float(evaluators.r_precision(seen.codes, candidates).mean())
+                right = evaluators.r_precision(seen.codes[asked], candidates)
+                found["r_precision"] = float(right.mean())
                 found["candidates"] = len(candidates[0])
             if name == "edited":
                 _note(rows, "sim", sim)
@@ -113,8 +114,11 @@ def _note(rows: list[dict[str, Any]], name: str, values: np.ndarray) -> None:
         row[name] = round(float(value), 6)
 
 
-def _candidates(task: Task, texts: Sequence[str]) -> list[list[str]]:
-    """Of R-precision: each picture's caption and 99 of other classes; fewer where data has fewer.
+def _candidates(task: Task, texts: Sequence[str]) -> tuple[list[int], list[list[str]]]:
+    """Of R-precision: which pictures are asked, and for each its caption and 99 of other classes.
+
+    Fewer than 99 where the data has fewer for all. A picture for whose caption there are fewer than
+    for others', as for "a black bird", which some bird of every class is called, is not asked.
 
     They depend on the seed, the picture and the caption alone, so every method has the same.
     """
@@ -123,8 +127,9 @@ def _candidates(task: Task, texts: Sequence[str]) -> list[list[str]]:
         rng = np.random.default_rng([task.seed, 13, pair.index])
         others = distractors(task.source, pair.index, rng, text, classes.get(text, ()))
         found.append([text, *others])
-    least = min(map(len, found))
-    return [candidates[:least] for candidates in found]
+    most = max(map(len, found))
+    asked = [place for place, candidates in enumerate(found) if len(candidates) == most]
+    return asked, [found[place] for place in asked]
 
 
 def _quality(

@@ -14,11 +14,12 @@ from mim_tf.data.birds import captions as bird_captions
 from mim_tf.data.birds import scenes
 from mim_tf.data.distractors import distractors
 from mim_tf.data.sets import cub
+from mim_tf.data.source import Source
 from mim_tf.data.sources import load_source
 from mim_tf.errors import UserError
 from mim_tf.evaluation import pairs, protocol
 from mim_tf.evaluation.manifest import describe, manifest_differences
-from mim_tf.evaluation.measure import measure
+from mim_tf.evaluation.measure import _candidates, measure
 from mim_tf.evaluation.task import Task, edit_with, make_edits, without_deciding_words
 from mim_tf.evaluators.folder import Evaluators
 from mim_tf.pictures import files
@@ -213,6 +214,23 @@ def test_the_table_has_every_number_and_names_the_evaluators(evaluated):
     assert f"unknown: {numbers['edited']['unknown']:.4f}" in table
     assert "N = 20" in table and about["evaluators"]["damsm"]["sha256"][:16] in table
     assert len((evaluated / "scores.jsonl").read_text().splitlines()) == 20
+
+
+def test_a_caption_that_every_class_has_asks_no_picture_of_r_precision(tmp_path):
+    captions = (("a black bird",), ("a red crown",), ("a black bird",), ("a blue tail",))
+    options = cub.Options(source="cub", root=tmp_path)
+    source = Source(options, "test", tuple("1234"), captions, ("a", "a", "b", "b"))
+    asked_by = [captions[index][0] for index in range(4)]
+    task = Task(
+        source,
+        [pairs.Pair(str(k), k, "", text, text) for k, text in enumerate(asked_by)],
+        32,
+        seed=0,
+    )
+    asked, candidates = _candidates(task, asked_by)
+    assert asked == [1, 3] and [each[0] for each in candidates] == ["a red crown", "a blue tail"]
+    assert {text for text in candidates[0][1:]} == {"a black bird", "a blue tail"}
+    assert [len(each) for each in candidates] == [100, 100]
 
 
 def test_words_that_say_what_to_change_to_are_forgotten(tiny_run):
