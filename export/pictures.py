@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from mim_tf.pictures import files, tensor_pixels
+from mim_tf.pictures import tensor_pixels
+from mim_tf.pictures.files import BROKEN, MAX_PIXELS, SERVED_FORMATS
 
 # Bytes at the beginning of a file that hold the format and, except in JPEG, the size.
 _HEADER = 32
@@ -44,7 +45,7 @@ def _refuse(bad, text):
     return tf.debugging.Assert(tf.logical_not(tf.reduce_any(bad)), [text], summarize=1)
 
 
-def squares_of_files(files, size: int, max_pixels: int = files.MAX_PIXELS):
+def squares_of_files(files, size: int, max_pixels: int = MAX_PIXELS):
     """Whole picture files of any sizes, ``files`` [B], to squares [B, S, S, 3] in [-1, 1].
 
     Raises INVALID_ARGUMENT, with the indices of the items, where a file is not a picture, is an
@@ -76,14 +77,14 @@ def squares_of_files(files, size: int, max_pixels: int = files.MAX_PIXELS):
     indices, pixel_counts, result = tf.data.Dataset.get_single_element(dataset)
     intact = tf.scatter_nd(indices[:-1, None], tf.ones_like(indices[:-1]), [count]) > 0
     checks += [
-        refuse(tf.logical_not(intact), "the picture is truncated or broken; send an intact file"),
+        refuse(tf.logical_not(intact), BROKEN),
         refuse(
             pixel_counts[:-1] > max_pixels,
             f"the picture has more than {max_pixels} pixels; shrink it",
         ),
     ]
     # What is computed from the squares waits for the checks, whatever order a server runs it in.
-    with tf.control_dependencies(None if tf.executing_eagerly() else checks):
+    with tf.control_dependencies(checks):
         return tf.reshape(result[:-1], [-1, size, size, 3])
 
 
@@ -148,7 +149,7 @@ def _square(edited):
     return tf.io.encode_png(tensor_pixels.to_uint8(edited))
 
 
-_JPEG, _PNG, _WEBP = range(3)
+_JPEG, _PNG, _WEBP = range(len(SERVED_FORMATS))  # in their order
 _NONE, _ANIMATION = -1, -2
 
 
@@ -164,13 +165,8 @@ def _kind(data):
     `_ANIMATION` for an animated WebP file: TensorFlow's decoder may write beyond its memory there.
     """
     header = _header(data)
-    magics = (
-        (_JPEG, b"\xff\xd8\xff"),
-        (_PNG, b"\x89PNG\r\n\x1a\n"),
-        (_WEBP, b"RIFF"),
-    )
     kind = tf.constant(_NONE)
-    for index, magic in magics:
+    for index, magic in enumerate(SERVED_FORMATS.values()):
         same = tf.reduce_all(header[: len(magic)] == list(magic))
         kind = tf.where(same, index, kind)
     extended = tf.reduce_all(header[12:16] == list(b"VP8X"))

@@ -100,8 +100,8 @@ def check_replaceable(folder: Path, mark: str, flag: str) -> None:
     if not (folder / mark).is_file() or not (folder / NAME).is_file():
         raise UserError(f"{flag} {folder} is not an earlier export; name an empty folder")
     exported = {NAME, *_read(folder)[0]}
-    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    others = sorted(name for name in found if name not in exported)
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    others = sorted({path.relative_to(folder).as_posix() for path in found} - exported)
     if others:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise UserError(

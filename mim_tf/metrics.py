@@ -45,6 +45,8 @@ def masked_difference(
     """
     if picture.shape != original.shape:
         raise ValueError(f"pictures of {picture.shape} and {original.shape} cannot be compared")
+    if not picture.dtype == original.dtype == np.uint8:
+        raise ValueError(f"expected uint8 pictures, got {picture.dtype} and {original.dtype}")
     if not mask.any():
         return empty
     difference = np.abs(picture.astype(np.float64) - original.astype(np.float64))

@@ -27,6 +27,11 @@ MAX_BYTES = 8 * MAX_PIXELS
 # The formats that carry a magic number, are plain rasters and start no other program (EPS does).
 READABLE_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
 
+# What the SavedModel decodes, by which bytes such files begin, and what the server in front of it
+# has to say as it does.
+SERVED_FORMATS = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "WEBP": b"RIFF"}
+BROKEN = "the picture is truncated or broken; send an intact file"
+
 _WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
     # Without chroma subsampling: colours are what this program edits.

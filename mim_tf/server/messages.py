@@ -21,7 +21,6 @@ from mim_tf.server.limits import Limits, RequestError
 from mim_tf.server.model import Model
 
 _DEFAULT_SIGNATURE = "serving_default"
-_DECODED = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")  # how the files begin that models decode
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,17 +184,17 @@ def _pixels(index: int, data: bytes) -> int:
     """
     from PIL import Image
 
+    from mim_tf.pictures.files import BROKEN, SERVED_FORMATS
+
     try:
         with Image.open(io.BytesIO(data)) as picture:
             return picture.width * picture.height
     except Image.DecompressionBombError:
         return sys.maxsize
     except Exception:  # a broken file can make Pillow's codecs raise almost any exception
-        if not data.startswith(_DECODED):
+        if not data.startswith(tuple(SERVED_FORMATS.values())):
             return 0
-        raise RequestError(
-            400, f"item {index}: the picture is truncated or broken; send an intact file"
-        ) from None
+        raise RequestError(400, f"item {index}: {BROKEN}") from None
 
 
 def answer(outputs: dict[str, np.ndarray], *, row_format: bool) -> dict[str, Any]:

@@ -80,6 +80,8 @@ def test_closed_forms():
     assert metrics.masked_difference(black, grey, mask) == 0
     mask[0] = True
     assert metrics.masked_difference(black, grey, mask) == pytest.approx(0.2)
+    with pytest.raises(ValueError, match="expected uint8 pictures"):
+        metrics.masked_difference(black / 255, grey / 255, mask)
     left, top = np.zeros((2, 2), bool), np.zeros((2, 2), bool)
     assert metrics.iou(left, top) == 1
     left[:, 0], top[0] = True, True

@@ -131,3 +131,14 @@ def test_a_picture_with_broken_exif_is_still_decoded(squares, position):
     turned, as_it_lies = squares(tf.constant([rotated(6, ">"), rotated(1, ">")])).numpy()
     assert (found == turned).all() or (found == as_it_lies).all()
     assert (turned != as_it_lies).any()
+
+
+@pytest.mark.parametrize("position", [111, 118])  # of the tables by which pixels are quantized
+def test_a_picture_with_damaged_tables_has_the_pixels_of_pillow(squares, position):
+    data = bytearray(rotated(6, ">"))
+    data[position] ^= 0xFF
+    crop = pixels.square_crop(files.decode(bytes(data), "picture"))
+    assert crop.shape == (61, 61, 3)
+    (found,) = squares(tf.constant([bytes(data)])).numpy()
+    expected = tensor_pixels.resample(pixels.to_signed(crop)[None], SIZE)[0]
+    np.testing.assert_array_equal(found, expected)

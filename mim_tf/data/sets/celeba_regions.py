@@ -50,18 +50,16 @@ def regions_of(
         person: float32 [S, S], how likely a pixel belongs to the person.
         teacher: tells hair and lips; by default the rules of this module do.
     """
-    if teacher is None:
-        hair, lips = _hair(picture, person), _lips(picture)
-    else:
-        alpha = teacher(picture)
-        hair, lips = (alpha["hair"] > 0.5) & (person > 0.5), alpha["lips"] > _SURE_LIPS
+    alpha = None if teacher is None else teacher(picture)
     labels = np.zeros(picture.shape[:2], np.uint8)
     colours = {}
     if not any(attributes[name] for name in _NO_HAIR):
+        hair = _hair(picture, person) if alpha is None else (alpha["hair"] > 0.5) & (person > 0.5)
         labels[hair] = 1 + PARTS.index("hair")
         named = [colour for colour, (name, _) in HAIR.items() if attributes[name]]
         if len(named) == 1:
             colours["hair"] = named[0]
+    lips = _lips(picture) if alpha is None else alpha["lips"] > _SURE_LIPS
     labels[lips] = 1 + PARTS.index("lips")
     return Regions(labels, PARTS, colours, {})
 
